@@ -1,0 +1,75 @@
+// Command pitot measures service traffic without disturbing it.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// Exit codes of every command.
+const (
+	exitDone   = 0
+	exitFailed = 1
+	exitUsage  = 2
+)
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+func run(args []string) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	root := rootCommand()
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitDone
+	}
+	fmt.Fprintln(os.Stderr, "pitot:", err)
+	var usage usageError
+	if errors.As(err, &usage) {
+		return exitUsage
+	}
+	return exitFailed
+}
+
+// usageError marks a command line that cannot be carried out as it stands.
+type usageError struct{ error }
+
+func (u usageError) Unwrap() error { return u.error }
+
+// usagef is fmt.Errorf for mistakes on the command line.
+func usagef(format string, a ...any) error { return usageError{fmt.Errorf(format, a...)} }
+
+func rootCommand() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "pitot",
+		Short:         "Watch HTTP and MongoDB traffic: inline, from captures, in a terminal, in SQL",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return usagef("unknown command %q; 'pitot --help' lists them", args[0])
+			}
+			return c.Help()
+		},
+		Args: cobra.ArbitraryArgs,
+	}
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usagef("%w; see '%s --help'", err, c.CommandPath())
+	})
+	root.AddCommand(commands()...)
+	return root
+}
+
+// commands lists every subcommand; each has a file of its own.
+func commands() []*cobra.Command {
+	return []*cobra.Command{
+		versionCommand(),
+	}
+}

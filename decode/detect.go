@@ -1,0 +1,198 @@
+package decode
+
+import "github.com/pitot-io/pitot/internal/event"
+
+// NewDetector is a decoder that finds out which of protocols a connection
+// speaks and hands over to that protocol's decoder. What it has seen meanwhile,
+// at most Limits.Detect bytes a direction, is fed to the decoder first.
+//
+// A connection joined in the middle may begin anywhere, and its sides may be
+// taken the wrong way round; so then every piece that is fed is looked at anew,
+// in both roles. When nothing fits, the connection is opaque.
+func NewDetector(protocols []Protocol, c Conn) Decoder {
+	return &detector{protocols: protocols, conn: c}
+}
+
+// piece is one Feed, Gap or End that waits for a decoder.
+type piece struct {
+	dir   event.Dir
+	at    int64
+	start int // of its bytes in detector.kept
+	n     int
+	seq   uint32 // TCP sequence number of its first byte, where known
+	gap   int64  // bytes missing, -1 for an End
+}
+
+type detector struct {
+	protocols []Protocol
+	conn      Conn
+	inner     Decoder // nil until decided
+	swapped   bool    // the sides were taken the wrong way round
+	late      *piece  // what the decoder is catching up with
+
+	kept   []byte
+	pieces []piece
+	first  [2][]byte // contiguous first bytes of each direction
+}
+
+func (t *detector) Feed(d event.Dir, at int64, b []byte, emit event.Emitter) error {
+	if t.inner != nil {
+		return t.inner.Feed(t.role(d), at, b, emit)
+	}
+	if len(b) == 0 {
+		return nil
+	}
+	t.keep(d, at, b)
+	p, swap, more := t.look(d, b)
+	switch {
+	case p != nil:
+		return t.decide(p.New, swap, emit)
+	case !more || len(t.kept) >= t.conn.Limits.Detect:
+		return t.undecided(emit)
+	}
+	return nil
+}
+
+func (t *detector) role(d event.Dir) event.Dir {
+	if t.swapped {
+		return d.Other()
+	}
+	return d
+}
+
+func (t *detector) keep(d event.Dir, at int64, b []byte) {
+	p := piece{dir: d, at: at, start: len(t.kept), n: len(b)}
+	if t.conn.Position != nil {
+		p.seq = t.conn.Position(d, 0)
+	}
+	t.pieces = append(t.pieces, p)
+	t.kept = append(t.kept, b...)
+	if len(t.first[d]) < t.conn.Limits.Detect {
+		t.first[d] = append(t.first[d], b...)
+	}
+}
+
+// look asks every protocol about the first bytes in direction d. more reports
+// whether further bytes could still change the answer.
+func (t *detector) look(d event.Dir, latest []byte) (found *Protocol, swap, more bool) {
+	for i := range t.protocols {
+		p := &t.protocols[i]
+		switch p.Detect(d, t.first[d]) {
+		case Yes:
+			return p, false, false
+		case Maybe:
+			more = true
+		}
+		if !t.conn.MidStream {
+			continue
+		}
+		more = true
+		if p.Detect(d, latest) == Yes {
+			return p, false, false
+		}
+		if p.Detect(d.Other(), latest) == Yes {
+			return p, true, false
+		}
+	}
+	return nil, false, more
+}
+
+func (t *detector) undecided(emit event.Emitter) error {
+	if t.conn.MidStream && len(t.kept) >= t.conn.Limits.Detect {
+		t.forget()
+		return nil // somewhere in a long body perhaps: go on looking
+	}
+	return t.decide(NewOpaque, false, emit)
+}
+
+// forget drops what was kept of a connection joined in the middle, but for the
+// count of its bytes, which the decoder to come learns as a gap.
+func (t *detector) forget() {
+	var missing [2]int64
+	for _, p := range t.pieces {
+		missing[p.dir] += max(int64(p.n), p.gap)
+	}
+	at := t.pieces[len(t.pieces)-1].at
+	t.kept, t.pieces = t.kept[:0], t.pieces[:0]
+	for d := range missing {
+		t.first[d] = t.first[d][:0]
+		if missing[d] > 0 {
+			t.pieces = append(t.pieces, piece{dir: event.Dir(d), at: at, gap: missing[d]})
+		}
+	}
+}
+
+// decide makes the decoder and lets it catch up.
+func (t *detector) decide(make func(Conn) Decoder, swap bool, emit event.Emitter) error {
+	c := t.conn
+	if swap {
+		c.Client, c.Server, t.swapped = c.Server, c.Client, true
+	}
+	if c.Position != nil {
+		c.Position = t.position
+	}
+	t.inner = make(c)
+	pieces, kept := t.pieces, t.kept
+	t.pieces, t.kept, t.first = nil, nil, [2][]byte{}
+	defer func() { t.late = nil }()
+	for i := range pieces {
+		p := &pieces[i]
+		t.late = p
+		if err := t.replay(p, kept[p.start:p.start+p.n], emit); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// position answers for the piece that is being caught up with, else for the
+// Feed call that is under way.
+func (t *detector) position(d event.Dir, off int) uint32 {
+	if t.late != nil {
+		return t.late.seq + uint32(off)
+	}
+	return t.conn.Position(t.role(d), off)
+}
+
+func (t *detector) replay(p *piece, b []byte, emit event.Emitter) error {
+	d := t.role(p.dir)
+	switch {
+	case p.gap > 0:
+		t.inner.Gap(d, p.at, p.gap, emit)
+	case p.gap < 0:
+		t.inner.End(d, p.at, emit)
+	default:
+		return t.inner.Feed(d, p.at, b, emit)
+	}
+	return nil
+}
+
+func (t *detector) Gap(d event.Dir, at int64, n int64, emit event.Emitter) {
+	if t.inner != nil {
+		t.inner.Gap(t.role(d), at, n, emit)
+		return
+	}
+	t.conn.MidStream = true // from here on the bytes may begin anywhere
+	t.first[d] = t.first[d][:0]
+	if k := len(t.pieces); k > 0 && t.pieces[k-1].gap > 0 && t.pieces[k-1].dir == d {
+		t.pieces[k-1].gap += n // so that gaps alone cannot grow the list
+		return
+	}
+	t.pieces = append(t.pieces, piece{dir: d, at: at, gap: max(n, 1), start: len(t.kept)})
+}
+
+func (t *detector) End(d event.Dir, at int64, emit event.Emitter) {
+	if t.inner != nil {
+		t.inner.End(t.role(d), at, emit)
+		return
+	}
+	t.pieces = append(t.pieces, piece{dir: d, at: at, gap: -1, start: len(t.kept)})
+}
+
+func (t *detector) Close(at int64, emit event.Emitter) {
+	if t.inner == nil {
+		// NewOpaque never fails, and neither does letting it catch up.
+		_ = t.decide(NewOpaque, false, emit)
+	}
+	t.inner.Close(at, emit)
+}

@@ -1,0 +1,127 @@
+// Package archtest holds the import law: who may know whom. A failing test
+// here is a question about the design, not about the test.
+package archtest
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/pitot-io/pitot/"
+
+// law names, for a package or (with /...) a tree, the packages of ours that
+// its non-test code may import. The longest name that fits decides.
+var law = []struct {
+	who string
+	may []string
+}{
+	{"internal/event", nil},
+	{"internal/filter", []string{"internal/event"}},
+	{"internal/testkit", []string{"decode", "internal/event"}},
+	{"internal/config", nil},
+	{"internal/minimongo/...", []string{"internal/minimongo/..."}},
+	{"internal/demo/...", []string{"internal/demo/...", "internal/minimongo", "internal/config"}},
+	{"internal/sqlshell/...", []string{"internal/sqlshell/...", "sink/store"}},
+	{"internal/builtin", []string{"decode/...", "decode", "sink/...", "sink", "internal/event"}},
+	{"decode", []string{"internal/event"}},
+	{"decode/...", []string{"decode", "internal/event", "decode/callsite"}},
+	{"decode/grpc", []string{"decode", "decode/http2", "internal/event"}},
+	{"decode/callsite", []string{"internal/event"}},
+	{"tap/...", []string{"tap/...", "decode", "internal/event"}},
+	{"proxy", []string{"proxy/...", "decode/...", "decode", "tap", "internal/event", "internal/config", "internal/filter"}},
+	{"proxy/...", []string{"proxy/...", "decode/...", "decode", "tap", "internal/event", "internal/config", "internal/filter"}},
+	{"proxy/upstream", []string{"internal/event"}},
+	{"sink", []string{"internal/event"}},
+	{"sink/...", []string{"sink", "internal/event"}},
+	{"sink/sinktest", []string{"sink", "internal/event"}},
+	{"sink/clickhouse/...", []string{"sink", "sink/clickhouse/...", "internal/event"}},
+	{"sink/store", nil},
+	{"tui/...", []string{"tui/...", "internal/event", "internal/filter"}},
+	{"bench/...", []string{"..."}},
+	{"cmd/...", []string{"..."}},
+}
+
+type pkg struct {
+	ImportPath string
+	Imports    []string
+}
+
+func TestImportLaw(t *testing.T) {
+	for _, p := range packages(t) {
+		who := strings.TrimPrefix(p.ImportPath, module)
+		may, known := allowed(who)
+		if !known {
+			t.Errorf("%s: the law does not name this package; add a line to archtest with its reason", who)
+		}
+		for _, imp := range p.Imports {
+			if whom, ours := strings.CutPrefix(imp, module); ours && !anyFits(may, whom) {
+				t.Errorf("%s imports %s, which the law (DESIGN 3, archtest) forbids", who, whom)
+			}
+		}
+	}
+}
+
+// TestNobodyImportsCmd holds the rule that cmd wires and is imported by nobody.
+func TestNobodyImportsCmd(t *testing.T) {
+	for _, p := range packages(t) {
+		for _, imp := range p.Imports {
+			if strings.HasPrefix(imp, module+"cmd/") {
+				t.Errorf("%s imports %s", p.ImportPath, imp)
+			}
+		}
+	}
+}
+
+func packages(t *testing.T) []pkg {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", module+"...").Output()
+	if err != nil {
+		t.Fatalf("go list: %v", err)
+	}
+	var all []pkg
+	for d := json.NewDecoder(strings.NewReader(string(out))); ; {
+		var p pkg
+		if err := d.Decode(&p); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+	if len(all) < 5 {
+		t.Fatalf("go list told only %d packages", len(all))
+	}
+	return all
+}
+
+func allowed(who string) (may []string, known bool) {
+	best := -1
+	for _, l := range law {
+		if fits(l.who, who) && len(l.who) > best {
+			best, may, known = len(l.who), l.may, true
+			if l.who == who {
+				return may, true
+			}
+		}
+	}
+	return may, known || who == "internal/archtest"
+}
+
+func anyFits(patterns []string, name string) bool {
+	return slices.ContainsFunc(patterns, func(p string) bool { return fits(p, name) })
+}
+
+func fits(pattern, name string) bool {
+	if pattern == "..." {
+		return true
+	}
+	if tree, ok := strings.CutSuffix(pattern, "/..."); ok {
+		return name == tree || strings.HasPrefix(name, tree+"/")
+	}
+	return pattern == name
+}

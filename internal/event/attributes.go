@@ -1,0 +1,145 @@
+package event
+
+// Attr is one attribute as it leaves pitot: text, or a number when IsInt.
+type Attr struct {
+	Key   string
+	Text  string
+	Int   int64
+	IsInt bool
+}
+
+// Attributes calls yield with every attribute that x has, always in the same
+// order, and allocates nothing beyond what yield does with addresses.
+func (x *Exchange) Attributes(yield func(Attr)) {
+	e := attrs{yield}
+	if h := x.HTTP; h != nil {
+		e.http(x, h)
+	}
+	if m := x.Mongo; m != nil {
+		e.mongo(x, m)
+	}
+	e.text(AttrErrorType, x.ErrorType)
+	e.text(AttrServicePeer, x.Peer)
+	e.text(AttrHTTPRoute, x.Route)
+	e.text(AttrListener, x.Listener)
+	e.text(AttrCluster, x.Cluster)
+	e.text(AttrPeerAddress, x.Endpoint)
+	e.number(AttrHTTPResendCount, int64(x.Attempt))
+	e.number(AttrTTFB, x.TTFB())
+	e.number(AttrRequestBytes, x.RequestBytes)
+	e.number(AttrResponseBytes, x.ResponseBytes)
+	e.text(AttrCapture, x.Capture)
+	e.number(AttrDecodeFlags, int64(x.Decode))
+	e.number(AttrRequestSeq, int64(x.RequestSeq))
+	e.number(AttrResponseSeq, int64(x.ResponseSeq))
+}
+
+type attrs struct{ yield func(Attr) }
+
+// text leaves out the empty text, number the zero; count takes zero too.
+func (e attrs) text(k, v string) {
+	if v != "" {
+		e.yield(Attr{Key: k, Text: v})
+	}
+}
+
+func (e attrs) number(k string, v int64) {
+	if v != 0 {
+		e.count(k, v)
+	}
+}
+
+func (e attrs) count(k string, v int64) { e.yield(Attr{Key: k, Int: v, IsInt: true}) }
+
+func (e attrs) http(x *Exchange, h *HTTP) {
+	e.text(AttrHTTPMethod, h.Method)
+	e.text(AttrURLScheme, h.Scheme)
+	e.text(AttrServerAddress, h.Host)
+	e.number(AttrServerPort, int64(h.Port))
+	e.text(AttrURLPath, h.Path)
+	e.text(AttrURLQuery, h.Query)
+	e.text(AttrRouteGuess, h.Template)
+	e.number(AttrHTTPStatus, int64(h.StatusCode))
+	e.count(AttrHTTPRequestBody, h.RequestBody)
+	if h.StatusCode != 0 {
+		e.count(AttrHTTPResponseBody, h.ResponseBody)
+	}
+	e.text(AttrProtocolName, "http")
+	e.text(AttrProtocolVersion, h.Version)
+	e.text(AttrUserAgent, h.UserAgent)
+	e.text(AttrHTTPRequestID, h.RequestID)
+	e.text(AttrHTTPUpgrade, h.Upgrade)
+	e.number(AttrHTTPInterim, int64(h.Interim))
+}
+
+func (e attrs) mongo(x *Exchange, m *Mongo) {
+	e.text(AttrDBSystem, SystemMongoDB)
+	e.text(AttrDBNamespace, m.Database)
+	e.text(AttrDBCollection, m.Collection)
+	e.text(AttrDBOperation, m.Operation)
+	e.text(AttrDBSummary, x.Name)
+	e.text(AttrDBQueryText, m.Query)
+	if m.Shape != 0 {
+		var buf [20]byte
+		e.text(AttrDBShape, string(appendUint(buf[:0], m.Shape)))
+	}
+	e.text(AttrDBClass, m.Class.String())
+	if m.Batch >= 2 { // semantic conventions: only batches of two or more
+		e.count(AttrDBBatchSize, m.Batch)
+	}
+	if m.Returned >= 0 {
+		e.count(AttrDBRows, m.Returned)
+	}
+	if m.Affected >= 0 {
+		e.count(AttrDBAffected, m.Affected)
+	}
+	if m.Code != 0 {
+		var buf [20]byte
+		e.text(AttrDBStatus, string(appendInt(buf[:0], int64(m.Code))))
+	}
+	e.text(AttrDBCodeName, m.CodeName)
+	e.number(AttrDBLimit, m.Limit)
+	e.mongoWire(m)
+	e.site(&m.Site)
+}
+
+func (e attrs) mongoWire(m *Mongo) {
+	e.count(AttrMongoRequestID, int64(m.RequestID))
+	e.number(AttrMongoOpcode, int64(m.Opcode))
+	e.text(AttrMongoCompressor, m.Compressor)
+	e.text(AttrMongoApp, m.Application)
+	e.text(AttrMongoDriver, m.Driver)
+	e.number(AttrMongoCursor, m.Cursor)
+	e.text(AttrMongoLSID, m.Session)
+	if m.TxnNumber >= 0 {
+		e.count(AttrMongoTxn, m.TxnNumber)
+	}
+	if m.MoreToCome {
+		e.text(AttrMongoMore, "true")
+	}
+	if m.Replies > 1 {
+		e.count(AttrMongoReplies, int64(m.Replies))
+	}
+}
+
+func (e attrs) site(s *CallSite) {
+	e.text(AttrCallSite, s.Name)
+	if s.Inherited {
+		e.text(AttrCallSiteInherited, "true")
+	}
+	e.text(AttrCodeFunction, s.Function)
+	e.text(AttrCodeFile, s.File)
+	e.number(AttrCodeLine, int64(s.Line))
+	e.number(AttrCodeColumn, int64(s.Column))
+	e.text(AttrCommentApp, s.Application)
+	e.text(AttrCommentEnv, s.Environment)
+	e.text(AttrCommentController, s.Controller)
+	e.text(AttrCommentAction, s.Action)
+	e.text(AttrCommentRoute, s.Route)
+	e.text(AttrCommentText, s.Text)
+	e.text(AttrCommentStack, s.Stack)
+	e.number(AttrCommentOther, int64(s.Other))
+	for _, kv := range s.Extra {
+		e.text(AttrCommentPrefix+kv.Key, kv.Value)
+	}
+}

@@ -1,0 +1,105 @@
+package event
+
+// HTTP is the part of an exchange that only HTTP has.
+type HTTP struct {
+	Method     string // as sent; an unknown method stays as it is
+	Scheme     string // "http" or "https"
+	Host       string // host that the client asked for, without port
+	Port       uint16 // port in Host or the target; 0 when none was named
+	Path       string // path as sent, without query
+	Query      string // without "?", secrets redacted
+	Version    string // "1.0", "1.1"
+	UserAgent  string
+	RequestID  string // x-request-id
+	Template   string // path with its variable segments as {id}: a guess, not a route
+	StatusCode int    // 0 when no final answer was seen
+
+	RequestBody  int64 // bytes of the body as transferred, without chunk framing
+	ResponseBody int64
+
+	Upgrade string // protocol that a 101 agreed to; "connect" for a CONNECT tunnel
+	Interim uint8  // answers of class 1xx before the final one
+}
+
+// Mongo is the part of an exchange that only MongoDB has.
+type Mongo struct {
+	Database   string
+	Collection string
+	Operation  string // the command's name as sent: "find", "isMaster"
+	Query      string // the command's shape, every literal as ?
+	Shape      uint64 // hash of operation, namespace and Query; 0 when there is none
+	Class      QueryClass
+
+	RequestID int32
+	Opcode    int32 // of the request, after decompression
+	Code      int32 // server's error code; 0 when none
+	CodeName  string
+
+	Returned int64 // documents in the answer; -1 when the answer has none to count
+	Affected int64 // n of the answer; -1 when absent
+	Batch    int64 // documents or statements in the request; 0 when it has none
+	Limit    int64 // the query's limit; 0 when it has none
+	Cursor   int64 // cursor id that the answer left open, or that the request used
+
+	TxnNumber   int64  // -1 when none
+	Session     string // hex of lsid.id; empty when none
+	Compressor  string // of the request: "snappy", "zlib", "zstd", "noop" or empty
+	Application string // client.application.name of the handshake
+	Driver      string // client.driver name and version of the handshake
+
+	MoreToCome bool // request that wants no answer
+	Exhaust    bool // answered by a chain of replies
+	Replies    uint32
+
+	Site CallSite
+}
+
+// QueryClass says how many shards a read has to ask (Envoy's notions).
+type QueryClass uint8
+
+const (
+	ClassNone    QueryClass = iota // not a query
+	ClassPrimary                   // by one _id
+	ClassMulti                     // by several _id
+	ClassScatter                   // without _id
+)
+
+func (c QueryClass) String() string {
+	return [...]string{"", "pk", "multi", "scatter"}[c&3]
+}
+
+// CallSite is what a comment tells about the code that sent a command.
+// The specification of how comments are read is in docs/protocols.md.
+type CallSite struct {
+	Name     string // pitot.call_site: the place, in the best form that the comment allows
+	Function string // code.function.name
+	File     string
+	Line     int // 0 when unknown
+	Column   int
+
+	Application string
+	Environment string
+	Controller  string
+	Action      string
+	Route       string
+	Text        string // free text, bounded
+	Stack       string // further frames, joined by "\n"
+
+	TraceID    TraceID // of a traceparent in the comment
+	SpanID     SpanID
+	TraceState string
+
+	Inherited bool       // taken over from the command that opened the cursor
+	Other     int        // further comments in the same command, only counted
+	Truncated bool       // the comment was over a limit
+	Extra     []KeyValue // unknown scalar keys, at most 8
+}
+
+// IsZero reports whether nothing at all is known.
+func (s *CallSite) IsZero() bool {
+	return s.Name == "" && s.Text == "" && s.TraceID.IsZero() && len(s.Extra) == 0 &&
+		s.Application == "" && s.Function == "" && s.File == "" && s.Stack == ""
+}
+
+// KeyValue is one attribute that has no field of its own.
+type KeyValue struct{ Key, Value string }

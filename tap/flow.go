@@ -1,0 +1,148 @@
+package tap
+
+import (
+	"fmt"
+	"net/netip"
+	"sync"
+
+	"github.com/pitot-io/pitot/decode"
+	"github.com/pitot-io/pitot/internal/event"
+)
+
+// Names gives addresses the names of services; "" when it knows none.
+type Names interface {
+	Lookup(netip.AddrPort) string
+}
+
+// IDs makes the ids of exchanges that brought none along.
+type IDs interface {
+	Fill(x *event.Exchange, ordinal uint64)
+}
+
+// Meta is what is known of a connection beside its bytes.
+type Meta struct {
+	Listener, Route, Cluster, Endpoint string
+	Service                            string // of the server, where the names do not tell
+	Capture                            string
+	Decode                             event.DecodeFlags
+	Names                              Names // may be nil
+	IDs                                IDs
+}
+
+// Flow joins one connection's bytes, its decoder and the hub. A decoder that
+// gets lost or breaks is told once and asked no more; the bytes are none of its
+// business from then on. Both directions may be fed at the same time.
+type Flow struct {
+	mu      sync.Mutex
+	dec     decode.Decoder
+	out     event.Emitter
+	meta    Meta
+	ordinal uint64
+	off     bool // the decoder is lost, or the flow is closed
+	conn    decode.Conn
+}
+
+// NewFlow starts to follow a connection.
+func NewFlow(dec decode.Decoder, c decode.Conn, meta Meta, out event.Emitter) *Flow {
+	return &Flow{dec: dec, conn: c, meta: meta, out: out}
+}
+
+// Feed shows the decoder the next bytes in direction d, before they are
+// forwarded: showing them later loses the pairing of fast answers.
+func (f *Flow) Feed(d event.Dir, at int64, b []byte) {
+	f.call(at, func() error { return f.dec.Feed(d, at, b, f) })
+}
+
+// Gap, End and Close pass on what their namesakes of decode.Decoder say.
+func (f *Flow) Gap(d event.Dir, at, n int64) {
+	f.call(at, func() error { f.dec.Gap(d, at, n, f); return nil })
+}
+
+func (f *Flow) End(d event.Dir, at int64) {
+	f.call(at, func() error { f.dec.End(d, at, f); return nil })
+}
+
+func (f *Flow) Close(at int64) {
+	f.call(at, func() error { f.dec.Close(at, f); return nil })
+	f.mu.Lock()
+	f.off = true
+	f.mu.Unlock()
+}
+
+// call guards the traffic from the decoder: an error or a panic ends the
+// watching, never the connection.
+func (f *Flow) call(at int64, do func() error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.off {
+		return
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			f.off = true
+			f.lost(at, fmt.Errorf("decoder broke: %v", r))
+		}
+	}()
+	if err := do(); err != nil {
+		f.off = true
+		f.lost(at, err)
+		f.dec.Close(at, f)
+	}
+}
+
+func (f *Flow) lost(at int64, err error) {
+	f.out.Notice(&event.Notice{
+		Time: at, Name: event.EventDecodeFailure, Severity: event.Warn, Service: f.meta.Service, Body: err.Error(),
+		Attributes: []event.KeyValue{{Key: "client", Value: f.conn.Client.String()}, {Key: "server", Value: f.conn.Server.String()}},
+	})
+}
+
+// Exchange completes what the decoder told and passes it on.
+func (f *Flow) Exchange(x *event.Exchange) {
+	m := &f.meta
+	x.Listener, x.Route, x.Cluster, x.Endpoint, x.Capture = m.Listener, m.Route, m.Cluster, m.Endpoint, m.Capture
+	x.Decode |= m.Decode
+	f.name(x)
+	if m.IDs != nil {
+		m.IDs.Fill(x, f.ordinal)
+	}
+	f.ordinal++
+	f.out.Exchange(x)
+}
+
+// Notice passes on what the decoder noticed.
+func (f *Flow) Notice(n *event.Notice) { f.out.Notice(n) }
+
+// name finds the services of both sides: a configured name first, then what
+// the decoder learned (a driver's application name), then the address.
+func (f *Flow) name(x *event.Exchange) {
+	server := f.lookup(x.Server)
+	if server == "" {
+		server = f.meta.Service
+	}
+	client := f.lookup(x.Client)
+	if x.Kind == event.Client {
+		if client != "" {
+			x.Service = client
+		}
+		if x.Service == "" && x.Client.IsValid() {
+			x.Service = x.Client.Addr().String()
+		}
+		x.Peer = server
+		if x.Peer == "" && x.Server.IsValid() {
+			x.Peer = x.Server.String()
+		}
+		return
+	}
+	x.Service, x.Peer = server, client
+	if x.Service == "" && x.Server.IsValid() {
+		x.Service = x.Server.String()
+	}
+}
+
+func (f *Flow) lookup(a netip.AddrPort) string {
+	if f.meta.Names == nil || !a.IsValid() {
+		return ""
+	}
+	return f.meta.Names.Lookup(a)
+}
