@@ -1,0 +1,98 @@
+package upstream
+
+import (
+	"errors"
+	"net"
+	"net/netip"
+	"sync/atomic"
+	"syscall"
+	"time"
+	"unsafe"
+)
+
+// Conn is one connection to a host. It has one user at a time, who hands it
+// back with Host.Put or closes it.
+type Conn struct {
+	*net.TCPConn
+	Used  int // exchanges that it has served, counted by Host.Put
+	State any // the protocol server's own, kept while the connection is idle
+
+	host   *Host
+	local  netip.AddrPort
+	remote netip.AddrPort
+	raw    syscall.RawConn
+	probe  func(fd uintptr) // bound once, so that a look allocates nothing
+	alive  bool             // what the probe found
+	closed atomic.Bool
+
+	idle       time.Time // when it was put back; from here on guarded by the pool
+	prev, next *Conn     // all open connections of the host
+}
+
+var errClosed = errors.New("cluster is closed")
+
+func newConn(h *Host, t *net.TCPConn) (*Conn, error) {
+	raw, err := t.SyscallConn()
+	if err != nil {
+		_ = t.Close() // the first error tells more
+		return nil, err
+	}
+	c := &Conn{TCPConn: t, host: h, raw: raw}
+	c.local, c.remote = addrPort(t.LocalAddr()), addrPort(t.RemoteAddr())
+	c.probe = c.look
+	if known := h.known.Load(); known == nil || *known != c.remote {
+		h.known.Store(&c.remote)
+	}
+	if !h.pool.enter(c) {
+		_ = t.Close()
+		return nil, errClosed
+	}
+	h.stats.cxTotal.Add(1)
+	h.stats.cxActive.Add(1)
+	return c, nil
+}
+
+func addrPort(a net.Addr) netip.AddrPort {
+	t, ok := a.(*net.TCPAddr)
+	if !ok {
+		return netip.AddrPort{}
+	}
+	p := t.AddrPort()
+	return netip.AddrPortFrom(p.Addr().Unmap(), p.Port())
+}
+
+// Host is the host that c leads to.
+func (c *Conn) Host() *Host { return c.host }
+
+// Local and Remote are the connection's addresses.
+func (c *Conn) Local() netip.AddrPort  { return c.local }
+func (c *Conn) Remote() netip.AddrPort { return c.remote }
+
+// Raw gives access to the socket without an allocation.
+func (c *Conn) Raw() syscall.RawConn { return c.raw }
+
+// Close closes the connection. It may be called more than once.
+func (c *Conn) Close() error {
+	if c.closed.Swap(true) {
+		return nil
+	}
+	c.host.pool.leave(c)
+	c.host.stats.cxActive.Add(-1)
+	c.host.stats.cxDestroy.Add(1)
+	return c.TCPConn.Close()
+}
+
+// Alive reports whether an idle connection can still be used: the peer has
+// neither closed it nor said anything that nobody asked for.
+func (c *Conn) Alive() bool {
+	c.alive = false
+	return c.raw.Control(c.probe) == nil && c.alive
+}
+
+// look reads nothing, it only peeks: a live idle connection has nothing to give.
+func (c *Conn) look(fd uintptr) {
+	var b [1]byte
+	_, _, errno := syscall.Syscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&b)), 1,
+		syscall.MSG_PEEK|syscall.MSG_DONTWAIT, 0, 0)
+	c.alive = errno == syscall.EAGAIN || errno == syscall.EINTR
+}

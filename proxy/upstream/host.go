@@ -1,0 +1,108 @@
+package upstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"sync/atomic"
+	"time"
+)
+
+// Host is one endpoint of a cluster, with its connections and its counters.
+type Host struct {
+	cluster *Cluster
+	index   int
+	address string
+	dialer  net.Dialer
+	limit   time.Duration // of a dial
+	known   atomic.Pointer[netip.AddrPort]
+
+	pool  pool
+	stats hostStats
+}
+
+func newHost(c *Cluster, index int, address string, o Options) *Host {
+	h := &Host{cluster: c, index: index, address: address, limit: o.ConnectTimeout}
+	h.dialer.SetMultipathTCP(false)
+	h.pool.init(o)
+	if a, err := netip.ParseAddrPort(address); err == nil {
+		h.known.Store(&a)
+	}
+	return h
+}
+
+// begin counts an exchange that starts.
+func (h *Host) begin() *Host {
+	h.stats.rqTotal.Add(1)
+	h.stats.rqActive.Add(1)
+	return h
+}
+
+// Done ends the exchange that a pick of h began.
+func (h *Host) Done() { h.stats.rqActive.Add(-1) }
+
+// Active is the number of exchanges under way.
+func (h *Host) Active() int64 { return h.stats.rqActive.Load() }
+
+// Address is the endpoint as configured, host:port.
+func (h *Host) Address() string { return h.address }
+
+// Cluster is the name of the cluster that h belongs to.
+func (h *Host) Cluster() string { return h.cluster.name }
+
+// AddrPort is the endpoint's address; for one configured by name, that of the
+// connection dialled last, and invalid before the first.
+func (h *Host) AddrPort() netip.AddrPort {
+	if a := h.known.Load(); a != nil {
+		return *a
+	}
+	return netip.AddrPort{}
+}
+
+// DialError says that no connection came about (response flag UF).
+type DialError struct {
+	Cluster, Endpoint string
+	Timeout           bool // not answered in time, as against refused or unreachable
+	Err               error
+}
+
+func (e *DialError) Error() string {
+	if e.Timeout {
+		return fmt.Sprintf("cluster %q: connect to %s: no answer in time: %v", e.Cluster, e.Endpoint, e.Err)
+	}
+	return fmt.Sprintf("cluster %q: connect to %s: %v", e.Cluster, e.Endpoint, e.Err)
+}
+
+func (e *DialError) Unwrap() error { return e.Err }
+
+// Dial opens a connection to h, within the cluster's connect timeout. Its
+// errors are of type *DialError.
+func (h *Host) Dial(ctx context.Context) (*Conn, error) {
+	ctx, cancel := context.WithTimeout(ctx, h.limit)
+	defer cancel()
+	began := time.Now()
+	c, err := h.dialer.DialContext(ctx, "tcp", h.address)
+	if err != nil {
+		return nil, h.dialFailed(err)
+	}
+	h.stats.connect.observe(time.Since(began))
+	conn, err := newConn(h, c.(*net.TCPConn))
+	if err != nil {
+		return nil, h.dialFailed(err)
+	}
+	return conn, nil
+}
+
+func (h *Host) dialFailed(err error) error {
+	var ne net.Error
+	e := &DialError{Cluster: h.cluster.name, Endpoint: h.address, Err: err}
+	e.Timeout = errors.As(err, &ne) && ne.Timeout() || errors.Is(err, context.DeadlineExceeded)
+	h.stats.cxTotal.Add(1)
+	h.stats.cxConnectFail.Add(1)
+	if e.Timeout {
+		h.stats.cxConnectTimeout.Add(1)
+	}
+	return e
+}

@@ -1,0 +1,163 @@
+package upstream
+
+import (
+	"sync"
+	"time"
+)
+
+// pool holds a host's connections: a list of all that are open, and a stack of
+// those that are idle. The one used last is taken first, so that few stay warm
+// and the rest run into their idle timeout.
+type pool struct {
+	max     int
+	timeout time.Duration
+	uses    int
+
+	mu     sync.Mutex // held for a few instructions; one per host
+	idle   []*Conn    // by time of return
+	open   *Conn      // list of all
+	closed bool
+	sweep  *time.Timer // runs while something is idle
+	armed  bool
+}
+
+func (p *pool) init(o Options) { p.max, p.timeout, p.uses = o.MaxIdle, o.IdleTimeout, o.MaxUses }
+
+// enter adds c to the open connections; it reports false when the pool is closed.
+func (p *pool) enter(c *Conn) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return false
+	}
+	if c.next = p.open; c.next != nil {
+		c.next.prev = c
+	}
+	p.open = c
+	return true
+}
+
+func (p *pool) leave(c *Conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if c.prev != nil {
+		c.prev.next = c.next
+	} else if p.open == c {
+		p.open = c.next
+	}
+	if c.next != nil {
+		c.next.prev = c.prev
+	}
+	c.prev, c.next = nil, nil
+}
+
+func (p *pool) pop() *Conn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	n := len(p.idle) - 1
+	if n < 0 {
+		return nil
+	}
+	c := p.idle[n]
+	p.idle[n], p.idle = nil, p.idle[:n]
+	return c
+}
+
+func (p *pool) push(c *Conn, now time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed || len(p.idle) >= p.max {
+		return false
+	}
+	c.idle = now
+	p.idle = append(p.idle, c)
+	if !p.armed {
+		p.arm(p.timeout)
+	}
+	return true
+}
+
+func (p *pool) arm(d time.Duration) {
+	p.armed = true
+	if p.sweep == nil {
+		p.sweep = time.AfterFunc(d, p.expire)
+		return
+	}
+	p.sweep.Reset(d)
+}
+
+// expire closes what has been idle for too long, and comes back when the
+// oldest of the rest will have been.
+func (p *pool) expire() {
+	for _, c := range p.expired(time.Now()) {
+		c.host.stats.cxIdleTimeout.Add(1)
+		_ = c.Close() // nobody is left to tell
+	}
+}
+
+func (p *pool) expired(now time.Time) []*Conn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.armed = false
+	n := 0
+	for n < len(p.idle) && now.Sub(p.idle[n].idle) >= p.timeout {
+		n++
+	}
+	old := append([]*Conn(nil), p.idle[:n]...)
+	rest := copy(p.idle, p.idle[n:])
+	clear(p.idle[rest:])
+	p.idle = p.idle[:rest]
+	if rest > 0 && !p.closed {
+		p.arm(p.timeout - now.Sub(p.idle[0].idle))
+	}
+	return old
+}
+
+// Get takes an idle connection that is still good, nil when there is none.
+func (h *Host) Get() *Conn {
+	for {
+		c := h.pool.pop()
+		if c == nil || c.Alive() {
+			return c
+		}
+		h.stats.cxRemoteIdle.Add(1)
+		_ = c.Close() // the peer has gone already
+	}
+}
+
+// Put hands back a connection on which an exchange has ended in order. It is
+// closed when the pool is full or the connection has served enough.
+func (h *Host) Put(c *Conn) {
+	c.Used++
+	worn := h.pool.uses > 0 && c.Used >= h.pool.uses
+	if worn || !h.pool.push(c, time.Now()) {
+		_ = c.Close() // its exchange has ended well
+	}
+}
+
+// Idle is the number of idle connections.
+func (h *Host) Idle() int {
+	h.pool.mu.Lock()
+	defer h.pool.mu.Unlock()
+	return len(h.pool.idle)
+}
+
+func (h *Host) close() {
+	for _, c := range h.pool.shut() {
+		_ = c.Close() // its user, if any, sees the error
+	}
+}
+
+func (p *pool) shut() (all []*Conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.closed = true
+	p.idle = nil
+	if p.sweep != nil {
+		p.sweep.Stop()
+	}
+	for c := p.open; c != nil; c = c.next {
+		all = append(all, c)
+	}
+	return all
+}

@@ -1,0 +1,122 @@
+package upstream
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// Counter is a number that only grows.
+type Counter = atomic.Uint64
+
+// hostStats count for one host. A cluster's numbers are the sums, made when
+// somebody asks, so that its exchanges share no counter.
+type hostStats struct {
+	rqActive atomic.Int64
+	rqTotal  Counter
+	rqClass  [6]Counter // by the first digit of the status
+	rqTime   durations
+	rqFail   [numFailures]Counter
+
+	cxActive         atomic.Int64
+	cxTotal          Counter
+	cxDestroy        Counter
+	cxConnectFail    Counter
+	cxConnectTimeout Counter
+	cxIdleTimeout    Counter
+	cxRemoteIdle     Counter
+	rxBytes, txBytes Counter
+	connect          durations
+}
+
+// durations keep a sum and a count.
+type durations struct{ n, nanos Counter }
+
+func (d *durations) observe(t time.Duration) {
+	d.n.Add(1)
+	d.nanos.Add(uint64(max(0, t)))
+}
+
+// Failure is a way for an exchange to fail at the upstream.
+type Failure uint8
+
+const (
+	Timeout       Failure = iota // upstream_rq_timeout: no answer in time
+	RxReset                      // upstream_rq_rx_reset: the upstream broke off
+	TxReset                      // upstream_rq_tx_reset: the proxy broke off
+	Cancelled                    // upstream_rq_cancelled: the client went away
+	ProtocolError                // upstream_cx_protocol_error
+	numFailures
+)
+
+// Failed counts an exchange that failed at h.
+func (h *Host) Failed(f Failure) { h.stats.rqFail[f].Add(1) }
+
+// Completed counts an answer of h by its status, which took t.
+func (h *Host) Completed(status int, t time.Duration) {
+	if class := status / 100; class >= 1 && class <= 5 {
+		h.stats.rqClass[class].Add(1)
+	}
+	h.stats.rqTime.observe(t)
+}
+
+// Transferred counts bytes received from and sent to h.
+func (h *Host) Transferred(received, sent int64) {
+	h.stats.rxBytes.Add(uint64(max(0, received)))
+	h.stats.txBytes.Add(uint64(max(0, sent)))
+}
+
+// Stat is one number under the name that Envoy gives it.
+type Stat struct {
+	Name  string
+	Value uint64
+	Gauge bool // goes up and down
+}
+
+// Stats are the sums over the cluster's hosts.
+func (c *Cluster) Stats() []Stat {
+	sum := (&Host{}).Stats()
+	for _, h := range c.hosts {
+		for i, s := range h.Stats() {
+			sum[i].Value += s.Value
+		}
+	}
+	return append(sum,
+		Stat{"membership_total", uint64(len(c.hosts)), true},
+		Stat{"membership_healthy", uint64(len(c.hosts)), true},
+		Stat{"upstream_cx_none_healthy", c.none.Load(), false})
+}
+
+// Stats are the host's numbers, always in the same order.
+func (h *Host) Stats() []Stat {
+	s := &h.stats
+	count := func(name string, c *Counter) Stat { return Stat{name, c.Load(), false} }
+	gauge := func(name string, g *atomic.Int64) Stat { return Stat{name, uint64(max(0, g.Load())), true} }
+	return []Stat{
+		count("upstream_cx_total", &s.cxTotal),
+		gauge("upstream_cx_active", &s.cxActive),
+		{"upstream_cx_idle", uint64(h.Idle()), true},
+		count("upstream_cx_connect_fail", &s.cxConnectFail),
+		count("upstream_cx_connect_timeout", &s.cxConnectTimeout),
+		count("upstream_cx_idle_timeout", &s.cxIdleTimeout),
+		count("upstream_cx_destroy", &s.cxDestroy),
+		count("upstream_cx_destroy_remote_idle", &s.cxRemoteIdle),
+		count("upstream_cx_protocol_error", &s.rqFail[ProtocolError]),
+		count("upstream_cx_rx_bytes_total", &s.rxBytes),
+		count("upstream_cx_tx_bytes_total", &s.txBytes),
+		count("upstream_cx_connect_count", &s.connect.n),
+		count("upstream_cx_connect_ns_sum", &s.connect.nanos),
+		count("upstream_rq_total", &s.rqTotal),
+		gauge("upstream_rq_active", &s.rqActive),
+		count("upstream_rq_1xx", &s.rqClass[1]),
+		count("upstream_rq_2xx", &s.rqClass[2]),
+		count("upstream_rq_3xx", &s.rqClass[3]),
+		count("upstream_rq_4xx", &s.rqClass[4]),
+		count("upstream_rq_5xx", &s.rqClass[5]),
+		count("upstream_rq_completed", &s.rqTime.n),
+		count("upstream_rq_time_ns_sum", &s.rqTime.nanos),
+		count("upstream_rq_timeout", &s.rqFail[Timeout]),
+		count("upstream_rq_rx_reset", &s.rqFail[RxReset]),
+		count("upstream_rq_tx_reset", &s.rqFail[TxReset]),
+		count("upstream_rq_cancelled", &s.rqFail[Cancelled]),
+	}
+}

@@ -1,0 +1,101 @@
+// Package upstream is the server's side of the proxy: clusters of endpoints,
+// the choice of one of them, and the connections kept open to it. It knows
+// nothing of what is spoken on a connection.
+package upstream
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// ErrNoHost says that a cluster has no host to pick (response flag UH).
+var ErrNoHost = errors.New("no host")
+
+// Options make a Cluster. Zero values stand for the defaults named here.
+type Options struct {
+	Name      string
+	Endpoints []string // host:port each
+	Policy    Policy   // see NewPolicy; round robin by default
+
+	ConnectTimeout time.Duration // of one dial; 5 s by default
+	MaxIdle        int           // idle connections kept per host; 1024 by default, negative keeps none
+	IdleTimeout    time.Duration // after which an idle connection is closed; 1 h by default
+	MaxUses        int           // exchanges on one connection; 0 for no limit
+}
+
+// Defaults of Options.
+const (
+	DefaultConnectTimeout = 5 * time.Second
+	DefaultMaxIdle        = 1024
+	DefaultIdleTimeout    = time.Hour
+)
+
+// Cluster is a named set of hosts that can stand in for each other. All of its
+// methods may be called from many goroutines.
+type Cluster struct {
+	name   string
+	hosts  []*Host
+	policy Policy
+	none   Counter // upstream_cx_none_healthy
+}
+
+// New makes a cluster; it dials nothing yet.
+func New(o Options) *Cluster {
+	o = o.withDefaults()
+	c := &Cluster{name: o.Name, policy: o.Policy}
+	for i, address := range o.Endpoints {
+		c.hosts = append(c.hosts, newHost(c, i, address, o))
+	}
+	return c
+}
+
+func (o Options) withDefaults() Options {
+	if o.Policy == nil {
+		o.Policy = newRoundRobin()
+	}
+	if o.ConnectTimeout <= 0 {
+		o.ConnectTimeout = DefaultConnectTimeout
+	}
+	if o.MaxIdle == 0 {
+		o.MaxIdle = DefaultMaxIdle
+	}
+	if o.IdleTimeout <= 0 {
+		o.IdleTimeout = DefaultIdleTimeout
+	}
+	return o
+}
+
+// Name is the cluster's name in the configuration.
+func (c *Cluster) Name() string { return c.name }
+
+// Hosts are the cluster's hosts, in the order of the configuration. They are
+// not to be changed.
+func (c *Cluster) Hosts() []*Host { return c.hosts }
+
+// Pick chooses a host for one exchange and counts it active there until its
+// Done. It fails with ErrNoHost.
+func (c *Cluster) Pick() (*Host, error) {
+	if len(c.hosts) == 0 {
+		c.none.Add(1)
+		return nil, fmt.Errorf("cluster %q: %w", c.name, ErrNoHost)
+	}
+	return c.policy.Pick(c.hosts).begin(), nil
+}
+
+// PickAfter chooses the host that follows h, for another try when h could not
+// be reached. It fails with ErrNoHost when h is the only one.
+func (c *Cluster) PickAfter(h *Host) (*Host, error) {
+	if len(c.hosts) < 2 {
+		return nil, fmt.Errorf("cluster %q has no other host than %s: %w", c.name, h.address, ErrNoHost)
+	}
+	return c.hosts[(h.index+1)%len(c.hosts)].begin(), nil
+}
+
+// Close closes every connection of the cluster, idle or in use. What is dialled
+// or put back later is closed at once.
+func (c *Cluster) Close() {
+	for _, h := range c.hosts {
+		h.close()
+	}
+}
