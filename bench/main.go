@@ -1,0 +1,78 @@
+// Command bench measures pitot beside its peers on this machine: the CPU
+// seconds of the measured process per unit of work, peers in turn within every
+// round, medians and the ratio of the same round. It judges nothing.
+//
+//	go run ./bench -pitot bin/pitot -work http1,mongo,tcp,idle,replay
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+)
+
+type options struct {
+	pitot  string
+	work   string
+	rounds int
+	secs   time.Duration
+	conns  int
+	idle   int
+	pcapMB int
+}
+
+func main() {
+	var o options
+	flag.StringVar(&o.pitot, "pitot", "bin/pitot", "the binary to measure")
+	flag.StringVar(&o.work, "work", "http1,mongo,tcp,idle,replay,store", "workloads, in this order")
+	flag.IntVar(&o.rounds, "rounds", 5, "rounds; every peer runs once in each")
+	flag.DurationVar(&o.secs, "secs", 2*time.Second, "length of one run (at most 60s)")
+	flag.IntVar(&o.conns, "conns", 64, "client connections (at most 1000)")
+	flag.IntVar(&o.idle, "idle", 10000, "idle connections (at most 20000)")
+	flag.IntVar(&o.pcapMB, "pcap", 256, "size of the replayed capture in MiB")
+	flag.Parse()
+	o.secs = min(o.secs, time.Minute)
+	o.conns, o.idle = min(o.conns, 1000), min(o.idle, 20000)
+	if err := run(o); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// workloads lists what can be measured.
+var workloads = []struct {
+	name string
+	run  func(o options, dir string) error
+}{
+	{"http1", benchHTTP1},
+	{"mongo", benchMongo},
+	{"tcp", benchTCP},
+	{"idle", benchIdle},
+	{"replay", benchReplay},
+	{"store", benchStore},
+}
+
+func run(o options) error {
+	dir, err := os.MkdirTemp("", "pitot-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	for _, name := range strings.Split(o.work, ",") {
+		found := false
+		for _, w := range workloads {
+			if w.name == name {
+				found = true
+				if err := w.run(o, dir); err != nil {
+					return fmt.Errorf("%s: %w", name, err)
+				}
+			}
+		}
+		if !found {
+			return fmt.Errorf("no workload %q", name)
+		}
+	}
+	return nil
+}

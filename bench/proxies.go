@@ -1,0 +1,164 @@
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+)
+
+const nginxMain = `daemon off; worker_processes 1; worker_rlimit_nofile 60000; error_log stderr crit; pid @DIR@/pid;
+events { worker_connections 30000; }
+`
+
+const nginxHTTP = nginxMain + `http { access_log off; keepalive_requests 100000000; keepalive_timeout 600s; tcp_nodelay on;
+client_body_temp_path @DIR@/b; proxy_temp_path @DIR@/p; fastcgi_temp_path @DIR@/f; uwsgi_temp_path @DIR@/u; scgi_temp_path @DIR@/s;
+upstream o { server @UPSTREAM@; keepalive 1024; keepalive_requests 100000000; }
+server { listen @LISTEN@ backlog=8192; location / { proxy_pass http://o; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $host; } } }
+`
+
+const haproxyMain = `global
+  no strict-limits
+  maxconn 40000
+  nbthread 1
+defaults
+  mode %s
+  timeout connect 5s
+  timeout client 600s
+  timeout server 600s
+  maxconn 40000
+  backlog 8192
+  %s
+frontend f
+  bind @LISTEN@
+  default_backend b
+backend b
+  server o @UPSTREAM@
+`
+
+func nginxPeer(conf string) peer {
+	return peer{"nginx", []string{"nginx", "-p", "@DIR@", "-c", "@DIR@/nginx.conf"}, map[string]string{"nginx.conf": conf}}
+}
+
+func haproxyPeer(mode, more string) peer {
+	return peer{"haproxy", []string{"haproxy", "-db", "-f", "@DIR@/haproxy.cfg"}, map[string]string{"haproxy.cfg": fmt.Sprintf(haproxyMain, mode, more)}}
+}
+
+// pitotPeers are pitot with spans written out, and with nobody subscribed.
+func pitotPeers(o options, protocol string) []peer {
+	proxy := []string{o.pitot, "proxy", "--listen", "@LISTEN@", "--to", "@UPSTREAM@", "--protocol", protocol, "--admin", "127.0.0.1:0", "--store", "none"}
+	return []peer{
+		{"pitot", append(proxy[:len(proxy):len(proxy)], "--json-file", "/dev/null"), nil},
+		{"pitot, spans off", append(proxy[:len(proxy):len(proxy)], "--spans=false"), nil},
+	}
+}
+
+const requestHead = "GET /1k HTTP/1.1\r\nHost: shop.example\r\nUser-Agent: bench/1.0\r\nAccept: */*\r\nAccept-Encoding: gzip\r\nX-Request-Id: 3f2504e0-4f89-41d3-9a0c-0305e82c3301\r\n\r\n"
+
+func benchHTTP1(o options, dir string) error {
+	answer := append([]byte("HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: 1024\r\n\r\n"), body1k...)
+	return forwarding{
+		title:  "HTTP/1.1, 1 KiB answers, keep-alive",
+		unit:   "CPU s / 100k requests",
+		origin: func() (string, func(), error) { return serve(untilHead, func([]byte) []byte { return answer }) },
+		client: dialHTTP([]byte(requestHead)),
+		peers:  append([]peer{nginxPeer(nginxHTTP), haproxyPeer("http", "option http-keep-alive")}, pitotPeers(o, "http")...),
+		bases:  []string{"nginx", "haproxy", "pitot, spans off"},
+	}.run(o, dir)
+}
+
+func benchMongo(o options, dir string) error {
+	find, err := opMsg(7, 0, bson.D{{Key: "find", Value: "orders"}, {Key: "filter", Value: bson.D{{Key: "user", Value: 7}}},
+		{Key: "limit", Value: 1}, {Key: "comment", Value: `{"callingFunction":"Cart.load"}`}, {Key: "$db", Value: "shop"}})
+	if err != nil {
+		return err
+	}
+	reply, err := opMsg(1, 7, bson.D{{Key: "cursor", Value: bson.D{{Key: "firstBatch", Value: bson.A{bson.D{{Key: "_id", Value: 1}, {Key: "user", Value: 7}, {Key: "pad", Value: string(body1k[:300])}}}},
+		{Key: "id", Value: int64(0)}, {Key: "ns", Value: "shop.orders"}}}, {Key: "ok", Value: 1.0}})
+	if err != nil {
+		return err
+	}
+	return forwarding{
+		title:  "MongoDB, find of one document",
+		unit:   "CPU s / 100k commands",
+		origin: func() (string, func(), error) { return serve(untilMessage, func([]byte) []byte { return reply }) },
+		client: dialExchange(find, reply),
+		peers:  append([]peer{haproxyPeer("tcp", "")}, pitotPeers(o, "mongodb")...),
+		bases:  []string{"haproxy", "pitot, spans off"},
+	}.run(o, dir)
+}
+
+func benchTCP(o options, dir string) error {
+	return forwarding{
+		title:  "TCP, 1 KiB request and answer",
+		unit:   "CPU s / 100k round trips",
+		origin: func() (string, func(), error) { return serve(untilFull, func(b []byte) []byte { return body1k }) },
+		client: dialExchange(body1k, body1k),
+		peers:  append([]peer{haproxyPeer("tcp", "")}, pitotPeers(o, "tcp")...),
+		bases:  []string{"haproxy"},
+	}.run(o, dir)
+}
+
+func untilFull(b []byte) int {
+	if len(b) >= len(body1k) {
+		return len(body1k)
+	}
+	return 0
+}
+
+// benchIdle holds many connections that have done one exchange each.
+func benchIdle(o options, dir string) error {
+	if _, err := os.Stat(o.pitot); err != nil {
+		return errNoPitot
+	}
+	answer := append([]byte("HTTP/1.1 200 OK\r\nContent-Length: 1024\r\n\r\n"), body1k...)
+	upstream, stop, err := serve(untilHead, func([]byte) []byte { return answer })
+	if err != nil {
+		return err
+	}
+	defer stop()
+	t := newTable(fmt.Sprintf("Memory of %d idle HTTP/1.1 connections", o.idle), "KiB each", "whole process, KiB", "nginx", "haproxy")
+	for _, p := range (forwarding{peers: append([]peer{nginxPeer(nginxHTTP), haproxyPeer("http", "option http-keep-alive")}, pitotPeers(o, "http")[:1]...)}).present() {
+		each, all, err := idleOnce(p, o, dir, upstream)
+		if err != nil {
+			return fmt.Errorf("%s: %w", p.name, err)
+		}
+		t.add(p.name, each, all)
+	}
+	t.print()
+	return nil
+}
+
+func idleOnce(p peer, o options, dir, upstream string) (each, all float64, err error) {
+	r, err := p.start(dir, upstream)
+	if err != nil {
+		return 0, 0, err
+	}
+	defer r.stop()
+	before := r.memory()
+	var open []client
+	defer func() {
+		for _, c := range open {
+			c.close()
+		}
+	}()
+	for range o.idle {
+		conn, err := net.Dial("tcp", r.listen)
+		if err != nil {
+			return 0, 0, err
+		}
+		// One small buffer for all: the connections take turns.
+		c := &httpClient{conn, []byte(requestHead), idleBuffer}
+		open = append(open, c)
+		if err := c.once(); err != nil {
+			return 0, 0, err
+		}
+	}
+	time.Sleep(3 * time.Second) // let the peer give back what it means to
+	after := r.memory()
+	return float64(after-before) / float64(o.idle), float64(after), nil
+}
+
+var idleBuffer = make([]byte, 64<<10)

@@ -1,0 +1,9 @@
+#!/usr/bin/env bash
+# Measures pitot beside nginx, HAProxy, tcpdump and tshark, where they are installed:
+#   apt-get install nginx-light haproxy tcpdump tshark
+# Arguments go to the bench program: bench/run.sh -work http1 -rounds 9
+set -euo pipefail
+cd "$(dirname "$0")/.."
+export PATH="$PATH:/usr/sbin:/sbin"
+ulimit -n 65536 2>/dev/null || echo "bench: few file descriptors; use -idle 400"
+exec go run ./bench -pitot "$PWD/bin/pitot" "$@"

@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# What CI checks beside the tests: format, vet, the static build, a short run of every fuzz target.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+unformatted=$(gofmt -l $(git ls-files '*.go'))
+[ -z "$unformatted" ] || { echo "gofmt would change: $unformatted"; exit 1; }
+go vet ./...
+go mod verify >/dev/null
+git diff --exit-code -- go.mod go.sum
+make build
+if command -v file >/dev/null; then file bin/pitot | grep -q 'statically linked' || { echo "bin/pitot is not static"; exit 1; }; fi
+scripts/fuzz.sh "${FUZZTIME:-5s}"
