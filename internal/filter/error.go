@@ -1,0 +1,72 @@
+package filter
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
+
+// Error is a mistake in an expression and where it is.
+type Error struct {
+	Input string // the whole expression
+	Pos   int    // offset of the mistake in bytes
+	Msg   string // what is wrong and what would be right
+}
+
+// Error names the place by column, counted in characters from 1.
+func (e *Error) Error() string {
+	return fmt.Sprintf("filter, at column %d: %s", e.column()+1, e.Msg)
+}
+
+// Caret is the expression, a line with a caret under the mistake, and what is
+// wrong: three lines for a terminal.
+func (e *Error) Caret() string {
+	return e.Input + "\n" + strings.Repeat(" ", e.column()) + "^\n" + e.Msg
+}
+
+func (e *Error) column() int { return utf8.RuneCountInString(e.Input[:min(e.Pos, len(e.Input))]) }
+
+func unknownField(name string) string {
+	if near := nearest(name, fieldNames()); near != "" {
+		return fmt.Sprintf("unknown field %q; did you mean %q? (quote it to look for it as text)", name, near)
+	}
+	return fmt.Sprintf("unknown field %q; fields are %s (quote it to look for it as text)", name, strings.Join(fieldNames(), ", "))
+}
+
+// nearest is the name that takes the fewest edits, or "" when all are far.
+func nearest(s string, names []string) string {
+	s = strings.ToLower(s)
+	best, least := "", max(2, len(s)/2)+1
+	for _, n := range names {
+		d := edits(s, n)
+		if strings.HasPrefix(n, s) || strings.Contains(n, "_"+s) {
+			d = min(d, 1)
+		}
+		if d < least {
+			best, least = n, d
+		}
+	}
+	return best
+}
+
+// edits is the Levenshtein distance of a and b, both short.
+func edits(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			swap := diagonal
+			if a[i] != b[j] {
+				swap++
+			}
+			diagonal = row[j+1]
+			row[j+1] = slices.Min([]int{swap, row[j] + 1, row[j+1] + 1})
+		}
+	}
+	return row[len(b)]
+}
