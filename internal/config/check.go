@@ -1,0 +1,212 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// report takes one problem.
+type report func(key, format string, a ...any)
+
+// check tells report everything that is wrong with c.
+func (c *Config) check(wrong report) {
+	if len(c.Listeners) == 0 {
+		wrong("listeners", "must name at least one listener, as [{address: \"127.0.0.1:8080\", cluster: web}]")
+	}
+	c.checkNames(wrong)
+	for i := range c.Listeners {
+		c.checkListener(&c.Listeners[i], fmt.Sprintf("listeners[%d]", i), wrong)
+	}
+	for i := range c.Clusters {
+		checkCluster(&c.Clusters[i], fmt.Sprintf("clusters[%d]", i), wrong)
+	}
+	c.checkAdmin(wrong)
+	c.checkStore(wrong)
+}
+
+func (c *Config) checkNames(wrong report) {
+	listeners, addresses, clusters := map[string]int{}, map[string]int{}, map[string]int{}
+	unique := func(seen map[string]int, key, what string, i int, name string) {
+		if before, twice := seen[name]; twice && name != "" {
+			wrong(key, "%q is the %s of entry %d too; each must have its own", name, what, before)
+		}
+		seen[name] = i
+	}
+	for i, l := range c.Listeners {
+		unique(listeners, fmt.Sprintf("listeners[%d].name", i), "name", i, l.Name)
+		if _, port, _ := net.SplitHostPort(l.Address); port != "0" {
+			unique(addresses, fmt.Sprintf("listeners[%d].address", i), "address", i, l.Address)
+		}
+	}
+	for i, cl := range c.Clusters {
+		unique(clusters, fmt.Sprintf("clusters[%d].name", i), "name", i, cl.Name)
+	}
+}
+
+var protocols = []string{HTTP, MongoDB, TCP, Auto}
+
+func (c *Config) checkListener(l *Listener, key string, wrong report) {
+	if err := checkAddress(l.Address); err != nil {
+		wrong(key+".address", "%v; must be as 127.0.0.1:8080, or :8080 for every interface", err)
+	}
+	if !slices.Contains(protocols, l.Protocol) {
+		wrong(key+".protocol", "%q is not valid; must be one of %s", l.Protocol, strings.Join(protocols, ", "))
+	}
+	switch {
+	case l.Cluster == "" && l.Protocol != HTTP:
+		wrong(key+".cluster", "must name the cluster that takes what is not routed as HTTP%s", c.clusterNames())
+	case l.Cluster == "" && len(l.Routes) == 0:
+		wrong(key, "must have a cluster, or routes")
+	}
+	if len(l.Routes) > 0 && (l.Protocol == TCP || l.Protocol == MongoDB) {
+		wrong(key+".routes", "only HTTP has routes; remove them, or set protocol to %s or %s", HTTP, Auto)
+	}
+	c.checkReference(l.Cluster, key+".cluster", wrong)
+	for i := range l.Routes {
+		c.checkRoute(&l.Routes[i], fmt.Sprintf("%s.routes[%d]", key, i), wrong)
+	}
+	c.checkLimits(l, key, wrong)
+}
+
+func (c *Config) checkLimits(l *Listener, key string, wrong report) {
+	if l.Limits.Head < 1<<10 || l.Limits.Head > 1<<20 {
+		wrong(key+".limits.head", "%s is not valid; must be from 1KiB to 1MiB", l.Limits.Head)
+	}
+	if l.Limits.Headers < 1 || l.Limits.Headers > 10_000 {
+		wrong(key+".limits.headers", "%d is not valid; must be from 1 to 10000", l.Limits.Headers)
+	}
+	if l.Protocol == Auto && l.Timeouts.Detect == 0 {
+		wrong(key+".timeouts.detect", "must be more than 0: servers that speak first would wait for ever")
+	}
+}
+
+func (c *Config) checkRoute(r *Route, key string, wrong report) {
+	m := r.Match
+	switch {
+	case m.Path != "" && m.Prefix != "":
+		wrong(key+".match", "has both path and prefix; keep one")
+	case m.Path == "" && m.Prefix == "":
+		wrong(key+".match", "must have path or prefix; prefix: / takes everything")
+	case m.Path != "" && m.Path[0] != '/':
+		wrong(key+".match.path", "%q is not valid; must begin with /", m.Path)
+	case m.Prefix != "" && m.Prefix[0] != '/':
+		wrong(key+".match.prefix", "%q is not valid; must begin with /", m.Prefix)
+	}
+	if strings.ContainsAny(m.Host, ":/ ") {
+		wrong(key+".match.host", "%q is not valid; must be a host name without port, as shop.example.com", m.Host)
+	}
+	if r.Cluster == "" {
+		wrong(key+".cluster", "must name a cluster%s", c.clusterNames())
+	}
+	c.checkReference(r.Cluster, key+".cluster", wrong)
+}
+
+func (c *Config) checkReference(name, key string, wrong report) {
+	known := func(cl Cluster) bool { return cl.Name == name }
+	if name != "" && !slices.ContainsFunc(c.Clusters, known) {
+		wrong(key, "no cluster is named %q%s", name, c.clusterNames())
+	}
+}
+
+func (c *Config) clusterNames() string {
+	var names []string
+	for _, cl := range c.Clusters {
+		names = append(names, cl.Name)
+	}
+	if len(names) == 0 {
+		return "; define one under clusters"
+	}
+	return "; there are: " + strings.Join(names, ", ")
+}
+
+// policies are the valid values of a cluster's policy: those of
+// upstream.Policies, which a test of the proxy compares.
+var policies = []string{"round_robin", "least_request"}
+
+func checkCluster(c *Cluster, key string, wrong report) {
+	if c.Name == "" {
+		wrong(key+".name", "must be there, so that listeners and routes can name the cluster")
+	}
+	if len(c.Endpoints) == 0 {
+		wrong(key+".endpoints", "must name at least one endpoint, as [\"10.0.0.7:8080\"]")
+	}
+	for i, e := range c.Endpoints {
+		at := fmt.Sprintf("%s.endpoints[%d]", key, i)
+		host, port, err := net.SplitHostPort(e)
+		if err != nil || host == "" || !goodPort(port) || port == "0" {
+			wrong(at, "%q is not valid; must be host:port, as 10.0.0.7:8080 or orders.internal:80", e)
+		}
+		if slices.Index(c.Endpoints, e) < i {
+			wrong(at, "%q stands here twice; remove one", e)
+		}
+	}
+	if !slices.Contains(policies, c.Policy) {
+		wrong(key+".policy", "%q is not valid; must be one of %s", c.Policy, strings.Join(policies, ", "))
+	}
+	if c.ConnectTimeout == 0 {
+		wrong(key+".connect_timeout", "must be more than 0")
+	}
+	if c.IdleTimeout == 0 {
+		wrong(key+".idle_timeout", "must be more than 0; set max_idle_connections to 0 to keep none")
+	}
+}
+
+func checkAddress(address string) error {
+	if address == "" {
+		return fmt.Errorf("is missing")
+	}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil || !goodPort(port) {
+		return fmt.Errorf("%q is not an address to listen on", address)
+	}
+	if _, err := netip.ParseAddr(host); host != "" && host != "localhost" && err != nil {
+		return fmt.Errorf("%q is not an address of this machine", address)
+	}
+	return nil
+}
+
+func goodPort(s string) bool {
+	_, err := strconv.ParseUint(s, 10, 16)
+	return err == nil
+}
+
+func (c *Config) checkAdmin(wrong report) {
+	if c.Admin.Address == None {
+		return
+	}
+	if err := checkAddress(c.Admin.Address); err != nil {
+		wrong("admin.address", "%v; must be as 127.0.0.1:9901, or none", err)
+		return
+	}
+	if c.Admin.Token == "" && !isLoopback(c.Admin.Address) {
+		wrong("admin.token", "must be there when admin.address (%s) can be reached from elsewhere; or use 127.0.0.1", c.Admin.Address)
+	}
+}
+
+func isLoopback(address string) bool {
+	host, _, _ := net.SplitHostPort(address)
+	ip, err := netip.ParseAddr(host)
+	return host == "localhost" || err == nil && ip.IsLoopback()
+}
+
+// The values of store.dsn that are no address.
+const (
+	Embedded = "embedded"
+	None     = "none"
+)
+
+var schemes = []string{"clickhouse://", "clickhouses://", "http://", "https://", "tcp://", "native://"}
+
+func (c *Config) checkStore(wrong report) {
+	dsn := c.Store.DSN
+	if dsn == Embedded || dsn == None {
+		return
+	}
+	if !slices.ContainsFunc(schemes, func(s string) bool { return strings.HasPrefix(dsn, s) }) {
+		wrong("store.dsn", "%q is not valid; must be %s, %s, or begin with one of %s", RedactDSN(dsn), Embedded, None, strings.Join(schemes, ", "))
+	}
+}

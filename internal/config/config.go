@@ -1,0 +1,187 @@
+// Package config is the proxy's configuration: one YAML file, or a few flags,
+// made into one struct with defaults and checked before anything starts. What
+// is wrong is told all at once, with line, key and what would be valid.
+package config
+
+import (
+	"strings"
+	"time"
+)
+
+// Config is everything that `pitot proxy` can be told. docs/configuration.md
+// explains every key.
+type Config struct {
+	Listeners []Listener `yaml:"listeners"`
+	Clusters  []Cluster  `yaml:"clusters"`
+	Admin     Admin      `yaml:"admin"`
+	Store     Store      `yaml:"store"`
+	Sinks     Sinks      `yaml:"sinks"`
+	Services  Services   `yaml:"services"`
+	Drain     Drain      `yaml:"drain"`
+	Tracing   Tracing    `yaml:"tracing"`
+}
+
+// Listener is one bound socket and what happens on it.
+type Listener struct {
+	Name           string   `yaml:"name"`
+	Address        string   `yaml:"address"` // host:port; an empty host means every interface
+	Protocol       string   `yaml:"protocol"`
+	Service        string   `yaml:"service"` // name of what answers here
+	Cluster        string   `yaml:"cluster"` // where everything goes that no route takes
+	Routes         []Route  `yaml:"routes"`
+	Timeouts       Timeouts `yaml:"timeouts"`
+	Limits         Limits   `yaml:"limits"`
+	UseRemote      bool     `yaml:"use_remote_address"` // an edge: believe the peer's address, not its headers
+	MaxConnections int      `yaml:"max_connections"`    // at once; 0 for no limit
+}
+
+// The protocols of a listener.
+const (
+	HTTP    = "http"
+	MongoDB = "mongodb"
+	TCP     = "tcp"
+	Auto    = "auto"
+)
+
+// Route sends some of a listener's HTTP requests to a cluster. The first route
+// that matches decides.
+type Route struct {
+	Name    string        `yaml:"name"` // as it appears in spans; the match's path or prefix by default
+	Match   Match         `yaml:"match"`
+	Cluster string        `yaml:"cluster"`
+	Timeout time.Duration `yaml:"timeout"` // the listener's timeouts.route where the file names none
+}
+
+// Match says which requests a route takes: exactly Path, or those under
+// Prefix; and, where Host is set, only those for that host.
+type Match struct {
+	Prefix string `yaml:"prefix"`
+	Path   string `yaml:"path"`
+	Host   string `yaml:"host"`
+}
+
+// Takes reports whether a request for host (without port) and path, which is
+// the target without its query, is one of the route's.
+func (m *Match) Takes(host, path string) bool {
+	if m.Host != "" && !strings.EqualFold(m.Host, host) {
+		return false
+	}
+	if m.Path != "" {
+		return path == m.Path
+	}
+	rest, ok := strings.CutPrefix(path, m.Prefix)
+	return ok && (rest == "" || rest[0] == '/' || m.Prefix[len(m.Prefix)-1] == '/')
+}
+
+// Timeouts of a listener. 0 means no limit.
+type Timeouts struct {
+	Detect  time.Duration `yaml:"detect"`  // for a client's first bytes on a listener of protocol auto
+	Header  time.Duration `yaml:"header"`  // for a request's head, from its first byte
+	Request time.Duration `yaml:"request"` // for a whole request
+	Route   time.Duration `yaml:"route"`   // from the whole request to the whole answer
+	Idle    time.Duration `yaml:"idle"`    // of a connection on which nothing moves
+}
+
+// Limits of what one HTTP request may bring.
+type Limits struct {
+	Head    Size `yaml:"head"`    // bytes of request line and headers
+	Headers int  `yaml:"headers"` // number of header fields
+	Body    Size `yaml:"body"`    // bytes; 0 for no limit
+}
+
+// Cluster is a set of endpoints that can stand in for each other.
+type Cluster struct {
+	Name           string        `yaml:"name"`
+	Endpoints      []string      `yaml:"endpoints"` // host:port
+	Policy         string        `yaml:"policy"`
+	ConnectTimeout time.Duration `yaml:"connect_timeout"`
+	MaxIdle        int           `yaml:"max_idle_connections"` // kept per endpoint
+	IdleTimeout    time.Duration `yaml:"idle_timeout"`         // of a kept connection
+	MaxRequests    int           `yaml:"max_requests_per_connection"`
+}
+
+// Admin is the operator's port.
+type Admin struct {
+	Address string `yaml:"address"` // host:port, or none
+	Token   string `yaml:"token"`   // asked for as a bearer token; must be there off loopback
+}
+
+// Store says where history goes.
+type Store struct {
+	DSN  string        `yaml:"dsn"`  // embedded, none, or clickhouse://, http:// or https:// and so on
+	TTL  time.Duration `yaml:"ttl"`  // how long history is kept
+	Data string        `yaml:"data"` // folder of the embedded store; empty for the user's data folder
+}
+
+// Sinks are further destinations of what is seen.
+type Sinks struct {
+	JSON JSONSink `yaml:"json"`
+}
+
+// JSONSink writes JSON Lines.
+type JSONSink struct {
+	File string `yaml:"file"` // "-" for standard output; empty for none
+}
+
+// Drain says how a shutdown goes.
+type Drain struct {
+	Timeout time.Duration `yaml:"timeout"` // for exchanges under way
+}
+
+// Tracing says which spans are told.
+type Tracing struct {
+	AttemptSpans bool `yaml:"attempt_spans"` // one client span per upstream attempt
+}
+
+// Default is the configuration of an empty file.
+func Default() *Config {
+	return &Config{
+		Admin:   Admin{Address: "127.0.0.1:9901"},
+		Store:   Store{DSN: "embedded", TTL: 7 * 24 * time.Hour},
+		Drain:   Drain{Timeout: 10 * time.Second},
+		Tracing: Tracing{AttemptSpans: true},
+	}
+}
+
+func (l *Listener) setDefaults() {
+	l.Protocol = Auto
+	l.UseRemote = true
+	l.Limits = Limits{Head: 60 << 10, Headers: 100}
+	l.Timeouts = Timeouts{
+		Detect: 300 * time.Millisecond,
+		Header: time.Minute,
+		Route:  15 * time.Second,
+		Idle:   time.Hour,
+	}
+}
+
+// unset marks a timeout that the file does not name.
+const unset = time.Duration(-1)
+
+func (r *Route) setDefaults() { r.Timeout = unset }
+
+func (c *Cluster) setDefaults() {
+	c.Policy = "round_robin"
+	c.ConnectTimeout = 5 * time.Second
+	c.MaxIdle = 1024
+	c.IdleTimeout = time.Hour
+}
+
+// settle fills in what follows from other keys.
+func (c *Config) settle() {
+	for i := range c.Listeners {
+		l := &c.Listeners[i]
+		if l.Name == "" {
+			l.Name = l.Address
+		}
+		for j := range l.Routes {
+			r := &l.Routes[j]
+			if r.Name == "" {
+				r.Name = r.Match.Path + r.Match.Prefix
+			}
+			if r.Timeout == unset {
+				r.Timeout = l.Timeouts.Route
+			}
+		}
+	}
+}

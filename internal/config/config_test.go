@@ -1,0 +1,320 @@
+package config
+
+import (
+	"errors"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+const good = `
+listeners:
+- name: web
+  address: 127.0.0.1:8080
+  protocol: http
+  timeouts: {route: 3s}
+  routes:
+  - match: {prefix: /orders, host: shop.example.com}
+    cluster: orders
+  - match: {path: /slow}
+    cluster: orders
+    timeout: 0
+  cluster: orders
+clusters:
+- name: orders
+  endpoints: ["127.0.0.1:9001", "orders.internal:9002"]
+  policy: least_request
+  connect_timeout: 250ms
+services:
+  10.0.0.7:8080: shop
+  10.0.0.0/8: inside
+  10.1.0.0/16: narrower
+  10.0.0.7: host
+`
+
+func TestParseFillsInDefaults(t *testing.T) {
+	c, err := Parse("pitot.yaml", []byte(good))
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := c.Listeners[0]
+	if l.Timeouts.Header != time.Minute || l.Timeouts.Route != 3*time.Second || l.Limits.Head != 60<<10 {
+		t.Errorf("listener %+v", l)
+	}
+	if r := l.Routes[0]; r.Timeout != 3*time.Second || r.Name != "/orders" {
+		t.Errorf("a route without timeout or name: %+v", r)
+	}
+	if r := l.Routes[1]; r.Timeout != 0 {
+		t.Errorf("a route whose timeout is 0 has %v", r.Timeout)
+	}
+	if cl := c.Clusters[0]; cl.ConnectTimeout != 250*time.Millisecond || cl.IdleTimeout != time.Hour {
+		t.Errorf("cluster %+v", cl)
+	}
+	if c.Admin.Address != "127.0.0.1:9901" || c.Store.DSN != Embedded || !c.Tracing.AttemptSpans {
+		t.Errorf("defaults %+v", c)
+	}
+}
+
+func TestServicesTakeTheMostExactEntry(t *testing.T) {
+	c, err := Parse("pitot.yaml", []byte(good))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for address, want := range map[string]string{
+		"10.0.0.7:8080":          "shop",
+		"[::ffff:10.0.0.7]:8080": "shop",
+		"10.0.0.7:81":            "host",
+		"10.1.2.3:1":             "narrower",
+		"10.9.9.9:1":             "inside",
+		"192.0.2.1:80":           "",
+	} {
+		if got := c.Services.Lookup(netip.MustParseAddrPort(address)); got != want {
+			t.Errorf("%s is %q, want %q", address, got, want)
+		}
+	}
+	if got := c.Services.Lookup(netip.AddrPort{}); got != "" {
+		t.Errorf("no address is %q", got)
+	}
+}
+
+// cluster is the rest of a file whose listeners are under test.
+const cluster = "\nclusters: [{name: a, endpoints: [\"h:1\"]}]\n"
+
+func TestProblemsNameLineKeyAndMend(t *testing.T) {
+	tests := []struct{ name, yaml, want string }{
+		{"unknown key", "listeners:\n- address: :1\n  protcol: tcp\n  cluster: a" + cluster,
+			`f:3: listeners[0].protcol: unknown key, did you mean "protocol"?; valid here: name, address, protocol, service, cluster, routes, timeouts, limits, use_remote_address, max_connections`},
+		{"unknown key at the top", "listener: []\nlisteners: [{address: \":1\", cluster: a}]" + cluster,
+			`f:1: listener: unknown key, did you mean "listeners"?; valid here: listeners, clusters,`},
+		{"no listener", "clusters: []", `f: listeners: must name at least one listener`},
+		{"empty file", "", `f: listeners: must name at least one listener`},
+		{"only comments", "# nothing yet\n", `f: listeners: must name at least one listener`},
+		{"bad protocol", "listeners:\n- address: :1\n  protocol: htpp\n  cluster: a" + cluster,
+			`f:3: listeners[0].protocol: "htpp" is not valid; must be one of http, mongodb, tcp, auto`},
+		{"bad address", "listeners:\n- address: \"8080\"\n  cluster: a" + cluster,
+			`f:2: listeners[0].address: "8080" is not an address to listen on; must be as 127.0.0.1:8080`},
+		{"foreign address", "listeners:\n- address: example.com:80\n  cluster: a" + cluster,
+			`f:2: listeners[0].address: "example.com:80" is not an address of this machine`},
+		{"no address", "listeners:\n- cluster: a" + cluster, `f:2: listeners[0].address: is missing; must be as`},
+		{"bad duration", "listeners:\n- address: :1\n  cluster: a\n  timeouts: {idle: 5}" + cluster,
+			`f:4: listeners[0].timeouts.idle: "5" is not valid; must be a time such as 500ms, 5s`},
+		{"negative duration", "drain: {timeout: -1s}\nlisteners: [{address: \":1\", cluster: a}]" + cluster,
+			`f:1: drain.timeout: "-1s" is not valid; must be a time such as`},
+		{"bad size", "listeners:\n- address: :1\n  cluster: a\n  limits:\n    head: large" + cluster,
+			`f:5: listeners[0].limits.head: "large" is not valid; must be a size such as 4096, 60KiB`},
+		{"head too large", "listeners:\n- address: :1\n  cluster: a\n  limits:\n    head: 1GiB" + cluster,
+			`f:5: listeners[0].limits.head: 1GiB is not valid; must be from 1KiB to 1MiB`},
+		{"bad number", "listeners:\n- address: :1\n  cluster: a\n  max_connections: many" + cluster,
+			`f:4: listeners[0].max_connections: "many" is not valid; must be a whole number from 0`},
+		{"bad bool", "tracing: {attempt_spans: maybe}\nlisteners: [{address: \":1\", cluster: a}]" + cluster,
+			`f:1: tracing.attempt_spans: "maybe" is not valid; must be true or false`},
+		{"unknown cluster", "listeners:\n- address: :1\n  cluster: b" + cluster,
+			`f:3: listeners[0].cluster: no cluster is named "b"; there are: a`},
+		{"no cluster", "listeners:\n- address: :1" + cluster,
+			`f:2: listeners[0].cluster: must name the cluster that takes what is not routed as HTTP; there are: a`},
+		{"http without cluster", "listeners:\n- address: :1\n  protocol: http" + cluster,
+			`f:2: listeners[0]: must have a cluster, or routes`},
+		{"routes for tcp", "listeners:\n- address: :1\n  protocol: tcp\n  cluster: a\n  routes: [{match: {prefix: /}, cluster: a}]" + cluster,
+			`f:5: listeners[0].routes: only HTTP has routes; remove them, or set protocol to http or auto`},
+		{"route without match", "listeners:\n- address: :1\n  cluster: a\n  routes:\n  - cluster: a" + cluster,
+			`f:5: listeners[0].routes[0].match: must have path or prefix; prefix: / takes everything`},
+		{"route with two", "listeners:\n- address: :1\n  cluster: a\n  routes:\n  - cluster: a\n    match: {path: /a, prefix: /b}" + cluster,
+			`f:6: listeners[0].routes[0].match: has both path and prefix; keep one`},
+		{"relative prefix", "listeners:\n- address: :1\n  cluster: a\n  routes:\n  - cluster: a\n    match: {prefix: b}" + cluster,
+			`f:6: listeners[0].routes[0].match.prefix: "b" is not valid; must begin with /`},
+		{"host with port", "listeners:\n- address: :1\n  cluster: a\n  routes:\n  - cluster: a\n    match: {path: /, host: \"a:80\"}" + cluster,
+			`f:6: listeners[0].routes[0].match.host: "a:80" is not valid; must be a host name without port`},
+		{"route to nowhere", "listeners:\n- address: :1\n  cluster: a\n  routes:\n  - match: {path: /}" + cluster,
+			`f:5: listeners[0].routes[0].cluster: must name a cluster; there are: a`},
+		{"cluster without endpoints", "listeners: [{address: \":1\", cluster: a}]\nclusters:\n- name: a",
+			`f:3: clusters[0].endpoints: must name at least one endpoint`},
+		{"bad endpoint", "listeners: [{address: \":1\", cluster: a}]\nclusters:\n- name: a\n  endpoints:\n  - h:1\n  - :2",
+			`f:6: clusters[0].endpoints[1]: ":2" is not valid; must be host:port`},
+		{"endpoint twice", "listeners: [{address: \":1\", cluster: a}]\nclusters:\n- name: a\n  endpoints:\n  - h:1\n  - h:1",
+			`f:6: clusters[0].endpoints[1]: "h:1" stands here twice; remove one`},
+		{"nameless cluster", "listeners: [{address: \":1\", cluster: a}]\nclusters:\n- {name: a, endpoints: [\"h:1\"]}\n- endpoints: [\"h:1\"]",
+			`f:4: clusters[1].name: must be there`},
+		{"bad policy", "listeners: [{address: \":1\", cluster: a}]\nclusters:\n- {name: a, endpoints: [\"h:1\"], policy: random}",
+			`f:3: clusters[0].policy: "random" is not valid; must be one of round_robin, least_request`},
+		{"two of a name", "listeners: [{address: \":1\", cluster: a}]\nclusters:\n- {name: a, endpoints: [\"h:1\"]}\n- {name: a, endpoints: [\"h:1\"]}",
+			`f:4: clusters[1].name: "a" is the name of entry 0 too`},
+		{"two of an address", "listeners:\n- {name: x, address: \":1\", cluster: a}\n- {name: y, address: \":1\", cluster: a}" + cluster,
+			`f:3: listeners[1].address: ":1" is the address of entry 0 too`},
+		{"no time to connect", "listeners: [{address: \":1\", cluster: a}]\nclusters:\n- {name: a, endpoints: [\"h:1\"], connect_timeout: 0}",
+			`f:3: clusters[0].connect_timeout: must be more than 0`},
+		{"open admin", "admin:\n  address: :9901\nlisteners: [{address: \":1\", cluster: a}]" + cluster,
+			`f:1: admin.token: must be there when admin.address (:9901) can be reached from elsewhere`},
+		{"bad admin", "admin:\n  address: here\nlisteners: [{address: \":1\", cluster: a}]" + cluster,
+			`f:2: admin.address: "here" is not an address to listen on; must be as 127.0.0.1:9901, or none`},
+		{"bad store", "store: {dsn: \"postgres://me:secret@h/d\"}\nlisteners: [{address: \":1\", cluster: a}]" + cluster,
+			`f:1: store.dsn: "postgres://me:REDACTED@h/d" is not valid; must be embedded, none, or begin with one of clickhouse://`},
+		{"bad service", "services: {shop: 10.0.0.1}\nlisteners: [{address: \":1\", cluster: a}]" + cluster,
+			`f:1: services.shop: is no address; must be as 10.0.0.7:8080, 10.0.0.7 or 10.0.0.0/8`},
+		{"key twice", "drain: {}\ndrain: {}\nlisteners: [{address: \":1\", cluster: a}]" + cluster,
+			`f:2: drain: stands here twice, first on line 1; remove one`},
+		{"two documents", "listeners: [{address: \":1\", cluster: a}]" + cluster + "---\ndrain: {}\n",
+			`a second document begins here; keep one in a file`},
+		{"list for keys", "admin: [1]\nlisteners: [{address: \":1\", cluster: a}]" + cluster,
+			`f:1: admin: must be keys and values, one a line, not a list`},
+		{"keys for list", "listeners: {address: \":1\"}" + cluster, `f:1: listeners: must be a list`},
+		{"list for text", "listeners: [{address: [1], cluster: a}]" + cluster, `f:1: listeners[0].address: must be text, not a list`},
+		{"not yaml", "listeners: [", `f: not YAML: `},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			_, err := Parse("f", []byte(tt.yaml))
+			if err == nil {
+				t.Fatal("was taken")
+			}
+			var ps Problems
+			if !errors.As(err, &ps) || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got\n%v\nwant\n%s", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestAllProblemsAtOnceInOrder(t *testing.T) {
+	_, err := Parse("f", []byte("listeners:\n- address: x\n  protocol: y\n  cluster: z\n  foo: 1\nadmin: {bar: 2}\n"))
+	var ps Problems
+	if !errors.As(err, &ps) {
+		t.Fatal(err)
+	}
+	var lines []int
+	for _, p := range ps {
+		lines = append(lines, p.Line)
+	}
+	if diff := cmp.Diff([]int{2, 3, 4, 5, 6}, lines); diff != "" {
+		t.Errorf("lines of the problems (-want +got):\n%s\n%v", diff, err)
+	}
+}
+
+func TestFromFlags(t *testing.T) {
+	c := FromFlags(":8080", "a:1, b:2", "c:3")
+	if err := c.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"a:1", "b:2", "c:3"}, c.Clusters[0].Endpoints); diff != "" {
+		t.Error(diff)
+	}
+	if err := FromFlags("8080", "a").Validate(); err == nil || !strings.Contains(err.Error(), "listeners[0].address") {
+		t.Errorf("a bad flag: %v", err)
+	}
+}
+
+// What /config shows can be used as a configuration again, and holds no secret.
+func TestYAMLRoundTrip(t *testing.T) {
+	c, err := Parse("f", []byte(good+"\nstore: {dsn: \"clickhouse://u:secret@h:9000/d?password=secret\"}\nadmin: {token: secret}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := c.YAML()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(text), "secret") {
+		t.Errorf("a secret is shown:\n%s", text)
+	}
+	again, err := Parse("shown", text)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	if diff := cmp.Diff(c.Listeners, again.Listeners); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(c.Clusters, again.Clusters); diff != "" {
+		t.Error(diff)
+	}
+	if got := again.Services.Lookup(netip.MustParseAddrPort("10.0.0.7:8080")); got != "shop" {
+		t.Errorf("services are lost: %q", got)
+	}
+}
+
+func TestSizesAndDurations(t *testing.T) {
+	for text, want := range map[string]Size{"0": 0, "4096": 4096, "60KiB": 60 << 10, "10 MB": 10_000_000, "7B": 7} {
+		if got, err := ParseSize(text); err != nil || got != want {
+			t.Errorf("ParseSize(%q) = %d, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"", "-1", "KiB", "1TiB", "99999999999GiB"} {
+		if got, err := ParseSize(text); err == nil {
+			t.Errorf("ParseSize(%q) = %d", text, got)
+		}
+	}
+	for _, s := range []Size{0, 1, 1000, 1024, 60 << 10, 3 << 30} {
+		if got, err := ParseSize(s.String()); err != nil || got != s {
+			t.Errorf("%d as text is %q, which reads %d, %v", int64(s), s, got, err)
+		}
+	}
+	if d, err := ParseDuration("30d"); err != nil || d != 720*time.Hour {
+		t.Errorf("30d is %v, %v", d, err)
+	}
+}
+
+func TestMatchTakes(t *testing.T) {
+	tests := []struct {
+		m          Match
+		host, path string
+		want       bool
+	}{
+		{Match{Prefix: "/"}, "", "/a", true},
+		{Match{Prefix: "/"}, "", "*", false},
+		{Match{Prefix: "/orders"}, "", "/orders", true},
+		{Match{Prefix: "/orders"}, "", "/orders/7", true},
+		{Match{Prefix: "/orders/"}, "", "/orders/7", true},
+		{Match{Prefix: "/orders/"}, "", "/orders", false},
+		{Match{Prefix: "/orders"}, "", "/ordersheet", false},
+		{Match{Path: "/a"}, "", "/a", true},
+		{Match{Path: "/a"}, "", "/a/", false},
+		{Match{Prefix: "/", Host: "Shop.example"}, "shop.EXAMPLE", "/", true},
+		{Match{Prefix: "/", Host: "shop.example"}, "other.example", "/", false},
+	}
+	for _, tt := range tests {
+		if got := tt.m.Takes(tt.host, tt.path); got != tt.want {
+			t.Errorf("%+v takes %s%s: %v", tt.m, tt.host, tt.path, got)
+		}
+	}
+}
+
+func TestLoadNamesTheMissingFile(t *testing.T) {
+	_, err := Load(filepath.Join(t.TempDir(), "none.yaml"))
+	if !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "none.yaml") {
+		t.Errorf("%v", err)
+	}
+}
+
+var yamlBlock = regexp.MustCompile("(?s)```yaml\n(.*?)```")
+
+// Every example of the documentation is one that Load takes.
+func TestDocumentedExamplesLoad(t *testing.T) {
+	text, err := os.ReadFile("../../docs/configuration.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	blocks := yamlBlock.FindAllSubmatch(text, -1)
+	if len(blocks) == 0 {
+		t.Fatal("no example found")
+	}
+	for _, b := range blocks {
+		if _, err := Parse("docs/configuration.md", b[1]); err != nil {
+			t.Errorf("%v\n%s", err, b[1])
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(good))
+	f.Add([]byte("a: &a [*a]\nlisteners: *a"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		c, err := Parse("f", b)
+		if (c == nil) == (err == nil) {
+			t.Errorf("config %v and error %v", c, err)
+		}
+	})
+}
