@@ -1,0 +1,106 @@
+package http1
+
+import (
+	"github.com/pitot-io/pitot/internal/event"
+)
+
+// trace takes the trace context that a request carries: W3C's traceparent, else
+// b3 in one field or several, else uber-trace-id. The span that it names is the
+// parent of the exchange.
+func (h *Head) trace(x *event.Exchange) {
+	if traceparent(h.Traceparent, x) {
+		x.TraceState = h.keep(h.Tracestate)
+		return
+	}
+	if h.B3 != nil && b3(h.B3, x) {
+		return
+	}
+	if h.B3Trace != nil && ids(h.B3Trace, h.B3Span, x) {
+		return
+	}
+	if h.UberTrace != nil {
+		uber(h.UberTrace, x)
+	}
+}
+
+// traceparent reads version-trace-parent-flags (W3C Trace Context, 3.2).
+func traceparent(b []byte, x *event.Exchange) bool {
+	if len(b) < 55 || b[2] != '-' || b[35] != '-' || b[52] != '-' {
+		return false
+	}
+	version, ok := hexByte(b[0], b[1])
+	if !ok || version == 0xff || version == 0 && len(b) != 55 || len(b) > 55 && b[55] != '-' {
+		return false
+	}
+	if _, ok := hexByte(b[53], b[54]); !ok {
+		return false
+	}
+	return ids(b[3:35], b[36:52], x)
+}
+
+// b3 reads trace-span[-sampled[-parent]]; "0", "1" or "d" alone has no ids.
+func b3(b []byte, x *event.Exchange) bool {
+	trace, rest := cut(b, '-')
+	span, _ := cut(rest, '-')
+	return len(span) == 16 && (len(trace) == 16 || len(trace) == 32) && ids(trace, span, x)
+}
+
+// uber reads trace:span:parent:flags, whose colons may be percent-encoded.
+func uber(b []byte, x *event.Exchange) bool {
+	trace, rest := cutColon(b)
+	span, _ := cutColon(rest)
+	return ids(trace, span, x)
+}
+
+func cut(b []byte, sep byte) (before, after []byte) {
+	for i, c := range b {
+		if c == sep {
+			return b[:i], b[i+1:]
+		}
+	}
+	return b, nil
+}
+
+func cutColon(b []byte) (before, after []byte) {
+	for i, c := range b {
+		if c == ':' {
+			return b[:i], b[i+1:]
+		}
+		if c == '%' && i+2 < len(b) && b[i+1] == '3' && b[i+2]|0x20 == 'a' {
+			return b[:i], b[i+3:]
+		}
+	}
+	return b, nil
+}
+
+// ids sets trace and parent when both are hexadecimal and not zero. Shorter
+// ones are filled up with zeros on the left.
+func ids(trace, span []byte, x *event.Exchange) bool {
+	var t event.TraceID
+	var s event.SpanID
+	if !unhex(t[:], trace) || !unhex(s[:], span) || t.IsZero() || s.IsZero() {
+		return false
+	}
+	x.TraceID, x.ParentID = t, s
+	return true
+}
+
+func unhex(dst, src []byte) bool {
+	if len(src) == 0 || len(src) > 2*len(dst) {
+		return false
+	}
+	for i := range src {
+		d, ok := hexDigit(src[len(src)-1-i])
+		if !ok {
+			return false
+		}
+		dst[len(dst)-1-i/2] |= d << (4 * (i & 1))
+	}
+	return true
+}
+
+func hexByte(hi, lo byte) (byte, bool) {
+	a, ok1 := hexDigit(hi)
+	b, ok2 := hexDigit(lo)
+	return a<<4 | b, ok1 && ok2
+}
