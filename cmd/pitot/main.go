@@ -70,6 +70,8 @@ func rootCommand() *cobra.Command {
 // commands lists every subcommand; each has a file of its own.
 func commands() []*cobra.Command {
 	return []*cobra.Command{
+		engineCommand(),
+		storeCommand(),
 		versionCommand(),
 	}
 }
