@@ -90,6 +90,13 @@ func (f *Flow) call(at int64, do func() error) {
 	}
 }
 
+// mark flags the exchanges to come.
+func (f *Flow) mark(d event.DecodeFlags) {
+	f.mu.Lock()
+	f.meta.Decode |= d
+	f.mu.Unlock()
+}
+
 func (f *Flow) lost(at int64, err error) {
 	f.out.Notice(&event.Notice{
 		Time: at, Name: event.EventDecodeFailure, Severity: event.Warn, Service: f.meta.Service, Body: err.Error(),

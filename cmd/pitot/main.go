@@ -71,6 +71,7 @@ func rootCommand() *cobra.Command {
 func commands() []*cobra.Command {
 	return []*cobra.Command{
 		engineCommand(),
+		replayCommand(),
 		storeCommand(),
 		versionCommand(),
 	}

@@ -1,0 +1,10 @@
+// Package builtin lists what this pitot is built with.
+package builtin
+
+import "github.com/pitot-io/pitot/decode"
+
+// Protocols are all protocols that pitot decodes, in the order in which a
+// connection's first bytes are shown to them.
+func Protocols() []decode.Protocol {
+	return []decode.Protocol{}
+}

@@ -1,0 +1,208 @@
+package reassembly
+
+import (
+	"github.com/pitot-io/pitot/internal/event"
+)
+
+// hold lets x wait for what must come before it.
+func (a *Assembler) hold(c *Conn, d event.Dir, x held) {
+	h := &c.half[d]
+	if before(x.seq, h.next) { // all or a part was handed over before
+		a.Counts.Again++
+		if !before(h.next, x.end()) {
+			return
+		}
+		x = x.part(h.next, x.end())
+	}
+	if x.seq == x.end() || h.ended {
+		return
+	}
+	if x.seq != h.next {
+		a.Counts.Early++
+	}
+	was := h.bytes
+	if h.insert(x, a.spare.copy) && !c.ambiguous {
+		c.ambiguous = true
+		a.ensure(c)
+		c.stream.Ambiguous(d, c.clock(a.now))
+	}
+	a.waits += h.bytes - was
+}
+
+// settle hands over what can be, and sees to what must wait no longer.
+func (a *Assembler) settle(c *Conn) {
+	a.drain(c)
+	for d := range c.half {
+		h := &c.half[d]
+		for len(h.queue) > a.limits.Segments || h.bytes > a.limits.Bytes {
+			a.skip(c, event.Dir(d))
+			a.drain(c)
+		}
+	}
+	a.watch(c)
+	if w := c.acknowledgedHole(&a.limits); w && c.waits && a.now-c.holeSince >= a.limits.AckWait {
+		a.giveUp(c)
+	}
+	for a.waits > a.limits.Total && a.waiting.head != nil {
+		a.giveUp(a.waiting.head)
+	}
+	if c.half[0].ended && c.half[1].ended {
+		a.shut(c)
+	}
+}
+
+// drain hands over everything that waits for nothing any more, in both
+// directions, since each can hold the other up.
+func (a *Assembler) drain(c *Conn) {
+	for moved := true; moved; {
+		moved = a.drainHalf(c, event.ToServer)
+		moved = a.drainHalf(c, event.ToClient) || moved
+		if moved {
+			a.restart(c) // whatever is missing now has been missing since now
+		}
+	}
+}
+
+func (a *Assembler) drainHalf(c *Conn, d event.Dir) (moved bool) {
+	h, o := &c.half[d], &c.half[d.Other()]
+	for len(h.queue) > 0 && h.queue[0].seq == h.next && !(h.queue[0].acks && o.lacks(h.queue[0].ack, &a.limits)) {
+		a.pop(c, d)
+		moved = true
+	}
+	if h.hasFin && !h.ended && h.known == sure && !before(h.next, h.fin) {
+		h.ended, moved = true, true
+		h.next = h.fin + 1 // the FIN has a number of its own
+		a.drop(h)
+		if c.stream != nil {
+			c.stream.End(d, c.clock(a.now))
+		}
+	}
+	return moved
+}
+
+// pop hands over the first that waits in direction d.
+func (a *Assembler) pop(c *Conn, d event.Dir) {
+	h := &c.half[d]
+	x := h.queue[0]
+	copy(h.queue, h.queue[1:])
+	h.queue[len(h.queue)-1] = held{}
+	h.queue = h.queue[:len(h.queue)-1]
+	h.bytes -= len(x.b)
+	a.waits -= len(x.b)
+	a.deliver(c, d, x.b, x.missing)
+	a.spare.free(x.b)
+}
+
+// skip declares the hole before the first that waits in direction d a gap and
+// hands the first over. It always gets something out of the way.
+func (a *Assembler) skip(c *Conn, d event.Dir) {
+	h := &c.half[d]
+	switch {
+	case len(h.queue) > 0:
+		if n := h.queue[0].seq - h.next; n > 0 {
+			a.gap(c, d, n)
+		}
+		a.pop(c, d)
+	case h.hasFin && !h.ended && before(h.next, h.fin):
+		a.gap(c, d, h.fin-h.next)
+	case h.lacks(h.acked, &a.limits):
+		a.gap(c, d, h.acked-h.next)
+	}
+}
+
+// hole reports whether direction d lacks bytes that are known to exist, or
+// holds some that wait for the other direction.
+func (h *half) hole(l *Limits) bool {
+	return len(h.queue) > 0 || h.hasFin && !h.ended || h.lacks(h.acked, l)
+}
+
+// giveUp waits no longer for the bytes that c has lacked longest. Holes that
+// were acknowledged come first: what waits for them follows in order.
+func (a *Assembler) giveUp(c *Conn) {
+	lost := false
+	for d := range c.half {
+		h := &c.half[d]
+		if h.lacks(h.acked, &a.limits) && (len(h.queue) == 0 || h.queue[0].seq != h.next) {
+			lost = a.lose(c, event.Dir(d)) || lost
+		}
+	}
+	for d := range c.half {
+		if h := &c.half[d]; !lost && h.hole(&a.limits) {
+			a.skip(c, event.Dir(d))
+		}
+	}
+	a.drain(c)
+	a.restart(c)
+	a.watch(c)
+}
+
+// restart gives what c lacks now a time of its own.
+func (a *Assembler) restart(c *Conn) {
+	c.holeSince = a.now
+	if c.waits {
+		a.waiting.remove(c, linkWaiting)
+		a.waiting.add(c, linkWaiting)
+	}
+}
+
+// lose declares the hole at next a gap, up to what waits behind it or what was
+// acknowledged, whichever comes first.
+func (a *Assembler) lose(c *Conn, d event.Dir) bool {
+	h := &c.half[d]
+	end := h.acked
+	if len(h.queue) > 0 && before(h.queue[0].seq, end) {
+		end = h.queue[0].seq
+	}
+	if h.hasFin && before(h.fin, end) {
+		end = h.fin
+	}
+	if !before(h.next, end) {
+		return false
+	}
+	a.gap(c, d, end-h.next)
+	return true
+}
+
+// watch keeps the list of connections that wait.
+func (a *Assembler) watch(c *Conn) {
+	has := c.half[0].hole(&a.limits) || c.half[1].hole(&a.limits)
+	switch {
+	case has && !c.waits:
+		c.waits, c.holeSince = true, a.now
+		a.waiting.add(c, linkWaiting)
+	case !has && c.waits:
+		c.waits = false
+		a.waiting.remove(c, linkWaiting)
+	}
+}
+
+// drop forgets what waits in a half.
+func (a *Assembler) drop(h *half) {
+	for i := range h.queue {
+		a.waits -= len(h.queue[i].b)
+		a.spare.free(h.queue[i].b)
+		h.queue[i] = held{}
+	}
+	h.queue, h.bytes = h.queue[:0], 0
+}
+
+// shut ends the connection: what waits is handed over with its gaps, then the
+// stream is closed.
+func (a *Assembler) shut(c *Conn) {
+	if c.closed {
+		return
+	}
+	for range 4 * (a.limits.Segments + 1) {
+		if !c.half[0].hole(&a.limits) && !c.half[1].hole(&a.limits) {
+			break
+		}
+		a.giveUp(c)
+	}
+	a.drop(&c.half[0])
+	a.drop(&c.half[1])
+	if c.stream != nil {
+		c.stream.Close(c.clock(a.now))
+		c.stream = nil
+	}
+	a.bury(c)
+}

@@ -1,0 +1,53 @@
+package tap
+
+import (
+	"strconv"
+
+	"github.com/pitot-io/pitot/internal/event"
+)
+
+// stream is a Flow whose bytes come out of a capture, where some may be
+// missing. What is missing is told once, in sum, when the connection is over.
+type stream struct {
+	*Flow
+	number  int64
+	gaps    int64
+	missing int64
+	unknown bool // some gap is of unknown length
+}
+
+func (s *stream) Gap(d event.Dir, at, n int64) {
+	s.gaps++
+	s.missing += n
+	s.unknown = s.unknown || n == 0
+	s.Flow.Gap(d, at, n)
+}
+
+// Truncated marks what comes from now on: packets of this connection are cut.
+func (s *stream) Truncated() { s.mark(event.Truncated) }
+
+func (s *stream) Ambiguous(d event.Dir, at int64) {
+	s.notice(at, event.EventAmbiguous, "two segments told different bytes for the same place; the first was believed",
+		event.KeyValue{Key: "direction", Value: d.String()})
+}
+
+func (s *stream) Close(at int64) {
+	s.Flow.Close(at)
+	if s.gaps == 0 {
+		return
+	}
+	missing := strconv.FormatInt(s.missing, 10)
+	if s.unknown {
+		missing = "at least " + missing
+	}
+	s.notice(at, event.EventCaptureGap, "bytes of this connection are missing in the capture",
+		event.KeyValue{Key: "gaps", Value: strconv.FormatInt(s.gaps, 10)}, event.KeyValue{Key: "bytes", Value: missing})
+}
+
+func (s *stream) notice(at int64, name, body string, more ...event.KeyValue) {
+	kv := []event.KeyValue{
+		{Key: "client", Value: s.conn.Client.String()}, {Key: "server", Value: s.conn.Server.String()},
+		{Key: "tcp_stream", Value: strconv.FormatInt(s.number, 10)},
+	}
+	s.Notice(&event.Notice{Time: at, Name: name, Severity: event.Warn, Service: s.meta.Service, Body: body, Attributes: append(kv, more...)})
+}
