@@ -136,6 +136,10 @@ func (h *Head) field(b []byte, start, colon int) (int, error) {
 
 func (h *Head) add(name, value []byte) error {
 	if len(h.Fields) >= h.limits.Headers {
+		if h.mode == Lenient {
+			h.Odd |= TooMany
+			return nil
+		}
 		return &Error{431, "http1.too_many_headers"}
 	}
 	h.Fields = append(h.Fields, Field{Name: name, Value: value, ID: fieldID(name)})

@@ -77,7 +77,8 @@ type Head struct {
 	known   known
 
 	partial bool // an earlier call on the same bytes ran out of them
-	seen    int  // how far the end of the head has been looked for
+	started bool // the start line is whole and good
+	seen    int  // how far the end of the head (or of the start line) has been looked for
 
 	fold   []byte // folded values, unfolded
 	foldAt int    // where the value of the last folded field begins in it
@@ -96,6 +97,7 @@ const (
 	SpaceBeforeColon
 	BadLine // a line without colon, or a name that is none
 	BadByte // NUL, bare CR or another control character
+	TooMany // fields over Limits.Headers, left out
 	OddStartLine
 )
 
@@ -116,10 +118,10 @@ func (h *Head) ParseResponse(b []byte, m Mode, lim decode.Limits, requestMethod 
 }
 
 // Reset forgets a head that was not whole, for when its bytes will not go on.
-func (h *Head) Reset() { h.partial, h.seen = false, 0 }
+func (h *Head) Reset() { h.partial, h.started, h.seen = false, false, 0 }
 
 func (h *Head) parse(b []byte, m Mode, lim decode.Limits) (int, error) {
-	if h.partial && !h.ends(b) && len(b) <= lim.Head {
+	if h.partial && !h.worthwhile(b) && len(b) <= lim.Head {
 		return 0, nil
 	}
 	h.clear()
@@ -154,6 +156,7 @@ func (h *Head) read(b []byte) (int, error) {
 	if i == 0 || err != nil {
 		return 0, err
 	}
+	h.started = true
 	return h.fields(b, i)
 }
 
@@ -184,11 +187,15 @@ func (h *Head) emptyLines(b []byte) (i int, err error) {
 	return i, nil
 }
 
-// ends looks for the end of a head of which b[:h.seen] was not all.
-func (h *Head) ends(b []byte) bool {
-	i := max(0, h.seen-3)
+// worthwhile reports whether b has more to tell than b[:h.seen] had: the end of
+// the start line, which may be bad, or that of the head.
+func (h *Head) worthwhile(b []byte) bool {
+	from := h.seen
 	h.seen = len(b)
-	for {
+	if !h.started {
+		return bytes.IndexByte(b[from:], '\n') >= 0
+	}
+	for i := max(0, from-3); ; {
 		k := bytes.IndexByte(b[i:], '\n')
 		if k < 0 {
 			return false
@@ -203,7 +210,7 @@ func (h *Head) ends(b []byte) bool {
 
 // tooLong tells a request line over the limit (414) from fields over it (431).
 func (h *Head) tooLong(b []byte) error {
-	h.Reset()
+	h.partial = false
 	switch {
 	case !h.request:
 		return &Error{502, "http1.headers_too_large"}
@@ -215,7 +222,7 @@ func (h *Head) tooLong(b []byte) error {
 
 // fail makes the error of an answer one that its client is not to blame for.
 func (h *Head) fail(err error) error {
-	h.Reset()
+	h.partial = false
 	if e, ok := err.(*Error); ok && !h.request {
 		return &Error{502, e.Detail}
 	}

@@ -1,0 +1,315 @@
+package http1
+
+import (
+	"bytes"
+
+	"github.com/pitot-io/pitot/decode"
+	"github.com/pitot-io/pitot/internal/event"
+)
+
+// Protocol is the decoder's entry in the list of protocols.
+func Protocol() decode.Protocol {
+	return decode.Protocol{Name: "http1", Detect: Detect, New: New}
+}
+
+// New makes the decoder of one connection. It pairs requests with answers in
+// order (RFC 9112, 9.3.2) and never loses its place for good: where framing
+// breaks it looks for the next start line.
+func New(c decode.Conn) decode.Decoder {
+	t := &conn{c: c}
+	if c.MidStream {
+		t.half[event.ToServer].state = lost
+		t.half[event.ToClient].state = lost
+	}
+	return t
+}
+
+// place is where in its stream one direction of a connection is.
+type place uint8
+
+const (
+	between place = iota // messages, or inside a head
+	inBody
+	lost    // looking for a start line
+	waiting // a client that asked for a tunnel: its bytes mean nothing until the answer
+	over    // after an upgrade, or after the end
+)
+
+// half is one direction.
+type half struct {
+	state place
+	head  Head
+	body  Body
+	cur   *entry // whose message is being read; nil when nobody's is
+
+	buf []byte // a head, or (lost) a line, that came in pieces
+	at  int64  // time of its first byte
+	seq uint32 // TCP sequence number of its first byte, where known
+
+	last   int64 // time of the last byte that was seen
+	missed bool  // answers may have fallen into a gap
+}
+
+type conn struct {
+	c     decode.Conn
+	half  [2]half
+	queue queue
+}
+
+// Feed consumes b. It never fails.
+func (t *conn) Feed(d event.Dir, at int64, b []byte, emit event.Emitter) error {
+	h := &t.half[d]
+	for off := 0; off < len(b); {
+		switch h.state {
+		case inBody:
+			off += t.feedBody(d, at, b[off:], emit)
+		case between:
+			off += t.feedHead(d, at, b, off, emit)
+		case lost:
+			off += t.seek(d, at, b, off, emit)
+		default:
+			return nil
+		}
+	}
+	return nil
+}
+
+func (t *conn) feedBody(d event.Dir, at int64, b []byte, emit event.Emitter) int {
+	h := &t.half[d]
+	n, _, done, err := h.body.Next(b)
+	h.last = at
+	h.grew(d, int64(n))
+	switch {
+	case err != nil:
+		t.cut(d, 0, emit)
+		t.lose(d, at, "chunk framing cannot be read", emit)
+	case done:
+		t.ended(d, emit)
+	}
+	return n
+}
+
+// grew counts n more bytes of the message that is being read.
+func (h *half) grew(d event.Dir, n int64) {
+	switch {
+	case h.cur == nil:
+	case d == event.ToServer:
+		h.cur.x.RequestBytes += n
+		h.cur.p.RequestBody = h.body.Payload
+	default:
+		h.cur.x.ResponseBytes += n
+		h.cur.p.ResponseBody = h.body.Payload
+	}
+}
+
+// feedHead takes the head that begins at b[off], or goes on with one that
+// began earlier, and is how many bytes of b it used.
+func (t *conn) feedHead(d event.Dir, at int64, b []byte, off int, emit event.Emitter) int {
+	h, in := &t.half[d], b[off:]
+	if len(h.buf) == 0 {
+		if in[0] == '\r' || in[0] == '\n' { // RFC 9112, 2.2: empty lines between messages
+			return 1
+		}
+		h.at, h.seq = at, t.position(d, off)
+		n, err := t.parse(d, in)
+		if n > 0 && err == nil {
+			h.last = at
+			t.message(d, n, emit)
+			return n
+		}
+		h.head.Reset() // go on below as for one in pieces, which is rare
+	}
+	return t.gather(d, at, in, emit)
+}
+
+// gather adds to a head that comes in pieces: first its start line and no more,
+// which may be none, then up to the limit.
+func (t *conn) gather(d event.Dir, at int64, in []byte, emit event.Emitter) int {
+	h := &t.half[d]
+	had := len(h.buf)
+	in = in[:min(len(in), t.c.Limits.Head+1-had)]
+	if !h.head.started {
+		if k := bytes.IndexByte(in, '\n'); k >= 0 {
+			in = in[:k+1]
+		}
+	}
+	h.buf = append(h.buf, in...)
+	h.last = at
+	n, err := t.parse(d, h.buf)
+	switch {
+	case err != nil && h.head.started: // too long
+		t.salvage(d, 0, emit)
+		t.lose(d, at, "message head is over the limit", emit)
+	case err != nil:
+		t.lose(d, at, "start line cannot be read", emit)
+		t.examine(d, at, emit)
+	case n > 0:
+		h.buf = h.buf[:0]
+		t.message(d, n, emit)
+		return n - had
+	}
+	return len(in)
+}
+
+func (t *conn) position(d event.Dir, off int) uint32 {
+	if t.c.Position == nil {
+		return 0
+	}
+	return t.c.Position(d, off)
+}
+
+func (t *conn) parse(d event.Dir, b []byte) (int, error) {
+	h := &t.half[d]
+	if d == event.ToServer {
+		return h.head.ParseRequest(b, Lenient, t.c.Limits)
+	}
+	return h.head.ParseResponse(b, Lenient, t.c.Limits, t.asked())
+}
+
+// asked is the method of the request that the next answer belongs to.
+func (t *conn) asked() []byte {
+	if e := t.queue.front(); e != nil && !e.answered {
+		return e.method
+	}
+	return nil
+}
+
+// message begins the message whose head, n bytes long, has been parsed.
+func (t *conn) message(d event.Dir, n int, emit event.Emitter) {
+	h := &t.half[d]
+	if h.head.Ambiguous != "" {
+		t.ambiguous(d, emit)
+	}
+	if d == event.ToServer {
+		t.request(n, emit)
+	} else {
+		t.answer(n, emit)
+	}
+}
+
+func (t *conn) request(n int, emit event.Emitter) {
+	h := &t.half[event.ToServer]
+	t.answersMissed(emit)
+	e := t.entry()
+	FillRequest(&e.x, &e.p, &h.head)
+	e.text, h.head.text = h.head.text, e.text
+	e.method = append(e.method, h.head.Method...)
+	e.x.Start, e.x.RequestSeq, e.x.RequestBytes = h.at, h.seq, int64(n)
+	h.cur = e
+	if t.queue.len() < t.c.Limits.Pending {
+		t.queue.push(e)
+	} else { // told at once, so that the others keep their answers
+		h.cur = nil
+		t.unanswered(e, h.last, emit)
+	}
+	if h.head.Form == Authority {
+		t.ended(event.ToServer, emit)
+		h.state = waiting
+		return
+	}
+	t.begin(event.ToServer, emit)
+}
+
+// begin reads the body that the head of direction d announced.
+func (t *conn) begin(d event.Dir, emit event.Emitter) {
+	h := &t.half[d]
+	h.body.Reset(h.head.Framing, h.head.Length, Lenient, t.c.Limits)
+	h.state = inBody
+	if h.body.Done() {
+		t.ended(d, emit)
+	}
+}
+
+// entry is a new exchange of this connection.
+func (t *conn) entry() *entry {
+	e := t.queue.make()
+	e.x.Client, e.x.Server, e.x.Stream = t.c.Client, t.c.Server, t.c.Stream
+	if t.c.MidStream {
+		e.x.Decode |= event.MidStream
+	}
+	return e
+}
+
+func (t *conn) answer(n int, emit event.Emitter) {
+	h := &t.half[event.ToClient]
+	h.missed = false
+	e := t.queue.front()
+	if h.head.Interim() {
+		if e != nil && !e.answered {
+			FillResponse(&e.x, &e.p, &h.head)
+			e.x.ResponseBytes += int64(n)
+		}
+		h.state = between
+		return
+	}
+	if e == nil || e.answered {
+		e = t.unasked()
+	}
+	FillResponse(&e.x, &e.p, &h.head)
+	e.answerText, h.head.text = h.head.text, e.answerText
+	e.x.FirstByte, e.x.ResponseSeq = h.at, h.seq
+	e.x.ResponseBytes += int64(n)
+	e.answered, h.cur = true, e
+	if e.p.Upgrade != "" {
+		t.upgrade(e, emit)
+		return
+	}
+	if s := &t.half[event.ToServer]; s.state == waiting {
+		s.state = between // no tunnel, so the client goes on speaking HTTP
+	}
+	t.begin(event.ToClient, emit)
+}
+
+// unasked is an exchange for an answer whose request was not seen.
+func (t *conn) unasked() *entry {
+	h := &t.half[event.ToClient]
+	e := t.entry()
+	e.asked = true
+	e.x.Decode |= event.NoRequest
+	e.x.HTTP, e.x.Start, e.x.Name = &e.p, h.at, "HTTP"
+	e.x.Protocol, e.p.Version = protocol(&h.head)
+	e.p.Scheme = "http"
+	return e
+}
+
+// upgrade ends HTTP on this connection: what follows is another protocol's.
+func (t *conn) upgrade(e *entry, emit event.Emitter) {
+	t.half[event.ToServer].cur = nil
+	t.half[event.ToServer].state = over
+	e.asked = true
+	t.upgraded(e, emit)
+	t.ended(event.ToClient, emit)
+	t.half[event.ToClient].state = over
+}
+
+// ended closes the message that is being read in direction d.
+func (t *conn) ended(d event.Dir, emit event.Emitter) {
+	h := &t.half[d]
+	e := h.cur
+	h.cur, h.state = nil, between
+	switch {
+	case e == nil:
+		return
+	case d == event.ToServer:
+		e.asked = true
+	default:
+		e.complete = true
+		e.x.End = h.last
+	}
+	if e.asked && e.complete {
+		t.tell(e, emit)
+	}
+}
+
+func (t *conn) tell(e *entry, emit event.Emitter) {
+	emit.Exchange(&e.x)
+	t.queue.drop(e)
+}
+
+// unanswered tells an exchange that never got its answer.
+func (t *conn) unanswered(e *entry, at int64, emit event.Emitter) {
+	e.x.Decode |= event.NoResponse
+	e.x.Status, e.x.ErrorType = event.Error, event.ErrUnanswered
+	e.x.End = at
+	t.tell(e, emit)
+}

@@ -1,0 +1,226 @@
+package http1
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/pitot-io/pitot/decode"
+	"github.com/pitot-io/pitot/internal/event"
+	"github.com/pitot-io/pitot/internal/testkit"
+)
+
+func fresh() decode.Decoder { return New(decode.Conn{Limits: decode.DefaultLimits()}) }
+
+// brief is one line per exchange and notice, in the order they were told:
+// method, path, status, body sizes, error type, flags.
+func brief(r *testkit.Recorder) string {
+	var b strings.Builder
+	for i := range r.Exchanges {
+		x := &r.Exchanges[i]
+		fmt.Fprintf(&b, "%s %s %d %d/%d", x.HTTP.Method, x.HTTP.Path, x.HTTP.StatusCode, x.HTTP.RequestBody, x.HTTP.ResponseBody)
+		if x.ErrorType != "" {
+			b.WriteString(" " + x.ErrorType)
+		}
+		x.Decode.Each(func(name string) { b.WriteString(" " + name) })
+		b.WriteByte('\n')
+	}
+	for i := range r.Notices {
+		b.WriteString("! " + r.Notices[i].Body + "\n")
+	}
+	return b.String()
+}
+
+func request(path string) testkit.Piece {
+	return testkit.C("GET " + path + " HTTP/1.1\r\nHost: a\r\n\r\n")
+}
+
+func reply(status, body string) testkit.Piece {
+	return testkit.S(fmt.Sprintf("HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s", status, len(body), body))
+}
+
+var conversations = []struct {
+	name   string
+	pieces []testkit.Piece
+	want   string
+}{
+	{"keep-alive", []testkit.Piece{request("/1"), reply("200 OK", "abc"), request("/2"), reply("404 Not Found", "")},
+		"GET /1 200 0/3\nGET /2 404 0/0\n"},
+	{"pipelined", []testkit.Piece{request("/1"), request("/2"), request("/3"), reply("200 OK", "a"), reply("200 OK", "bc"), reply("503 No", "")},
+		"GET /1 200 0/1\nGET /2 200 0/2\nGET /3 503 0/0 503\n"},
+	{"head, 204 and 304 have no body", []testkit.Piece{
+		testkit.C("HEAD /h HTTP/1.1\r\nHost: a\r\n\r\n"), testkit.S("HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n"),
+		request("/n"), testkit.S("HTTP/1.1 204 No Content\r\nContent-Length: 9\r\n\r\n"),
+		request("/m"), testkit.S("HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\n"), request("/l"), reply("200 OK", "x")},
+		"HEAD /h 200 0/0\nGET /n 204 0/0\nGET /m 304 0/0\nGET /l 200 0/1\n"},
+	{"chunked both ways", []testkit.Piece{
+		testkit.C("POST /c HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"),
+		testkit.S("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2;x=y\r\nab\r\n1\r\nc\r\n0\r\nSum: 1\r\n\r\n"), request("/d"), reply("200 OK", "")},
+		"POST /c 200 5/3\nGET /d 200 0/0\n"},
+	{"continue", []testkit.Piece{
+		testkit.C("PUT /e HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 4\r\n\r\n"), testkit.S("HTTP/1.1 100 Continue\r\n\r\n"),
+		testkit.C("body"), testkit.S("HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"), reply("201 Created", "ok")},
+		"PUT /e 201 4/2\n"},
+	{"until close", []testkit.Piece{testkit.C("GET /o HTTP/1.0\r\n\r\n"), testkit.S("HTTP/1.0 200 OK\r\n\r\nall of "), testkit.S("it")},
+		"GET /o 200 0/9\n"},
+	{"early answer", []testkit.Piece{testkit.C("POST /big HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc"), reply("413 Too Large", "no"), testkit.C("defghij")},
+		"POST /big 413 10/2\n"},
+	{"early answer, request given up", []testkit.Piece{testkit.C("POST /big HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nabc"), reply("413 Too Large", "no")},
+		"POST /big 413 3/2 body_cut\n"},
+	{"unanswered", []testkit.Piece{request("/1"), request("/2"), reply("200 OK", "")},
+		"GET /1 200 0/0\nGET /2 0 0/0 unanswered no_response\n"},
+	{"body cut", []testkit.Piece{request("/1"), testkit.S("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc")},
+		"GET /1 200 0/3 body_cut\n"},
+	{"answer without request", []testkit.Piece{testkit.S("HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n")},
+		"  408 0/0 no_request\n"},
+	{"websocket", []testkit.Piece{
+		testkit.C("GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"),
+		testkit.S("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: WebSocket\r\n\r\n\x81\x02hi"), testkit.C("\x81\x80GET / HTTP/1.1\r\n\r\n")},
+		"GET /ws 101 0/0\n! http1: connection goes on as websocket\n"},
+	{"connect", []testkit.Piece{
+		testkit.C("CONNECT b:443 HTTP/1.1\r\nHost: b:443\r\n\r\n"), testkit.S("HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 2\r\n\r\nno"),
+		testkit.C("CONNECT b:443 HTTP/1.1\r\nHost: b:443\r\n\r\n\x16\x03\x01"), testkit.S("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n\x16\x03"), testkit.C("GET / HTTP/1.1\r\n\r\n")},
+		"CONNECT  407 0/2\nCONNECT  200 0/0\n! http1: connection goes on as connect\n"},
+	{"empty lines, bare LF and folding", []testkit.Piece{
+		testkit.C("\r\n\nGET /lf HTTP/1.1\nHost: a\nX: 1\n  2\n\n"), testkit.S("http/1.1 200 ok\nContent-Length:\n 3\n\nabc")},
+		"GET /lf 200 0/3\n"},
+	{"both framings", []testkit.Piece{testkit.C("POST /s HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n"), reply("200 OK", "")},
+		"POST /s 200 2/0\n! http1: request: body by content-length or by transfer-encoding: taken by transfer-encoding\n"},
+	{"junk, then a request", []testkit.Piece{testkit.C("\x16\x03\x01 junk\r\nmore\r\n"), request("/j"), reply("200 OK", "")},
+		"GET /j 200 0/0\n! http1: request: start line cannot be read; looking for the next start line\n"},
+	{"body longer than said", []testkit.Piece{request("/1"), testkit.S("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc{\"more\":1}HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"), request("/2")},
+		"GET /1 200 0/3\n  500 0/0 500 no_request\nGET /2 0 0/0 unanswered no_response\n! http1: answer: start line cannot be read; looking for the next start line\n"},
+	{"bad chunk", []testkit.Piece{request("/1"), testkit.S("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcd\r\n"), request("/2"), reply("200 OK", "x")},
+		"GET /1 200 0/3 body_cut\nGET /2 200 0/1\n! http1: answer: chunk framing cannot be read; looking for the next start line\n"},
+	{"head over the limit", []testkit.Piece{testkit.C("GET /long HTTP/1.1\r\nHost: a\r\nX: " + strings.Repeat("x", 66_000) + "\r\nY: 1\r\n\r\n"), reply("431 Too Large", ""), request("/2"), reply("200 OK", "x")},
+		"GET /long 431 0/0 body_cut\nGET /2 200 0/1\n! http1: request: message head is over the limit; looking for the next start line\n"},
+	{"head cut by the end", []testkit.Piece{testkit.C("GET /cut HTTP/1.1\r\nHost: a\r\nX-Half: ")},
+		"GET /cut 0 0/0 unanswered body_cut no_response\n"},
+}
+
+func TestConversations(t *testing.T) {
+	for _, c := range conversations {
+		t.Run(c.name, func(t *testing.T) {
+			if got := brief(testkit.Play(fresh(), 0, c.pieces...)); got != c.want {
+				t.Errorf("got\n%swant\n%s", got, c.want)
+			}
+		})
+	}
+}
+
+func TestEverySplitTellsTheSame(t *testing.T) {
+	for _, c := range conversations {
+		t.Run(c.name, func(t *testing.T) {
+			if longest(c.pieces) > 4096 { // every offset of a long one takes minutes; these take a second
+				want := testkit.Play(fresh(), 0, c.pieces...).JSON()
+				for _, chunk := range []int{1, 2, 61, 4099, 65_535, 65_536, 65_537} {
+					if got := testkit.Play(fresh(), chunk, c.pieces...).JSON(); got != want {
+						t.Errorf("in pieces of %d: got\n%swant\n%s", chunk, got, want)
+					}
+				}
+				return
+			}
+			testkit.EverySplit(fresh, func(cut int, want, got string) {
+				t.Errorf("cut at %d: got\n%swant\n%s", cut, got, want)
+			}, c.pieces...)
+		})
+	}
+}
+
+func longest(pieces []testkit.Piece) (n int) {
+	for _, p := range pieces {
+		n = max(n, len(p.Bytes))
+	}
+	return n
+}
+
+// However much of a conversation is missing at its end, what is told must be
+// sound: valid JSON, bodies no longer than what was seen, times in order.
+func TestTruncationAtEveryByte(t *testing.T) {
+	for _, c := range conversations {
+		for i := range c.pieces {
+			if longest(c.pieces) > 4096 {
+				continue
+			}
+			for n := range len(c.pieces[i].Bytes) {
+				cut := append(append([]testkit.Piece(nil), c.pieces[:i]...), testkit.Piece{Dir: c.pieces[i].Dir, Bytes: c.pieces[i].Bytes[:n]})
+				sound(t, testkit.Play(fresh(), 0, cut...), cut)
+			}
+		}
+	}
+}
+
+// sound checks what holds for everything that the decoder tells.
+func sound(t *testing.T, r *testkit.Recorder, pieces []testkit.Piece) {
+	t.Helper()
+	var fed, told, payload [2]int64
+	for _, p := range pieces {
+		fed[p.Dir] += int64(len(p.Bytes))
+	}
+	for i := range r.Exchanges {
+		x := &r.Exchanges[i]
+		told[0], told[1] = told[0]+x.RequestBytes, told[1]+x.ResponseBytes
+		payload[0], payload[1] = payload[0]+x.HTTP.RequestBody, payload[1]+x.HTTP.ResponseBody
+		if x.Start == 0 || x.End < x.Start || x.FirstByte != 0 && x.FirstByte < x.Start && x.HTTP.StatusCode == 0 {
+			t.Fatalf("times %d %d %d of %s", x.Start, x.FirstByte, x.End, x.Name)
+		}
+	}
+	for d := range fed {
+		if told[d] > fed[d] || payload[d] > told[d] {
+			t.Fatalf("direction %d: fed %d, told %d, payload %d\n%s", d, fed[d], told[d], payload[d], brief(r))
+		}
+	}
+	for _, line := range testkit.Lines(r.JSON()) {
+		if !json.Valid([]byte(line)) {
+			t.Fatalf("not JSON: %s", line)
+		}
+	}
+}
+
+func TestGaps(t *testing.T) {
+	type step struct {
+		d event.Dir
+		s string
+		n int64 // a gap of n bytes after s
+	}
+	const c, s = event.ToServer, event.ToClient
+	const ask, ok = "GET /1 HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n"
+	for _, k := range []struct {
+		name  string
+		steps []step
+		want  string
+	}{
+		{"inside a body", []step{{c, ask, 0}, {s, ok + "ab", 6}, {s, "ij", 0}, {c, ask, 0}, {s, ok + "0123456789", 0}},
+			"GET /1 200 0/10 response_gap\nGET /1 200 0/10\n"},
+		{"to the end of a body", []step{{c, ask, 0}, {s, ok, 10}, {c, ask, 0}, {s, ok + "0123456789", 0}},
+			"GET /1 200 0/10 response_gap\nGET /1 200 0/10\n"},
+		{"inside a chunk", []step{{c, ask, 0}, {s, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n8\r\nab", 4}, {s, "gh\r\n0\r\n\r\n", 0}},
+			"GET /1 200 0/8 response_gap\n"},
+		{"inside a request body", []step{{c, "POST /p HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nab", 6}, {c, "i", 0}, {s, ok + "0123456789", 0}},
+			"POST /p 200 9/10 request_gap\n"},
+		{"past the end of a body", []step{{c, ask, 0}, {s, ok + "ab", 60}, {s, "tail of something\r\n" + ok + "0123456789", 0}},
+			"GET /1 200 0/2 response_gap body_cut\n  200 0/10 no_request\n"},
+		{"an answer's head", []step{{c, ask, 0}, {s, "", 100}, {c, strings.Replace(ask, "/1", "/2", 1), 0}, {s, "tail\r\n" + ok + "0123456789", 0}},
+			"GET /1 0 0/0 unanswered response_gap no_response\nGET /2 200 0/10\n"},
+		{"half of an answer's head", []step{{c, ask, 0}, {s, "HTTP/1.1 200 OK\r\nContent-Le", 100}, {c, ask, 0}, {s, ok + "0123456789", 0}},
+			"GET /1 200 0/0 response_gap body_cut\nGET /1 200 0/10\n"},
+		{"half of a request's head", []step{{c, "GET /1 HTTP/1.1\r\nHos", 30}, {s, ok + "0123456789", 0}, {c, ask, 0}, {s, ok + "0123456789", 0}},
+			"GET /1 200 0/10 request_gap body_cut\nGET /1 200 0/10\n"},
+	} {
+		t.Run(k.name, func(t *testing.T) {
+			t1, r, at := fresh(), new(testkit.Recorder), int64(1)
+			for _, st := range k.steps {
+				at++
+				_ = t1.Feed(st.d, at, []byte(st.s), r)
+				if st.n > 0 {
+					t1.Gap(st.d, at, st.n, r)
+				}
+			}
+			t1.Close(at+1, r)
+			if got := brief(r); got != k.want {
+				t.Errorf("got\n%swant\n%s", got, k.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,125 @@
+package http1
+
+import (
+	"bytes"
+
+	"github.com/pitot-io/pitot/decode"
+	"github.com/pitot-io/pitot/internal/event"
+)
+
+// surelyHTTP is how many bytes of a request line with a method that everybody
+// knows are enough, so that a long target does not hinder detection.
+const surelyHTTP = 512
+
+// Detect tells HTTP/1.x by its first line. HTTP/0.9, which has no version, and
+// HTTP/2's preface are not claimed.
+func Detect(d event.Dir, b []byte) decode.Verdict {
+	b = bytes.TrimLeft(b, "\r\n")
+	if d == event.ToClient {
+		return detectStatus(b)
+	}
+	return detectRequest(b)
+}
+
+func detectStatus(b []byte) decode.Verdict {
+	const start = "http/1."
+	for i := range min(len(b), len(start)) {
+		if lower(b[i]) != start[i] {
+			return decode.No
+		}
+	}
+	switch {
+	case len(b) < len(start)+2:
+		return decode.Maybe
+	case digit(b[7]) && blank(b[8]):
+		return decode.Yes
+	}
+	return decode.No
+}
+
+// detectRequest wants method, target and HTTP/1.x on one line.
+func detectRequest(b []byte) decode.Verdict {
+	sp := 0
+	for sp < len(b) && token[b[sp]] {
+		sp++
+	}
+	switch {
+	case sp == len(b) && sp <= maxMethod:
+		return decode.Maybe
+	case sp == 0 || sp == len(b) || sp > maxMethod || !blank(b[sp]):
+		return decode.No
+	}
+	end := bytes.IndexByte(b, '\n')
+	if end >= 0 {
+		if endsInVersion(b[:end]) {
+			return decode.Yes
+		}
+		return decode.No
+	}
+	switch rest := b[sp+1:]; {
+	case len(rest) > 0 && textEnd(rest, 0) < len(rest)-1: // a lone CR at the end may go on
+		return decode.No
+	case len(b) >= surelyHTTP && standard(b[:sp]) != "" && (rest[0] == '/' || rest[0] == 'h'):
+		return decode.Yes
+	}
+	return decode.Maybe
+}
+
+// maxMethod is the longest method that detection believes in.
+const maxMethod = 32
+
+// endsInVersion reports whether a request line ends in a blank and HTTP/1.x.
+func endsInVersion(line []byte) bool {
+	line = trimRight(bytes.TrimSuffix(line, []byte("\r")))
+	v := len(line) - len("HTTP/1.1")
+	return v > 1 && blank(line[v-1]) && equalFold(line[v:v+7], "http/1.") && digit(line[v+7])
+}
+
+// recognise finds where a message starts in a line of a stream whose place was
+// lost, -1 when it does not: at the line's start or, since bodies need not end
+// in a newline, within it.
+func recognise(d event.Dir, line []byte) int {
+	if d == event.ToClient {
+		return recogniseStatus(line)
+	}
+	return recogniseRequest(line)
+}
+
+func recogniseStatus(line []byte) int {
+	const size = len("HTTP/1.1 200")
+	for from := 0; ; {
+		k := bytes.Index(line[from:], []byte("HTTP/1."))
+		if k < 0 {
+			return -1
+		}
+		at := from + k
+		s := line[at:]
+		if len(s) >= size && (s[7] == '0' || s[7] == '1') && s[8] == ' ' && s[9]-'1' < 9 && digits(s[10:12]) &&
+			(len(s) == size || s[12] == ' ' || s[12] == '\r' || s[12] == '\n') {
+			return at
+		}
+		from = at + 7
+	}
+}
+
+func recogniseRequest(line []byte) int {
+	line = bytes.TrimRight(line, "\r\n")
+	if !endsInVersion(line) {
+		return -1
+	}
+	m := bytes.IndexByte(line, ' ')
+	if m > 0 && m <= maxMethod && isToken(line[:m]) && plausibleTarget(line[m+1:]) {
+		return 0
+	}
+	for _, name := range [...]string{"GET /", "POST /", "PUT /", "HEAD /", "DELETE /", "PATCH /", "OPTIONS /"} {
+		if at := bytes.LastIndex(line, []byte(name)); at >= 0 {
+			return at
+		}
+	}
+	return -1
+}
+
+func plausibleTarget(b []byte) bool {
+	t, _ := cut(b, ' ')
+	return len(t) > 0 && (t[0] == '/' || t[0] == '*' && len(t) == 1 || bytes.Contains(t, []byte("://")) || bytes.IndexByte(t, ':') > 0)
+}

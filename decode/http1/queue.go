@@ -1,0 +1,66 @@
+package http1
+
+import "github.com/pitot-io/pitot/internal/event"
+
+// entry is an exchange in the making, with the memory of its text.
+type entry struct {
+	x      event.Exchange
+	p      event.HTTP
+	method []byte // of the request, to frame the answer
+
+	text, answerText []byte // what FillRequest and FillResponse lent
+
+	asked    bool // the request has ended
+	answered bool // the final answer has begun
+	complete bool // and ended
+}
+
+// queue holds the requests of a connection that are under way, in order. Its
+// entries are used again and again.
+type queue struct {
+	items []*entry // from next on
+	next  int
+	free  []*entry
+}
+
+func (q *queue) len() int { return len(q.items) - q.next }
+
+func (q *queue) front() *entry {
+	if q.len() == 0 {
+		return nil
+	}
+	return q.items[q.next]
+}
+
+// make is an empty entry that is not in the queue.
+func (q *queue) make() *entry {
+	n := len(q.free)
+	if n == 0 {
+		return new(entry)
+	}
+	e := q.free[n-1]
+	q.free = q.free[:n-1]
+	*e = entry{method: e.method[:0], text: e.text, answerText: e.answerText}
+	return e
+}
+
+func (q *queue) push(e *entry) {
+	if q.next == len(q.items) {
+		q.items, q.next = q.items[:0], 0
+	} else if q.next >= 64 && q.next*2 >= len(q.items) {
+		q.items = q.items[:copy(q.items, q.items[q.next:])]
+		q.next = 0
+	}
+	q.items = append(q.items, e)
+}
+
+// drop takes e out when it is the front, and keeps it for use again.
+func (q *queue) drop(e *entry) {
+	if q.front() == e {
+		q.items[q.next] = nil
+		q.next++
+	}
+	if len(q.free) < 16 {
+		q.free = append(q.free, e)
+	}
+}
