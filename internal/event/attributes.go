@@ -6,6 +6,8 @@ type Attr struct {
 	Text  string
 	Int   int64
 	IsInt bool
+
+	Foreign bool // the key came out of traffic: it may hold anything
 }
 
 // Attributes calls yield with every attribute that x has, always in the same
@@ -140,6 +142,6 @@ func (e attrs) site(s *CallSite) {
 	e.text(AttrCommentStack, s.Stack)
 	e.number(AttrCommentOther, int64(s.Other))
 	for _, kv := range s.Extra {
-		e.text(AttrCommentPrefix+kv.Key, kv.Value)
+		e.yield(Attr{Key: AttrCommentPrefix + kv.Key, Text: kv.Value, Foreign: true})
 	}
 }

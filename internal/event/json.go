@@ -1,11 +1,13 @@
 package event
 
 import (
+	"encoding/binary"
 	"encoding/hex"
 	"net/netip"
 	"strconv"
 	"time"
 	"unicode/utf8"
+	"unsafe"
 )
 
 // AppendJSON adds x to b as one line of the JSON Lines contract, newline
@@ -71,7 +73,14 @@ func (x *Exchange) appendAttributes(b []byte) []byte {
 		if !first {
 			b = append(b, ',')
 		}
-		first, b = false, appendString(b, a.Key)
+		first = false
+		if a.Foreign {
+			b = appendString(b, a.Key)
+		} else {
+			b = append(b, '"')
+			b = append(b, a.Key...)
+			b = append(b, '"')
+		}
 		b = append(b, ':')
 		if a.IsInt {
 			b = appendInt(b, a.Int)
@@ -139,34 +148,55 @@ func appendUint(b []byte, v uint64) []byte { return strconv.AppendUint(b, v, 10)
 
 const hexDigits = "0123456789abcdef"
 
+// plain marks the bytes that stand in a JSON string as they are.
+var plain = func() (t [256]bool) {
+	for c := ' '; c < 0x7f; c++ {
+		t[c] = c != '"' && c != '\\'
+	}
+	return t
+}()
+
 // appendString writes s as a JSON string (RFC 8259, section 7). Bytes that are
 // not UTF-8, which hostile traffic is full of, become U+FFFD.
 func appendString(b []byte, s string) []byte {
 	b = append(b, '"')
-	start := 0
-	for i := 0; i < len(s); {
-		c := s[i]
-		if c < utf8.RuneSelf {
-			if c >= ' ' && c != '"' && c != '\\' && c != 0x7f {
-				i++
-				continue
-			}
-			b = append(b, s[start:i]...)
-			b = appendEscape(b, c)
-			i++
-			start = i
-			continue
+	for {
+		n := plainPrefix(s)
+		b = append(b, s[:n]...)
+		if n == len(s) {
+			return append(b, '"')
 		}
-		r, size := utf8.DecodeRuneInString(s[i:])
-		if r == utf8.RuneError && size == 1 {
-			b = append(b, s[start:i]...)
-			b = append(b, "\ufffd"...)
-			start = i + 1
-		}
-		i += size
+		b, n = appendOdd(b, s, n)
+		s = s[n:]
 	}
-	b = append(b, s[start:]...)
-	return append(b, '"')
+}
+
+// plainPrefix is how many bytes at the start of s are plain. It looks at
+// eight bytes at a time, since most text is plain from end to end.
+func plainPrefix(s string) (n int) {
+	const ones, high = 0x0101010101010101, 0x8080808080808080
+	p := unsafe.Slice(unsafe.StringData(s), len(s))
+	for ; len(p)-n >= 8; n += 8 {
+		x := binary.LittleEndian.Uint64(p[n:])
+		quote, slash, del := x^(ones*'"'), x^(ones*'\\'), x^(ones*0x7f)
+		if (x|(x-ones*' ')|(quote-ones)|(slash-ones)|(del-ones))&high != 0 {
+			break // one of the eight may be odd: a false alarm costs only time
+		}
+	}
+	for n < len(s) && plain[s[n]] {
+		n++
+	}
+	return n
+}
+
+// appendOdd writes the character at s[at:], which is not plain, and returns
+// where the next one begins.
+func appendOdd(b []byte, s string, at int) ([]byte, int) {
+	if s[at] < utf8.RuneSelf {
+		return appendEscape(b, s[at]), at + 1
+	}
+	r, size := utf8.DecodeRuneInString(s[at:])
+	return utf8.AppendRune(b, r), at + size
 }
 
 func appendEscape(b []byte, c byte) []byte {
