@@ -1,0 +1,252 @@
+package h1
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"syscall"
+	"time"
+
+	"github.com/pitot-io/pitot/decode/http1"
+	"github.com/pitot-io/pitot/internal/event"
+)
+
+// conn is a client's connection. One goroutine serves it, and so does the
+// upstream side of its exchanges; a second runs only while a request's body
+// streams or a tunnel is open.
+type conn struct {
+	watch
+	srv    *Server
+	ctx    context.Context // ends with the proxy; what upstream hosts are dialled with
+	net    *net.TCPConn
+	raw    syscall.RawConn
+	out    event.Emitter
+	info   Info
+	peer   string                // name of the client's service, where it has one
+	onRead func(fd uintptr) bool // bound once
+
+	in      window
+	e       *exchange // nil while the connection waits for a request
+	inside  bool      // within onRead, where nobody else can wait for the socket
+	pending bool      // e is to be carried out outside of onRead
+	over    bool      // no request will be read any more
+	abort   bool      // and the client has to be reset
+	linger  bool      // and the client may still send
+	err     error     // what ended reading
+	started int64     // first byte of the request
+}
+
+func newConn(s *Server, ctx context.Context, nc *net.TCPConn, info Info) (*conn, error) {
+	raw, err := nc.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	c := &conn{srv: s, ctx: ctx, net: nc, raw: raw, info: info, out: s.o.Publish(info.ID)}
+	c.shard = &s.watch.shards[uint64(info.ID)%uint64(len(s.watch.shards))]
+	c.onRead = c.readable
+	c.peer = s.lookup(info.Client)
+	return c, nil
+}
+
+func (s *Server) lookup(a netip.AddrPort) string {
+	if s.o.Names == nil || !a.IsValid() {
+		return ""
+	}
+	return s.o.Names.Lookup(a)
+}
+
+// serve reads and carries out requests until the connection is over.
+func (c *conn) serve(first []byte) {
+	defer c.close()
+	c.enter(idle, c.info.Accepted)
+	c.take(first)
+	for !c.over {
+		if c.pending {
+			c.pending = false
+			c.carryOut()
+			c.proceed()
+			continue
+		}
+		c.wait()
+	}
+}
+
+// take handles bytes that were read by somebody else.
+func (c *conn) take(first []byte) {
+	if len(first) == 0 {
+		return
+	}
+	c.in.buf = c.srv.buffers.get(max(smallBuffer, len(first)))
+	c.in.w = copy(c.in.buf, first)
+	c.started = time.Now().UnixNano()
+	c.proceed()
+}
+
+// wait waits for bytes and handles them. All requests that can be are carried
+// out inside one call of RawConn.Read. That saves a system call a request: a
+// Read begins with forgetting what the poller has said, so that it must try
+// first and mostly learns that nothing is there; inside of it nothing is forgotten.
+func (c *conn) wait() {
+	c.inside = true
+	err := c.raw.Read(c.onRead)
+	c.inside = false
+	if err != nil && !c.over && !c.pending {
+		c.err = err
+		c.interrupted()
+	}
+}
+
+// readable reads and handles what is there. False waits for more.
+func (c *conn) readable(fd uintptr) bool {
+	for {
+		c.in.room(&c.srv.buffers)
+		space := c.in.space()
+		n, err := readSocket(fd, space)
+		if err != nil {
+			c.err = err
+			c.interrupted()
+			return true
+		}
+		if n == 0 {
+			c.rest()
+			return false
+		}
+		if c.in.empty() {
+			c.started = time.Now().UnixNano()
+		}
+		c.in.w += n
+		c.proceed()
+		switch {
+		case c.over, c.pending:
+			return true
+		case n < len(space) && c.in.buf == nil:
+			return false // all was read, so more will be announced
+		}
+	}
+}
+
+// rest gives the buffer back when nothing is in it.
+func (c *conn) rest() {
+	if c.in.buf != nil && c.in.empty() {
+		c.in.release(&c.srv.buffers)
+	}
+}
+
+// proceed carries out the requests that are in the buffer, as far as they are
+// whole enough.
+func (c *conn) proceed() {
+	for !c.over && !c.pending {
+		if c.in.empty() {
+			c.rest()
+			c.recycle()
+			return
+		}
+		if c.e == nil {
+			c.e = c.srv.exchanges.Get().(*exchange)
+			c.e.conn = c
+		}
+		e := c.e
+		n, err := e.req.ParseRequest(c.in.bytes(), http1.Strict, c.srv.o.Limits)
+		switch {
+		case err != nil:
+			e.begin(0)
+			e.refuse(err)
+			c.conclude()
+			return
+		case n == 0:
+			c.over = c.phase != heading && !c.enter(heading, c.started)
+			return
+		}
+		e.begin(n)
+		if c.inside && e.needsSocket() {
+			c.pending = true
+			return
+		}
+		c.carryOut()
+	}
+}
+
+// carryOut carries out the exchange whose head has been read.
+func (c *conn) carryOut() {
+	e := c.e
+	e.run()
+	if c.conclude(); c.over {
+		return
+	}
+	c.started = e.x.End // of a request that is in the buffer already
+	if c.in.empty() && (!c.enter(resting, e.x.End) || c.srv.draining.Load()) {
+		c.over = true
+	}
+}
+
+// conclude tells the exchange and decides about the connection.
+func (c *conn) conclude() {
+	e := c.e
+	e.finish()
+	if e.host != nil {
+		defer e.host.Done()
+	}
+	switch {
+	case e.tunnel != nil:
+		c.over = true
+		c.carryTunnel(e.tunnel)
+	case !e.keep:
+		c.over = true
+		c.abort = e.abort
+		c.linger = !e.gone && !e.abort && (!e.read.Load() || !c.in.empty())
+	}
+}
+
+// recycle gives the exchange's memory back.
+func (c *conn) recycle() {
+	if e := c.e; e != nil {
+		c.e = nil
+		e.reset()
+		c.srv.exchanges.Put(e)
+	}
+}
+
+// interrupted handles the end of reading between two requests or within a head.
+func (c *conn) interrupted() {
+	c.over = true
+	switch c.why() {
+	case cutHead:
+		c.e.begin(0)
+		c.e.reply(&headTimeout)
+		c.conclude()
+	case cutIdle:
+		c.srv.o.Stats.IdleTimeout()
+	}
+}
+
+// close ends the connection: by a reset where the client has to see that the
+// answer is cut, else so that it can read what was sent before.
+func (c *conn) close() {
+	c.shard.mu.Lock()
+	c.shard.move(c, unwatched)
+	c.shard.mu.Unlock()
+	switch {
+	case c.abort:
+		_ = c.net.SetLinger(0)
+	case c.linger:
+		c.drain()
+	}
+	_ = c.net.Close() // what could fail has been seen by read and write
+	c.in.release(&c.srv.buffers)
+	c.recycle()
+}
+
+// drain takes what the client still sends, for a while: closing with unread
+// bytes would reset the connection, and the answer with it (RFC 9112, 9.6).
+func (c *conn) drain() {
+	if c.net.CloseWrite() != nil || c.net.SetReadDeadline(time.Now().Add(c.srv.o.Linger)) != nil {
+		return
+	}
+	b := c.srv.buffers.get(smallBuffer)
+	defer c.srv.buffers.put(b)
+	for {
+		if _, err := c.net.Read(b); err != nil {
+			return
+		}
+	}
+}

@@ -1,0 +1,268 @@
+package h1
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pitot-io/pitot/decode/http1"
+	"github.com/pitot-io/pitot/internal/event"
+	"github.com/pitot-io/pitot/proxy/upstream"
+)
+
+// exchange is one request with its answer. It is made to be reused: after the
+// first few requests carrying one out allocates nothing.
+type exchange struct {
+	conn     *conn
+	req      http1.Head
+	resp     http1.Head
+	reqBody  http1.Body
+	respBody http1.Body
+
+	x  event.Exchange // as the client sees it
+	p  event.HTTP
+	ax event.Exchange // the attempt that is under way
+	ap event.HTTP
+
+	now   int64   // when the request's head was there
+	body  []byte  // of the request's body, what came along with the head
+	whole bool    // and that is all of it
+	fault error   // in the framing of what came along
+	keep  bool    // the client's connection may be used again
+	abort bool    // it has to be reset, so that the client sees that the answer is cut
+	code  [3]byte // a status as text
+
+	route *Route
+	host  *upstream.Host
+	out   []byte // a head to be written, and what goes along
+
+	attempt
+	upload
+}
+
+// attempt is what an exchange knows of its upstream connection.
+type attempt struct {
+	via      *upstream.Conn
+	reused   bool
+	written  int64    // bytes of the request
+	sendErr  error    // what ended writing the request
+	readErr  error    // what ended reading the answer
+	broken   *failure // what is wrong with the answer
+	up       window   // the answer's unread bytes
+	answered bool     // the final answer's head has come
+	done     bool     // and its body has ended
+	plain    bool     // its chunks are undone for a client of HTTP/1.0
+	gone     bool     // the client does not take it
+	tunnel   *upstream.Conn
+}
+
+// upload is a request's body on its way while it is not all here.
+type upload struct {
+	pumps  sync.WaitGroup
+	begun  bool
+	read   atomic.Bool // the body has been read to its end
+	ended  atomic.Bool // the pump has returned; the rest is readable after pumps.Wait
+	rest   window      // what was read; from the next request after the end
+	taken  int64       // bytes read
+	pumped int64       // bytes sent
+	why    *failure    // what is wrong with it
+}
+
+// begin fills e with the request whose head, n bytes long, has been parsed; or
+// could not be, when n is 0.
+func (e *exchange) begin(n int) {
+	c := e.conn
+	o := &c.srv.o
+	o.Stats.RequestBegins()
+	e.x = event.Exchange{
+		Client: c.info.Client, Server: c.info.Server, Stream: c.info.ID,
+		Listener: o.Listener, Service: o.Service, Peer: c.peer, Start: c.started,
+	}
+	e.p = event.HTTP{}
+	e.keep, e.abort, e.whole, e.fault, e.body = false, false, false, nil, nil
+	e.route, e.host, e.begun, e.taken, e.pumped, e.why = nil, nil, false, 0, 0, nil
+	e.read.Store(false)
+	e.fresh()
+	if n == 0 {
+		e.unreadable()
+		return
+	}
+	http1.FillRequest(&e.x, &e.p, &e.req)
+	e.identify()
+	e.keep = !e.req.Close
+	e.now = c.started
+	if c.phase == heading {
+		e.now = time.Now().UnixNano()
+	}
+	e.reqBody.Reset(e.req.Framing, e.req.Length, http1.Strict, o.Limits)
+	c.in.r += n
+	m, _, done, err := e.reqBody.Next(c.in.bytes())
+	e.body, e.whole, e.fault = c.in.bytes()[:m], done, err
+	e.read.Store(done)
+	c.in.r += m
+	e.x.RequestBytes = int64(n + m)
+}
+
+// fresh forgets the attempt before.
+func (e *exchange) fresh() { e.attempt = attempt{up: window{buf: e.up.buf}} }
+
+// needsSocket reports whether carrying e out means waiting for the client's
+// bytes elsewhere than in the connection's own read.
+func (e *exchange) needsSocket() bool {
+	return !e.whole && e.fault == nil || len(e.req.Upgrade) > 0 || e.req.Form == http1.Authority
+}
+
+// run carries e out, up to the last byte of the answer.
+func (e *exchange) run() {
+	if f := e.admit(); f != nil {
+		e.reply(f)
+		return
+	}
+	host, err := e.route.Cluster.Pick()
+	if err != nil {
+		e.reply(&noHost)
+		return
+	}
+	e.choose(host)
+	f := e.try(true)
+	if f != nil && e.stale() {
+		e.x.Attempt++
+		e.fresh()
+		f = e.try(false)
+	}
+	if f != nil {
+		e.fail(f)
+	}
+}
+
+// admit decides about a request by itself: what is wrong with it, and where it
+// goes.
+func (e *exchange) admit() *failure {
+	o := &e.conn.srv.o
+	switch {
+	case e.fault != nil:
+		return downstreamFault(e.fault)
+	case e.req.Form == http1.Authority && !o.Connect:
+		e.keep = false
+		return &connectRefused
+	case o.Body > 0 && (e.req.Framing == http1.Length && e.req.Length > o.Body || e.reqBody.Payload > o.Body):
+		return &bodyTooLarge
+	}
+	host, _ := http1.SplitPort(e.req.Host)
+	if e.route = o.Route(host, e.req.Path); e.route == nil {
+		return &noRoute
+	}
+	e.x.Route = e.route.Name
+	if e.route.Cluster == nil {
+		return &noCluster
+	}
+	e.x.Cluster = e.route.Cluster.Name()
+	return nil
+}
+
+// choose notes the host that the exchange goes to.
+func (e *exchange) choose(h *upstream.Host) {
+	e.host = h
+	e.x.Endpoint = h.Address()
+	if e.route.Service != "" {
+		e.x.Service = e.route.Service
+	} else if name := e.conn.srv.lookup(h.AddrPort()); name != "" {
+		e.x.Service = name
+	} else {
+		e.x.Service = e.x.Cluster
+	}
+}
+
+// stale reports whether the attempt met a kept connection that its peer was
+// closing, so that another may be made: when nothing was sent, or when sending
+// it twice does no harm (RFC 9110, 9.2.2) and all of it is still here.
+func (e *exchange) stale() bool {
+	if !e.reused || e.ax.FirstByte != 0 || e.begun || e.conn.why() != notCut {
+		return false
+	}
+	return e.written == 0 || e.whole && idempotent(e.req.Method)
+}
+
+func idempotent(method []byte) bool {
+	switch string(method) {
+	case "GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE":
+		return true
+	}
+	return false
+}
+
+// fail ends an exchange that the upstream did not answer, or not to the end.
+func (e *exchange) fail(f *failure) {
+	if !e.answered {
+		e.reply(f)
+		return
+	}
+	e.keep, e.abort = false, true
+	e.x.Flags |= f.flags
+	e.x.StatusMessage = f.detail
+	e.x.Decode |= event.BodyCut
+	if e.x.Status != event.Error {
+		e.x.Status, e.x.ErrorType = event.Error, f.flags.String()
+	}
+}
+
+// reply answers in the upstream's place.
+func (e *exchange) reply(f *failure) {
+	e.x.Flags |= f.flags
+	e.x.StatusMessage = f.detail
+	if f.status == 0 || e.gone {
+		e.unanswered()
+		return
+	}
+	if !e.read.Load() {
+		e.keep = false
+	}
+	closing := !e.keep || e.conn.srv.draining.Load()
+	e.keep = !closing
+	e.resp.Status = f.status
+	http1.FillResponse(&e.x, &e.p, &e.resp)
+	head := string(e.req.Method) == "HEAD"
+	if !head {
+		e.p.ResponseBody = int64(f.size())
+	}
+	e.out = f.appendTo(e.out[:0], head, closing, e.req.Minor == 0)
+	e.x.FirstByte = time.Now().UnixNano()
+	e.write(e.out)
+}
+
+// refuse answers a head that cannot be read.
+func (e *exchange) refuse(err error) {
+	e.conn.srv.o.Stats.ProtocolError()
+	e.reply(downstreamFault(err))
+}
+
+// unanswered notes that the client got nothing.
+func (e *exchange) unanswered() {
+	e.keep = false
+	e.x.Decode |= event.NoResponse
+	e.x.Status, e.x.ErrorType = event.Error, event.ErrUnanswered
+}
+
+// write sends b to the client.
+func (e *exchange) write(b []byte) bool {
+	n, err := e.conn.net.Write(b)
+	e.x.ResponseBytes += int64(n)
+	if err != nil {
+		e.gone, e.keep = true, false
+	}
+	return err == nil
+}
+
+// reset gives back what e borrowed.
+func (e *exchange) reset() {
+	p := &e.conn.srv.buffers
+	e.up.release(p)
+	e.rest.release(p)
+	if cap(e.out) > largeBuffer {
+		e.out = nil
+	}
+	e.conn, e.body, e.route, e.host = nil, nil, nil, nil
+	e.x.HTTP, e.ax.HTTP = nil, nil
+	e.req.Reset()
+	e.resp.Reset()
+}

@@ -1,0 +1,177 @@
+package h1
+
+import (
+	"strconv"
+
+	"github.com/pitot-io/pitot/decode/http1"
+)
+
+// appendRequest adds the request's head as the upstream gets it: without the
+// fields of this connection (RFC 9110, 7.6.1), with those of a proxy.
+func (e *exchange) appendRequest(b []byte) []byte {
+	h := &e.req
+	b = append(b, h.Method...)
+	b = append(b, ' ')
+	b = e.appendTarget(b)
+	b = append(b, " HTTP/1.1\r\n"...)
+	if h.Form == http1.Absolute || len(h.Host) == 0 {
+		b = e.appendHost(b)
+	}
+	trust := e.conn.srv.o.Trust
+	proto := false
+	for i := range h.Fields {
+		f := &h.Fields[i]
+		if f.Hop {
+			continue
+		}
+		switch f.ID {
+		case http1.HostField:
+			if h.Form == http1.Absolute || len(h.Host) == 0 {
+				continue // RFC 9112, 3.2.2: the target's host replaces it
+			}
+		case http1.Traceparent, http1.XForwardedFor:
+			continue
+		case http1.Tracestate:
+			if e.x.TraceState == "" { // of no valid traceparent
+				continue
+			}
+		case http1.XForwardedProto:
+			if !trust {
+				continue
+			}
+			proto = true
+		}
+		b = appendField(b, f)
+	}
+	if h.Framing == http1.Chunked {
+		b = append(b, "transfer-encoding: chunked\r\n"...)
+	}
+	if e.upgrades() {
+		b = append(b, "connection: upgrade\r\nupgrade: "...)
+		b = append(b, h.Upgrade...)
+		b = append(b, "\r\n"...)
+	}
+	b = e.appendForwarded(b, trust)
+	if !proto {
+		b = append(b, "x-forwarded-proto: http\r\n"...)
+	}
+	if len(h.RequestID) == 0 {
+		b = append(b, "x-request-id: "...)
+		b = appendUUID(b)
+		b = append(b, "\r\n"...)
+	}
+	b = append(b, "traceparent: "...)
+	span := e.ax.SpanID
+	if !e.conn.srv.o.AttemptSpans {
+		span = e.x.SpanID
+	}
+	b = appendTraceparent(b, e.x.TraceID, span, traceFlags(h.Traceparent))
+	return append(b, "\r\n\r\n"...)
+}
+
+func appendField(b []byte, f *http1.Field) []byte {
+	b = append(b, f.Name...)
+	b = append(b, ": "...)
+	b = append(b, f.Value...)
+	return append(b, "\r\n"...)
+}
+
+// appendTarget adds the target in the form that a server of its own gets
+// (RFC 9112, 3.2.1 and 3.2.4).
+func (e *exchange) appendTarget(b []byte) []byte {
+	h := &e.req
+	if h.Form != http1.Absolute {
+		return append(b, h.Target...)
+	}
+	switch {
+	case len(h.Path) > 0:
+		b = append(b, h.Path...)
+	case string(h.Method) == "OPTIONS" && !h.HasQuery:
+		return append(b, '*')
+	default:
+		b = append(b, '/')
+	}
+	if h.HasQuery {
+		b = append(b, '?')
+		b = append(b, h.Query...)
+	}
+	return b
+}
+
+// appendHost adds the host of the target, or that of the endpoint for a client
+// of HTTP/1.0 that names none.
+func (e *exchange) appendHost(b []byte) []byte {
+	b = append(b, "host: "...)
+	if len(e.req.Host) > 0 {
+		b = append(b, e.req.Host...)
+	} else {
+		b = append(b, e.x.Endpoint...)
+	}
+	return append(b, "\r\n"...)
+}
+
+// upgrades reports whether the client's wish to change the protocol is passed
+// on: every one but h2c, which would go on as HTTP/2 unseen.
+func (e *exchange) upgrades() bool {
+	u := e.req.Upgrade
+	return len(u) > 0 && !(len(u) >= 3 && u[0]|0x20 == 'h' && u[1] == '2' && u[2]|0x20 == 'c')
+}
+
+// appendForwarded adds x-forwarded-for in one field: as it came where the
+// client is trusted, with the client's address at its end where not.
+func (e *exchange) appendForwarded(b []byte, trust bool) []byte {
+	start := len(b)
+	b = append(b, "x-forwarded-for: "...)
+	empty := len(b)
+	for i := range e.req.Fields {
+		if f := &e.req.Fields[i]; f.ID == http1.XForwardedFor && !f.Hop && len(f.Value) > 0 {
+			b = separate(b, empty)
+			b = append(b, f.Value...)
+		}
+	}
+	if !trust {
+		b = separate(b, empty)
+		b = e.conn.info.Client.Addr().Unmap().AppendTo(b)
+	}
+	if len(b) == empty {
+		return b[:start]
+	}
+	return append(b, "\r\n"...)
+}
+
+func separate(b []byte, empty int) []byte {
+	if len(b) == empty {
+		return b
+	}
+	return append(b, ", "...)
+}
+
+// appendAnswer adds an answer's head as the client gets it.
+func (e *exchange) appendAnswer(b []byte, tunnel bool) []byte {
+	h := &e.resp
+	b = append(b, "HTTP/1.1 "...)
+	b = strconv.AppendInt(b, int64(h.Status), 10)
+	b = append(b, ' ')
+	b = append(b, h.Reason...)
+	b = append(b, "\r\n"...)
+	for i := range h.Fields {
+		if f := &h.Fields[i]; !f.Hop {
+			b = appendField(b, f)
+		}
+	}
+	switch {
+	case h.Status == 101:
+		b = append(b, "connection: upgrade\r\nupgrade: "...)
+		b = append(b, h.Get("upgrade")...)
+		b = append(b, "\r\n"...)
+	case tunnel, h.Interim():
+	case !e.keep:
+		b = append(b, "connection: close\r\n"...)
+	case e.req.Minor == 0:
+		b = append(b, "connection: keep-alive\r\n"...)
+	}
+	if h.Framing == http1.Chunked && !e.plain {
+		b = append(b, "transfer-encoding: chunked\r\n"...)
+	}
+	return append(b, "\r\n"...)
+}

@@ -1,0 +1,89 @@
+package h1
+
+import (
+	"cmp"
+	"net/netip"
+	"time"
+
+	"github.com/pitot-io/pitot/decode"
+	"github.com/pitot-io/pitot/internal/event"
+	"github.com/pitot-io/pitot/proxy/upstream"
+	"github.com/pitot-io/pitot/tap"
+)
+
+// Route says where a request goes and how long it may take.
+type Route struct {
+	Name    string // as it appears in spans
+	Service string // name of what answers; the cluster's name when empty
+	Cluster *upstream.Cluster
+	Timeout time.Duration // from the end of the request to the head of the answer; 0 for no limit
+}
+
+// Router finds the route of a request. host comes without port and path
+// without query, both as sent; nil means that no route takes the request. What
+// it gives back is read only while the request lasts.
+type Router func(host, path []byte) *Route
+
+// Info is what is known of a client's connection.
+type Info struct {
+	ID       int64          // an exchange's Stream, and the key of Publish
+	Client   netip.AddrPort // the peer
+	Server   netip.AddrPort // the address that it connected to
+	Accepted int64          // ns since the Unix epoch
+}
+
+// Stats count what happens on a listener.
+type Stats interface {
+	RequestBegins()
+	// RequestEnds tells the status, 0 when there was no answer, the bytes
+	// exchanged with the client, and whether that broke off.
+	RequestEnds(status int, received, sent int64, reset bool)
+	Transferred(received, sent int64) // in a tunnel
+	ProtocolError()
+	IdleTimeout()
+}
+
+// Options make a Server. Zero durations and limits stand for the defaults
+// below; negative ones for no limit.
+type Options struct {
+	Listener string // name of the listener, in spans
+	Service  string // name of what answers here, for requests that reach no cluster
+	Route    Router
+
+	Publish func(key int64) event.Emitter // spans of connection number key go there
+	Names   tap.Names                     // may be nil
+	Stats   Stats
+
+	Header     time.Duration // for a request's head, from its first byte
+	Request    time.Duration // for a whole request; no limit by default
+	Idle       time.Duration // of a connection between requests
+	StreamIdle time.Duration // of an exchange in which nothing moves
+	Linger     time.Duration // for a client to take the last answer in before its connection is cut
+
+	Limits       decode.Limits // of heads, requests' and answers'
+	Body         int64         // bytes of a request's body; no limit by default
+	Trust        bool          // believe x-forwarded-*: an inner hop, not an edge
+	AttemptSpans bool          // a client span for each attempt
+	Connect      bool          // let CONNECT through
+}
+
+// Defaults of Options.
+const (
+	DefaultHeader     = time.Minute
+	DefaultIdle       = time.Hour
+	DefaultStreamIdle = 5 * time.Minute
+	DefaultLinger     = time.Second
+	DefaultHead       = 60 << 10
+	DefaultHeaders    = 100
+)
+
+func (o Options) withDefaults() Options {
+	o.Header = cmp.Or(o.Header, DefaultHeader)
+	o.Idle = cmp.Or(o.Idle, DefaultIdle)
+	o.StreamIdle = cmp.Or(o.StreamIdle, DefaultStreamIdle)
+	o.Linger = cmp.Or(o.Linger, DefaultLinger)
+	o.Limits.Head = cmp.Or(o.Limits.Head, DefaultHead)
+	o.Limits.Headers = cmp.Or(o.Limits.Headers, DefaultHeaders)
+	o.Limits.Text = cmp.Or(o.Limits.Text, decode.DefaultLimits().Text)
+	return o
+}

@@ -1,0 +1,57 @@
+// Package h1 is the proxy's HTTP/1.1 server: it reads requests with the parser
+// of decode/http1 in strict mode, sends them to a cluster and the answers back,
+// streams bodies both ways, and tells every exchange as spans.
+package h1
+
+import (
+	"context"
+	"net"
+	"sync"
+	"sync/atomic"
+)
+
+// Server serves connections that speak HTTP/1.x. Its methods may be called
+// from many goroutines.
+type Server struct {
+	o         Options
+	watch     watcher
+	buffers   buffers
+	exchanges sync.Pool // of *exchange, which is large: an idle connection has none
+	draining  atomic.Bool
+}
+
+// New makes a server. It has a goroutine of its own while it has connections.
+func New(o Options) *Server {
+	s := &Server{o: o.withDefaults()}
+	s.buffers.init()
+	s.exchanges.New = func() any { return new(exchange) }
+	s.watch.init(&s.o)
+	return s
+}
+
+// Serve talks with one client until the connection is over, and closes it.
+// first is what was read from nc already. ctx is what upstream hosts are
+// dialled with: when it ends, what is under way is given up.
+func (s *Server) Serve(ctx context.Context, nc *net.TCPConn, first []byte, info Info) {
+	c, err := newConn(s, ctx, nc, info)
+	if err != nil {
+		return // closed already
+	}
+	s.watch.join()
+	defer s.watch.leave()
+	c.serve(first)
+}
+
+// Drain lets every connection end: at once where it waits for a request, else
+// after the exchange under way.
+func (s *Server) Drain() {
+	s.draining.Store(true)
+	s.watch.each(cutIdle, idle, resting)
+}
+
+// Close breaks off what is still under way, tunnels included. Calls of Serve
+// return soon after; the last one ends the server's own goroutine.
+func (s *Server) Close() {
+	s.draining.Store(true)
+	s.watch.each(cutStop, idle, resting, heading, busy, tunnelled)
+}

@@ -1,0 +1,336 @@
+package h1
+
+import (
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/pitot-io/pitot/proxy/upstream"
+)
+
+// Deadlines of the runtime cost a timer each time they move, several times a
+// request. So one goroutine looks over all connections every now and then,
+// and a connection only notes what it is at, twice a request. Timeouts are
+// late by at most a tick.
+
+// phase is what a connection is at.
+type phase uint8
+
+const (
+	unwatched phase = iota
+	idle            // waits for a request, and its client was there a tick later
+	resting         // has just begun to wait
+	heading         // has part of a request's head
+	busy            // has an exchange under way
+	tunnelled       // has become opaque
+	numPhases
+)
+
+// cut says why the watch ended a phase.
+type cut uint8
+
+const (
+	notCut     cut = iota
+	cutIdle        // nothing came for long, or the client has gone, or we drain
+	cutHead        // the head took too long
+	cutRequest     // the whole request took too long
+	cutRoute       // the answer took too long
+	cutStill       // nothing moved
+	cutGone        // the client has gone
+	cutStop        // the proxy ends
+)
+
+// watch is what the watcher knows of a connection. The shard's lock guards it.
+type watch struct {
+	shard      *shard
+	prev, next *conn
+	phase      phase
+	cut        cut
+	complete   bool // the request has been read to its end
+	answered   bool // the answer's head has come
+	since      int64
+	deadline   int64          // for the answer's head, once complete; 0 for none
+	timeout    int64          // from complete to deadline
+	up         *upstream.Conn // nil before there is one
+	moved      atomic.Int64   // when bytes of a body last moved; needs no lock
+}
+
+// shard is a part of the connections, so that their locks stay uncontended.
+type shard struct {
+	mu    sync.Mutex
+	lists [numPhases]list // each in order of since
+}
+
+type list struct{ first, last *conn }
+
+func (l *list) remove(c *conn) {
+	if c.prev != nil {
+		c.prev.next = c.next
+	} else {
+		l.first = c.next
+	}
+	if c.next != nil {
+		c.next.prev = c.prev
+	} else {
+		l.last = c.prev
+	}
+	c.prev, c.next = nil, nil
+}
+
+func (l *list) push(c *conn) {
+	if c.prev = l.last; l.last != nil {
+		l.last.next = c
+	} else {
+		l.first = c
+	}
+	l.last = c
+}
+
+// move puts c into a phase. The caller has the lock.
+func (s *shard) move(c *conn, p phase) {
+	if c.phase != unwatched {
+		s.lists[c.phase].remove(c)
+	}
+	if c.phase = p; p != unwatched {
+		s.lists[p].push(c)
+	}
+}
+
+// enter puts c into a phase from now on, and reports false when the phase
+// before was cut.
+func (c *conn) enter(p phase, now int64) bool {
+	s := c.shard
+	s.mu.Lock()
+	s.move(c, p)
+	c.since = now
+	ok := c.cut == notCut
+	s.mu.Unlock()
+	return ok
+}
+
+// attach makes c busy with an exchange on up, which may be nil while a
+// connection is being made. complete says that the request is all here;
+// its answer may then take timeout, where that is positive.
+func (c *conn) attach(up *upstream.Conn, now int64, complete bool, timeout time.Duration) bool {
+	s := c.shard
+	s.mu.Lock()
+	if c.phase != busy {
+		s.move(c, busy)
+		c.since = now
+	}
+	c.up, c.answered, c.timeout, c.deadline = up, false, int64(timeout), 0
+	if c.complete = complete; complete && timeout > 0 {
+		c.deadline = now + int64(timeout)
+	}
+	if c.cut == cutIdle { // just when its request came
+		c.cut = notCut
+		_ = c.net.SetReadDeadline(time.Time{})
+	}
+	ok := c.cut == notCut
+	s.mu.Unlock()
+	return ok
+}
+
+// enterTunnel makes c opaque.
+func (c *conn) enterTunnel(up *upstream.Conn) bool {
+	s := c.shard
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.move(c, tunnelled)
+	c.up = up
+	return c.cut == notCut
+}
+
+// detach takes the upstream connection out of the watcher's reach, and says
+// whether it was cut before that.
+func (c *conn) detach() cut {
+	s := c.shard
+	s.mu.Lock()
+	c.up = nil
+	why := c.cut
+	s.mu.Unlock()
+	return why
+}
+
+// completed notes that a streamed request has been read to its end.
+func (c *conn) completed(now int64) {
+	s := c.shard
+	s.mu.Lock()
+	if c.complete = true; c.timeout > 0 {
+		c.deadline = now + c.timeout
+	}
+	s.mu.Unlock()
+}
+
+// streaming notes that the answer's head has come and its body has not.
+func (c *conn) streaming() {
+	s := c.shard
+	s.mu.Lock()
+	c.answered = true
+	s.mu.Unlock()
+}
+
+func (c *conn) why() cut {
+	s := c.shard
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return c.cut
+}
+
+// past is a deadline that is over.
+var past = time.Unix(1, 0)
+
+// end cuts c. Setting deadlines fails only on a connection closed already.
+func (s *shard) end(c *conn, why cut) {
+	if c.cut != notCut && why != cutStop {
+		return
+	}
+	c.cut = why
+	switch {
+	case why == cutStop, why == cutStill && c.answered:
+		_ = c.net.SetDeadline(past)
+	case why != cutRoute:
+		_ = c.net.SetReadDeadline(past)
+	}
+	if c.up != nil {
+		_ = c.up.SetDeadline(past)
+	}
+}
+
+// watcher looks over the shards while there are connections.
+type watcher struct {
+	shards [16]shard
+	clock  atomic.Int64 // of the last look; for what need not be exact
+
+	mu    sync.Mutex // guards what follows
+	users int
+	stop  chan struct{}
+	done  chan struct{}
+
+	header, request, idle, still int64
+	tick                         time.Duration
+
+	probe func(fd uintptr) // bound once
+	ended bool             // what it found
+}
+
+func (w *watcher) init(o *Options) {
+	w.header, w.request, w.idle, w.still = int64(o.Header), int64(o.Request), int64(o.Idle), int64(o.StreamIdle)
+	w.tick = tickFor(o)
+	w.probe = func(fd uintptr) { w.ended = socketEnded(fd) }
+}
+
+// join says that there is one more connection; the first starts the watcher.
+func (w *watcher) join() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.users++; w.users == 1 {
+		w.stop, w.done = make(chan struct{}), make(chan struct{})
+		w.clock.Store(time.Now().UnixNano())
+		go w.run(w.stop, w.done)
+	}
+}
+
+// leave is join's counterpart; the last one waits for the watcher's end.
+func (w *watcher) leave() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.users--; w.users == 0 {
+		close(w.stop)
+		<-w.done
+	}
+}
+
+// tickFor is a quarter of the shortest timeout, within 5 and 250 ms.
+func tickFor(o *Options) time.Duration {
+	tick := time.Second
+	for _, d := range []time.Duration{o.Header, o.Request, o.Idle, o.StreamIdle} {
+		if d > 0 {
+			tick = min(tick, d)
+		}
+	}
+	return max(tick/4, 5*time.Millisecond)
+}
+
+func (w *watcher) run(stop, done chan struct{}) {
+	defer close(done)
+	t := time.NewTicker(w.tick)
+	defer t.Stop()
+	for {
+		select {
+		case <-stop:
+			return
+		case <-t.C:
+			w.look(time.Now().UnixNano())
+		}
+	}
+}
+
+func (w *watcher) look(now int64) {
+	w.clock.Store(now)
+	for i := range w.shards {
+		s := &w.shards[i]
+		s.mu.Lock()
+		w.lookOver(s, now)
+		s.mu.Unlock()
+	}
+}
+
+func (w *watcher) lookOver(s *shard, now int64) {
+	for c := s.lists[idle].first; c != nil && over(now, c.since, w.idle); c = c.next {
+		s.end(c, cutIdle)
+	}
+	for c := s.lists[heading].first; c != nil && over(now, c.since, w.header); c = c.next {
+		s.end(c, cutHead)
+	}
+	for c := s.lists[resting].first; c != nil && now-c.since >= int64(w.tick); {
+		next := c.next
+		s.move(c, idle)
+		if w.left(c.raw) {
+			s.end(c, cutIdle)
+		}
+		c = next
+	}
+	for c := s.lists[busy].first; c != nil; c = c.next {
+		w.exchange(s, c, now)
+	}
+}
+
+func over(now, since, limit int64) bool { return limit > 0 && now-since > limit }
+
+// exchange looks at one that is under way.
+func (w *watcher) exchange(s *shard, c *conn, now int64) {
+	switch {
+	case c.cut != notCut:
+	case c.deadline != 0 && now > c.deadline && !c.answered:
+		s.end(c, cutRoute)
+	case !c.complete && over(now, c.since, w.request):
+		s.end(c, cutRequest)
+	case over(now, max(c.since, c.moved.Load()), w.still):
+		s.end(c, cutStill)
+	case c.complete && !c.answered && now-c.since >= int64(w.tick) && w.left(c.raw):
+		s.end(c, cutGone)
+	}
+}
+
+// left reports whether the client has closed its side. A socket can be looked
+// at while its owner waits for it.
+func (w *watcher) left(raw syscall.RawConn) bool {
+	w.ended = false
+	return raw != nil && (raw.Control(w.probe) != nil || w.ended)
+}
+
+// each cuts every connection in one of the phases.
+func (w *watcher) each(why cut, phases ...phase) {
+	for i := range w.shards {
+		s := &w.shards[i]
+		s.mu.Lock()
+		for _, p := range phases {
+			for c := s.lists[p].first; c != nil; c = c.next {
+				s.end(c, why)
+			}
+		}
+		s.mu.Unlock()
+	}
+}
