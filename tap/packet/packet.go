@@ -70,6 +70,7 @@ type Parser struct {
 	Counts    Counts
 	limits    Limits
 	fragments fragments
+	cursor    cursor // of the packet at hand; here so that it costs no allocation
 }
 
 // NewParser makes a parser.
@@ -255,7 +256,8 @@ func (p *Parser) Parse(link uint16, at int64, b []byte, wire int, s *Segment) bo
 		p.Counts.UnknownLink = link
 		return false
 	}
-	c := cursor{b: b, cut: max(0, wire-len(b)), at: at, seg: s, p: p}
+	c := &p.cursor
+	*c = cursor{b: b, cut: max(0, wire-len(b)), at: at, seg: s, p: p}
 	for range p.limits.Nesting {
 		switch next {
 		case found:
@@ -270,7 +272,7 @@ func (p *Parser) Parse(link uint16, at int64, b []byte, wire int, s *Segment) bo
 		case waits:
 			return false
 		}
-		next = parsers[next](&c)
+		next = parsers[next](c)
 	}
 	p.Counts.Other++
 	return false

@@ -154,10 +154,8 @@ func (a *Assembler) segment(c *Conn, d event.Dir, s *packet.Segment) {
 		o.acknowledged(s.Ack)
 	}
 	if s.Flags&packet.RST != 0 {
-		a.reset(c, d, s.Seq)
-		return
-	}
-	if n := len(s.Payload) + s.Missing; n > 0 || s.Flags&packet.FIN != 0 {
+		a.reset(c, d, s.Seq) // whatever bytes it has are a text for people (RFC 9293, 3.5.3)
+	} else if n := len(s.Payload) + s.Missing; n > 0 || s.Flags&packet.FIN != 0 {
 		h.start(seq, n)
 		if !a.inOrder(h, o, s, seq) {
 			a.irregular(c, d, s, seq)
@@ -167,7 +165,7 @@ func (a *Assembler) segment(c *Conn, d event.Dir, s *packet.Segment) {
 	} else if h.known == unknown {
 		h.begin(seq, guessed)
 	}
-	if c.waits || !h.quiet() || !o.quiet() {
+	if !c.closed && (c.waits || !h.quiet() || !o.quiet()) {
 		a.settle(c)
 	}
 }

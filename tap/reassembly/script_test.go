@@ -1,0 +1,575 @@
+package reassembly
+
+import (
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pitot-io/pitot/internal/event"
+	"github.com/pitot-io/pitot/tap/packet"
+)
+
+// A script is one event a line:
+//
+//	> S 100            a segment from the client: flags (S F R A, or - for none), sequence number
+//	> A 101 ack=501 "hello"     with an acknowledgment and bytes
+//	> A 101 ack=501 "hello"+5   of whose bytes the last five were cut off
+//	wait 300ms         the capture's clock goes on
+//	flush              the capture is over
+//
+// What comes out is told in the same way: `>0 "hello"`, `<0 gap 5`, `>0 end`,
+// `close 0`, with the number of the connection.
+var scripts = []struct{ name, in, want string }{
+	{"a connection from SYN to FIN", `
+		> S 100
+		< SA 500 ack=101
+		> A 101 ack=501 "GET"
+		< A 501 ack=104 "200"
+		> FA 104 ack=504
+		< FA 504 ack=105
+		> A 105 ack=505`, `
+		>0 "GET"
+		<0 "200"
+		>0 end
+		<0 end
+		close 0`},
+	{"no byte, no stream", `
+		> S 100
+		< SA 500 ack=101
+		> FA 101 ack=501
+		< FA 501 ack=102
+		flush`, ``},
+	{"segments out of order", `
+		> S 100
+		> A 104 "def"
+		> A 101 "abc"
+		> A 107 "ghi"`, `
+		>0 "abc"
+		>0 "def"
+		>0 "ghi"`},
+	{"the same segment twice", `
+		> S 100
+		> A 101 "abc"
+		> A 101 "abc"
+		> A 104 "def"
+		> A 101 "abcdef"`, `
+		>0 "abc"
+		>0 "def"`},
+	{"a longer retransmission brings new bytes", `
+		> S 100
+		> A 101 "abc"
+		> A 102 "bcdef"`, `
+		>0 "abc"
+		>0 "def"`},
+	{"what came first wins: overlap of what waits, before and behind", `
+		> S 100
+		> A 104 "DEF"
+		> A 102 "bcdefgh"
+		> A 101 "a"`, `
+		>0 ambiguous
+		>0 "a"
+		>0 "bc"
+		>0 "DEF"
+		>0 "gh"`},
+	{"an equal overlap is not ambiguous", `
+		> S 100
+		> A 104 "def"
+		> A 102 "bcdefgh"
+		> A 101 "a"`, `
+		>0 "a"
+		>0 "bc"
+		>0 "def"
+		>0 "gh"`},
+	{"one segment over several that wait", `
+		> S 100
+		> A 103 "c"
+		> A 105 "e"
+		> A 107 "g"
+		> A 101 "abcdefgh"`, `
+		>0 "ab"
+		>0 "c"
+		>0 "d"
+		>0 "e"
+		>0 "f"
+		>0 "g"
+		>0 "h"`},
+	{"sequence numbers wrap", `
+		> S 4294967290
+		> A 4294967291 "abcd"
+		> A 3 "ijkl"
+		> A 4294967295 "efgh"
+		> A 7 "mn"`, `
+		>0 "abcd"
+		>0 "efgh"
+		>0 "ijkl"
+		>0 "mn"`},
+	{"overlap across the wrap", `
+		> S 4294967290
+		> A 4294967295 "efghij"
+		> A 4294967293 "cdef"
+		> A 4294967291 "abcdefgh"`, `
+		>0 "ab"
+		>0 "cd"
+		>0 "efghij"`},
+	{"a lost segment is a gap after 200 ms", `
+		> S 100
+		> A 101 "abc"
+		> A 109 "ijk"
+		wait 199ms
+		> A 112 "lmn"
+		wait 2ms
+		> A 115 "opq"`, `
+		>0 "abc"
+		>0 gap 5
+		>0 "ijk"
+		>0 "lmn"
+		>0 "opq"`},
+	{"a late segment after its gap is too late", `
+		> S 100
+		> A 104 "def"
+		wait 300ms
+		> A 101 "abc"
+		> A 107 "ghi"`, `
+		>0 gap 3
+		>0 "def"
+		>0 "ghi"`},
+	{"an answer waits for its request, however they were captured", `
+		> S 100
+		< SA 500 ack=101
+		< A 501 ack=104 "200"
+		> A 101 ack=501 "GET"`, `
+		>0 "GET"
+		<0 "200"`},
+	{"an acknowledged hole is a gap after 20 ms, before the answer", `
+		> S 100
+		< SA 500 ack=101
+		< A 501 ack=104 "200"
+		wait 21ms
+		> A 104 ack=504 "PUT"`, `
+		>0 gap 3
+		<0 "200"
+		>0 "PUT"`},
+	{"an acknowledged hole with data behind it", `
+		> S 100
+		< SA 500 ack=101
+		> A 104 "def"
+		< A 501 ack=107
+		wait 21ms
+		< A 501 ack=107`, `
+		>0 gap 3
+		>0 "def"`},
+	{"each side waits for the other: both are told in the end", `
+		> S 100
+		< SA 500 ack=101
+		> A 101 ack=504 "abc"
+		< A 501 ack=104 "xyz"
+		wait 300ms
+		> A 104`, `
+		>0 "abc"
+		<0 "xyz"`},
+	{"joined in the middle", `
+		> A 777 ack=42 "abc"
+		< A 42 ack=780 "xyz"
+		> A 780 "def"`, `
+		>0 "abc"
+		<0 "xyz"
+		>0 "def"`},
+	{"joined in the middle by an acknowledgment, then older bytes", `
+		> A 777 ack=42
+		< A 40 ack=777 "xyz"
+		> A 777 ack=43 "abc"`, `
+		<0 "xyz"
+		>0 "abc"`},
+	{"keep-alive probes are nothing", `
+		> S 100
+		< SA 500 ack=101
+		> A 101 "abc"
+		> A 103 "c"
+		> A 103
+		< A 501 ack=104
+		> A 104 "d"`, `
+		>0 "abc"
+		>0 "d"`},
+	{"a keep-alive probe begins a capture", `
+		< A 42 ack=780
+		> A 779 ack=42 "z"
+		> A 780 "abc"`, `
+		>0 "abc"`},
+	{"data in the SYN", `
+		> S 100 "abc"
+		< SA 500 ack=104 "xyz"
+		> A 104 ack=504 "def"`, `
+		>0 "abc"
+		<0 "xyz"
+		>0 "def"`},
+	{"the SYN repeated, and everything else twice", `
+		> S 100
+		> S 100
+		< SA 500 ack=101
+		< SA 500 ack=101
+		> A 101 "abc"
+		> A 101 "abc"
+		> FA 104
+		> FA 104
+		< FA 501 ack=105
+		< FA 501 ack=105
+		> A 105 ack=502`, `
+		>0 "abc"
+		>0 end
+		<0 end
+		close 0`},
+	{"half closed: the other side goes on", `
+		> S 100
+		< SA 500 ack=101
+		> FA 101 "abc"
+		< A 501 ack=105 "xyz"
+		wait 5s
+		< A 504 ack=105 "uvw"
+		< FA 507 ack=105`, `
+		>0 "abc"
+		>0 end
+		<0 "xyz"
+		<0 "uvw"
+		<0 end
+		close 0`},
+	{"a FIN that came early waits", `
+		> S 100
+		> FA 104 "def"
+		> A 101 "abc"`, `
+		>0 "abc"
+		>0 "def"
+		>0 end`},
+	{"a FIN behind a hole", `
+		> S 100
+		> A 101 "abc"
+		> FA 110
+		wait 300ms
+		> A 111`, `
+		>0 "abc"
+		>0 gap 6
+		>0 end`},
+	{"a reset closes at once, with what waits", `
+		> S 100
+		< SA 500 ack=101
+		> A 101 "abc"
+		> A 106 "fgh"
+		< RA 501 ack=104`, `
+		>0 "abc"
+		>0 gap 2
+		>0 "fgh"
+		close 0`},
+	{"an old reset is not believed", `
+		> S 100
+		< SA 500 ack=101
+		> A 101 "abc"
+		> R 50
+		> A 104 "def"`, `
+		>0 "abc"
+		>0 "def"`},
+	{"a reset that its own sender did not send", `
+		> S 100
+		< SA 500 ack=101
+		> A 101 "abc"
+		> R 104
+		> A 104 "def"`, `
+		>0 "abc"
+		close 0
+		>0 "def"`},
+	{"what was under way when the reset came is nothing new", `
+		> S 100
+		< SA 500 ack=101
+		> A 101 ack=501 "abc"
+		< A 501 ack=104 "xyz"
+		> R 104
+		< A 504 ack=104 "uvw"`, `
+		>0 "abc"
+		<0 "xyz"
+		close 0`},
+	{"the port used again", `
+		> S 100
+		< SA 500 ack=101
+		> A 101 "abc"
+		> FA 104
+		> S 90000
+		< SA 70000 ack=90001
+		> A 90001 "def"
+		flush`, `
+		>0 "abc"
+		>0 end
+		close 0
+		>1 "def"
+		close 1`},
+	{"the port used again though nothing closed", `
+		> S 100
+		> A 101 "abc"
+		> S 5000
+		> A 5001 "def"
+		flush`, `
+		>0 "abc"
+		close 0
+		>1 "def"
+		close 1`},
+	{"late segments of a closed connection begin none", `
+		> S 100
+		< SA 500 ack=101
+		> FA 101 "abc"
+		< FA 501 ack=105 "xyz"
+		> A 105 ack=505
+		< FA 501 ack=105 "xyz"
+		wait 10s
+		> R 105`, `
+		>0 "abc"
+		>0 end
+		<0 "xyz"
+		<0 end
+		close 0`},
+	{"packets cut by the snapshot length", `
+		> S 100
+		> A 101 "abc"+10
+		> A 114 "def"`, `
+		>0 "abc"
+		>0 truncated
+		>0 gap 10
+		>0 "def"`},
+	{"a cut packet that came early", `
+		> S 100
+		> A 104 "def"+3
+		> A 101 "abc"
+		> A 110 "ghi"`, `
+		>0 "abc"
+		>0 "def"
+		>0 truncated
+		>0 gap 3
+		>0 "ghi"`},
+	{"one wild sequence number is not believed", `
+		> S 100
+		> A 101 "abc"
+		> A 900000000 "evil"
+		> A 104 "def"`, `
+		>0 "abc"
+		>0 "def"`},
+	{"two in a row are: the capture missed a lot", `
+		> S 100
+		> A 101 "abc"
+		> A 900000000 "def"
+		> A 900000003 "ghi"`, `
+		>0 "abc"
+		>0 gap 899999899
+		>0 "ghi"`},
+	{"one side only", `
+		> A 100 ack=900 "GET 1"
+		> A 105 ack=1900 "GET 2"
+		> A 110 ack=2900 "GET 3"`, `
+		>0 "GET 1"
+		>0 "GET 2"
+		>0 "GET 3"`},
+	{"a SYN that the capture shows after its answer", `
+		< SA 500 ack=101
+		> S 100
+		> A 101 ack=501 "abc"`, `
+		>0 "abc"`},
+	{"silence for an hour ends a connection", `
+		> S 100
+		> A 101 "abc"
+		wait 3601s
+		> A 104 "def"
+		flush`, `
+		>0 "abc"
+		close 0
+		>1 "def"
+		close 1`},
+	{"bytes after a FIN are none", `
+		> S 100
+		> FA 101 "abc"
+		> A 105 "def"
+		> A 104 "xdef"`, `
+		>0 "abc"
+		>0 end`},
+	{"an acknowledgment of what never was changes nothing", `
+		> S 100
+		< SA 500 ack=101
+		> A 101 "abc"
+		< A 501 ack=2000000000 "xyz"
+		> A 104 "def"`, `
+		>0 "abc"
+		<0 "xyz"
+		>0 "def"`},
+	{"the end of the capture tells all", `
+		> S 100
+		< SA 500 ack=101
+		> A 101 "abc"
+		> A 106 "fgh"
+		> A 112 "lm"
+		< A 501 ack=120
+		flush`, `
+		>0 "abc"
+		>0 gap 2
+		>0 "fgh"
+		>0 gap 3
+		>0 "lm"
+		>0 gap 6
+		close 0`},
+}
+
+func TestScripts(t *testing.T) {
+	for _, s := range scripts {
+		t.Run(s.name, func(t *testing.T) {
+			got := play(t, DefaultLimits(), s.in)
+			if want := tidy(s.want); got != want {
+				t.Errorf("got\n%s\nwant\n%s", got, want)
+			}
+		})
+	}
+}
+
+func tidy(s string) string {
+	var all []string
+	for l := range strings.Lines(s) {
+		if l = strings.TrimSpace(l); l != "" {
+			all = append(all, l)
+		}
+	}
+	return strings.Join(all, "\n")
+}
+
+var (
+	clientEnd = endpoint("10.0.0.1:50000")
+	serverEnd = endpoint("10.0.0.2:80")
+)
+
+func endpoint(s string) packet.Endpoint {
+	a := netip.MustParseAddrPort(s)
+	e := packet.Endpoint{Port: a.Port(), Family: 4}
+	ip := a.Addr().As4()
+	copy(e.Addr[:], ip[:])
+	return e
+}
+
+// told writes down what a stream is told.
+type told struct {
+	out  *strings.Builder
+	conn *Conn
+	at   int64
+}
+
+func (s *told) say(d event.Dir, what string) {
+	fmt.Fprintf(s.out, "%c%d %s\n", "><"[d], s.conn.Number, what)
+}
+
+func (s *told) clock(at int64) {
+	if at < s.at {
+		fmt.Fprintf(s.out, "time went back from %d to %d\n", s.at, at)
+	}
+	s.at = at
+}
+
+func (s *told) Feed(d event.Dir, at int64, b []byte) { s.clock(at); s.say(d, strconv.Quote(string(b))) }
+func (s *told) Gap(d event.Dir, at, n int64)         { s.clock(at); s.say(d, fmt.Sprint("gap ", n)) }
+func (s *told) End(d event.Dir, at int64)            { s.clock(at); s.say(d, "end") }
+func (s *told) Truncated()                           { s.say(event.ToServer, "truncated") }
+func (s *told) Ambiguous(d event.Dir, at int64)      { s.clock(at); s.say(d, "ambiguous") }
+func (s *told) Close(at int64)                       { s.clock(at); fmt.Fprintf(s.out, "close %d\n", s.conn.Number) }
+
+func play(t *testing.T, l Limits, script string) string {
+	t.Helper()
+	var out strings.Builder
+	a := New(l, func(c *Conn) Stream { return &told{out: &out, conn: c} })
+	now := int64(1e18)
+	for line := range strings.Lines(tidy(script)) {
+		words := strings.Fields(strings.TrimSpace(line))
+		switch words[0] {
+		case "wait":
+			d, err := time.ParseDuration(words[1])
+			if err != nil {
+				t.Fatal(err)
+			}
+			now += int64(d)
+		case "flush":
+			a.Flush()
+		default:
+			s := segmentOf(t, strings.TrimSpace(line))
+			a.Segment(now, &s)
+			scribble(s.Payload)
+		}
+		checkBooks(t, a)
+	}
+	return strings.TrimSpace(out.String())
+}
+
+// scribble overwrites a payload: who kept it without a copy is caught.
+func scribble(b []byte) {
+	for i := range b {
+		b[i] = '!'
+	}
+}
+
+func segmentOf(t *testing.T, line string) (s packet.Segment) {
+	t.Helper()
+	line, text, hasText := strings.Cut(line, `"`)
+	w := strings.Fields(line)
+	s.Src, s.Dst = clientEnd, serverEnd
+	if w[0] == "<" {
+		s.Src, s.Dst = serverEnd, clientEnd
+	}
+	for _, f := range w[1] {
+		s.Flags |= map[rune]uint8{'S': packet.SYN, 'F': packet.FIN, 'R': packet.RST, 'A': packet.ACK, '-': 0}[f]
+	}
+	s.Seq = number(t, w[2])
+	s.Flags &^= packet.ACK
+	for _, more := range w[3:] {
+		if ack, ok := strings.CutPrefix(more, "ack="); ok {
+			s.Ack = number(t, ack)
+			s.Flags |= packet.ACK
+		}
+	}
+	if hasText {
+		text, cut, _ := strings.Cut(text, `"`)
+		s.Payload = []byte(text)
+		if n, ok := strings.CutPrefix(cut, "+"); ok {
+			s.Missing = int(number(t, n))
+		}
+	}
+	return s
+}
+
+func number(t *testing.T, s string) uint32 {
+	t.Helper()
+	n, err := strconv.ParseUint(s, 10, 32)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return uint32(n)
+}
+
+// checkBooks compares the sums that the assembler keeps with what is there.
+func checkBooks(t *testing.T, a *Assembler) {
+	t.Helper()
+	waits := 0
+	for _, c := range a.conns {
+		hole := false
+		for d := range c.half {
+			h := &c.half[d]
+			n := 0
+			for i, x := range h.queue {
+				n += len(x.b)
+				if i > 0 && before(x.seq, h.queue[i-1].end()) {
+					t.Fatalf("what waits overlaps or is out of order: %d ends at %d, then %d", h.queue[i-1].seq, h.queue[i-1].end(), x.seq)
+				}
+			}
+			if n != h.bytes {
+				t.Fatalf("%d bytes wait, %d are booked", n, h.bytes)
+			}
+			waits += n
+			hole = hole || h.hole(&a.limits)
+		}
+		if hole != c.waits && !c.closed {
+			t.Fatalf("connection %d: hole %t, in the list of the waiting %t", c.Number, hole, c.waits)
+		}
+	}
+	if waits != a.waits {
+		t.Fatalf("%d bytes wait in all, %d are booked", waits, a.waits)
+	}
+}
