@@ -16,18 +16,25 @@ import (
 )
 
 // Handler speaks one protocol with the clients of one listener. A protocol
-// server is one file or folder that makes a Handler, and one line in the list
-// of servers.
+// server is one file or folder that makes a Handler, and one line in servers.
 type Handler interface {
 	// Serve talks with one client until the connection is over. c is closed
-	// by the caller afterwards; the handler may close it, or its sides,
-	// sooner. first is what was read from c already: its bytes are valid
-	// until Serve returns.
+	// by the caller afterwards; the handler may close it sooner. first is
+	// what was read from c already.
 	//
-	// ctx ends when the proxy does: whatever is under way is given up then,
-	// and it is what upstream hosts are dialled with. At the same time c and
-	// all connections of the clusters are closed, so that no read outlasts it.
+	// ctx ends when the proxy gives up what is still under way; c and all
+	// connections of the clusters are closed at the same time, so that no
+	// read outlasts it.
 	Serve(ctx context.Context, c *net.TCPConn, first []byte, info ConnInfo)
+
+	// Drain ends connections on which nothing is under way, and sees to it
+	// that the others end soon. It is called again and again while the proxy
+	// drains, and does not wait.
+	Drain()
+
+	// Close breaks off what is still under way and waits for goroutines of
+	// the handler's own. Calls of Serve return soon after.
+	Close()
 }
 
 // ConnInfo is what is known of a client's connection.
@@ -36,10 +43,6 @@ type ConnInfo struct {
 	Client   netip.AddrPort // the peer
 	Server   netip.AddrPort // the address that it connected to
 	Accepted int64          // ns since the Unix epoch
-
-	// Drain is done when no new exchange may begin: the one under way is
-	// finished, an idle connection closed. context.AfterFunc wakes a reader.
-	Drain context.Context
 }
 
 // Setup is what a Handler is made of: its listener and what all of them share.
@@ -51,13 +54,23 @@ type Setup struct {
 	IDs       tap.IDs
 	Protocols []decode.Protocol
 	Stats     *ListenerStats
-	Attempts  bool // tell a span for each upstream attempt
+	Failures  *Counter // of decoders
+	Attempts  bool     // tell a span for each upstream attempt
 	Log       *slog.Logger
+	buffers   *buffers
 }
 
-// ProtocolServer is one entry of the list of servers: the protocol's name in a
-// listener's configuration, and how its handler is made.
-type ProtocolServer struct {
-	Name string
-	New  func(Setup) (Handler, error)
+// meta is what a span tells of the way to an upstream host.
+func (s *Setup) meta(cluster string, h *upstream.Host) tap.Meta {
+	m := tap.Meta{Listener: s.Listener.Name, Cluster: cluster, Service: s.Listener.Service, Names: s.Names, IDs: s.IDs}
+	if h != nil {
+		m.Endpoint = h.Address()
+		if at := h.AddrPort(); m.Service == "" && at.IsValid() && s.Names != nil {
+			m.Service = s.Names.Lookup(at)
+		}
+	}
+	if m.Service == "" {
+		m.Service = cluster
+	}
+	return m
 }

@@ -1,0 +1,199 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/pitot-io/pitot/decode"
+	"github.com/pitot-io/pitot/internal/event"
+	"github.com/pitot-io/pitot/proxy/upstream"
+)
+
+// auto finds out from a connection's first bytes what is spoken, and hands it
+// to that protocol's server. Bytes and time are bounded; what stays undecided
+// is forwarded as it is.
+//
+// A client that says nothing within the detect timeout either waits for the
+// server to speak first, or has connected ahead of its first request. So the
+// upstream is connected then, and whoever speaks first decides: the client's
+// bytes are looked at as before, the server's make it a plain TCP connection.
+type auto struct {
+	Setup
+	byName  map[string]Handler // of servers, by the name of a decode.Protocol
+	others  map[string]*passthrough
+	watched *passthrough // not decided: the decoder finds out
+	opaque  *passthrough // nobody's
+}
+
+func newAuto(s Setup) (Handler, error) {
+	a := &auto{Setup: s, byName: map[string]Handler{}, others: map[string]*passthrough{}, watched: newWatched(s), opaque: newPassthrough(s, nil)}
+	for _, p := range s.Protocols {
+		h, err := serverOf(s, p.Name)
+		if err != nil {
+			return nil, err
+		}
+		if h != nil {
+			a.byName[p.Name] = h
+		} else {
+			a.others[p.Name] = newPassthrough(s, p.New)
+		}
+	}
+	return a, nil
+}
+
+// serverOf makes the handler for a decoder's protocol, nil where there is none.
+func serverOf(s Setup, protocol string) (Handler, error) {
+	for _, p := range servers() {
+		if p.speaks == protocol {
+			return p.make(s)
+		}
+	}
+	return nil, nil
+}
+
+func (a *auto) Serve(ctx context.Context, c *net.TCPConn, first []byte, info ConnInfo) {
+	first, found, err := a.detect(c, first, time.Now().Add(a.Listener.Timeouts.Detect))
+	switch {
+	case err == nil:
+		a.handler(found).Serve(ctx, c, first, info)
+	case len(first) > 0: // no more came in time, or ever
+		a.Stats.DetectTimeout.Add(1)
+		a.watched.Serve(ctx, c, first, info)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		a.Stats.DetectTimeout.Add(1)
+		a.late(ctx, c, info)
+	default: // the client went without a word
+	}
+}
+
+// handler is who serves a protocol; nil is one that nobody knows.
+func (a *auto) handler(p *decode.Protocol) Handler {
+	if p == nil {
+		return a.opaque
+	}
+	if h := a.byName[p.Name]; h != nil {
+		return h
+	}
+	return a.others[p.Name]
+}
+
+// detect reads until the client's first bytes are somebody's, or nobody's
+// (nil). It gives what has been read also when it fails: with
+// os.ErrDeadlineExceeded when the time is over.
+func (a *auto) detect(c *net.TCPConn, first []byte, deadline time.Time) ([]byte, *decode.Protocol, error) {
+	buf := a.buffers.get()
+	defer a.buffers.put(buf)
+	room := buf[:decode.DefaultLimits().Detect]
+	n := copy(room, first)
+	_ = c.SetReadDeadline(deadline)
+	defer c.SetReadDeadline(time.Time{})
+	for {
+		if n > 0 {
+			if p, more := look(a.Protocols, event.ToServer, room[:n]); !more || n == len(room) {
+				return clone(room[:n]), p, nil
+			}
+		}
+		m, err := c.Read(room[n:])
+		n += m
+		if err != nil && m == 0 {
+			return clone(room[:n]), nil, err
+		}
+	}
+}
+
+// look asks every protocol about a connection's first bytes in direction d.
+// more reports whether further bytes could change the answer.
+func look(all []decode.Protocol, d event.Dir, b []byte) (found *decode.Protocol, more bool) {
+	for i := range all {
+		switch all[i].Detect(d, b) {
+		case decode.Yes:
+			return &all[i], false
+		case decode.Maybe:
+			more = true
+		}
+	}
+	return nil, more
+}
+
+func clone(b []byte) []byte { return append([]byte(nil), b...) }
+
+// late goes on with a client that has said nothing for so long.
+func (a *auto) late(ctx context.Context, c *net.TCPConn, info ConnInfo) {
+	host, up, err := a.opaque.connect(ctx)
+	if err != nil {
+		a.opaque.refuse(c, info, host, err)
+		return
+	}
+	if !spokeFirst(c, up, a.Listener.Timeouts.Idle) {
+		a.opaque.forward(c, up, nil, info)
+		return
+	}
+	first, found, err := a.detect(c, nil, time.Now().Add(a.Listener.Timeouts.Detect))
+	if err != nil {
+		a.watched.forward(c, up, first, info)
+		return
+	}
+	switch h := a.handler(found).(type) {
+	case *passthrough:
+		h.forward(c, up, first, info)
+	default: // one that makes its own upstream connections
+		_ = up.Close()
+		host.Done()
+		h.Serve(ctx, c, first, info)
+	}
+}
+
+// spokeFirst waits until one of both sides has something to say, and reports
+// whether it is the client.
+func spokeFirst(c *net.TCPConn, up *upstream.Conn, idle time.Duration) bool {
+	if idle > 0 {
+		_ = c.SetReadDeadline(time.Now().Add(idle))
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if readable(up.TCPConn) {
+			_ = c.SetReadDeadline(time.Unix(1, 0)) // wakes the other wait
+		}
+	}()
+	client := readable(c)
+	_ = up.SetReadDeadline(time.Unix(1, 0))
+	<-done
+	_ = up.SetReadDeadline(time.Time{})
+	_ = c.SetReadDeadline(time.Time{})
+	return client
+}
+
+// readable waits until a read of c would not wait: for bytes, the end or an
+// error. It reports false when c's deadline came first.
+func readable(c *net.TCPConn) bool {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return true // closed: a read tells more
+	}
+	var b [1]byte
+	err = raw.Read(func(fd uintptr) bool {
+		_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		return err != syscall.EAGAIN && err != syscall.EINTR
+	})
+	return !errors.Is(err, os.ErrDeadlineExceeded)
+}
+
+// each calls f for every handler that may have connections.
+func (a *auto) each(f func(Handler)) {
+	for _, h := range a.byName {
+		f(h)
+	}
+	for _, h := range a.others {
+		f(h)
+	}
+	f(a.watched)
+	f(a.opaque)
+}
+
+func (a *auto) Drain() { a.each(Handler.Drain) }
+func (a *auto) Close() { a.each(Handler.Close) }

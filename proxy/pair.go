@@ -1,0 +1,133 @@
+package proxy
+
+import (
+	"errors"
+	"io"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/pitot-io/pitot/internal/event"
+	"github.com/pitot-io/pitot/proxy/upstream"
+	"github.com/pitot-io/pitot/tap"
+)
+
+// pair is a client's connection and the upstream one that it is joined to.
+// Each direction has a goroutine, a half; what one does to the other it does
+// by closing connections.
+type pair struct {
+	label
+	t      *passthrough
+	client *net.TCPConn
+	up     *upstream.Conn
+	flow   *tap.Flow
+	tally  *tally        // set when bytes are only counted
+	idle   time.Duration // 0 for no limit
+	half   [2]half       // by direction
+
+	last    atomic.Int64 // when bytes moved last, ns since the Unix epoch
+	asking  atomic.Bool  // they were the client's: somebody may wait for an answer
+	closing atomic.Bool  // by us: errors that follow are our own doing
+}
+
+func newPair(t *passthrough, c *net.TCPConn, up *upstream.Conn, info ConnInfo) *pair {
+	p := &pair{t: t, client: c, up: up, idle: t.Listener.Timeouts.Idle}
+	p.out, p.failures = t.Hub.Publisher(info.ID), t.Failures
+	p.last.Store(info.Accepted)
+	conn := decodeConn(info)
+	meta := t.meta(t.cluster.Name(), up.Host())
+	if t.decoder != nil {
+		p.flow = tap.NewFlow(t.decoder(conn), conn, meta, p)
+		return p
+	}
+	p.tally = &tally{conn: conn, begun: info.Accepted}
+	p.flow = tap.NewFlow(p.tally, conn, meta, p)
+	return p
+}
+
+// run forwards until both directions are over. first is what the client has
+// sent already.
+func (p *pair) run(first []byte) {
+	up, down := &p.half[event.ToServer], &p.half[event.ToClient]
+	if up.init(p, event.ToServer, p.client, p.up.TCPConn) == nil && down.init(p, event.ToClient, p.up.TCPConn, p.client) == nil {
+		p.join(up, down, first)
+	}
+	p.close()
+	p.flow.Close(time.Now().UnixNano())
+}
+
+func (p *pair) join(up, down *half, first []byte) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		p.finish(down, down.run())
+	}()
+	if err := up.forward(first); err != nil {
+		p.finish(up, err)
+	} else {
+		p.finish(up, up.run())
+	}
+	<-done
+	p.t.Stats.RxBytes.Add(uint64(up.moved))
+	p.t.Stats.TxBytes.Add(uint64(down.moved))
+	p.up.Host().Transferred(down.moved, up.moved)
+}
+
+// What ends a half beside the end of its source's stream and errors of that.
+var (
+	errIdle  = errors.New("nothing moved for too long")
+	errWrite = errors.New("the receiver has gone")
+)
+
+// finish carries the end of one direction over to the other side.
+func (p *pair) finish(h *half, err error) {
+	switch {
+	case p.closing.Load():
+	case err == io.EOF: // the other direction may go on for as long as it likes
+		p.flow.End(h.dir, time.Now().UnixNano())
+		_ = h.dst.CloseWrite() // if that side has gone, its own half notices
+	case errors.Is(err, errIdle):
+		p.t.Stats.CxIdleTimeout.Add(1)
+		p.flag(event.FlagSI)
+		p.close()
+	case errors.Is(err, errWrite):
+		// What the receiver said before it went is still to be read. The other
+		// half does that, and comes upon the same end.
+	default:
+		p.broken(h)
+		_ = h.dst.SetLinger(0) // a reset is passed on as one, not as an end in order
+		p.close()
+	}
+}
+
+func (p *pair) broken(h *half) {
+	if h.dir == event.ToServer {
+		p.flag(event.FlagDC)
+		return
+	}
+	p.flag(event.FlagUC)
+}
+
+// close closes both connections, which ends both halves.
+func (p *pair) close() {
+	p.closing.Store(true)
+	_ = p.up.Close()
+	_ = p.client.Close() // the error of a second close says nothing
+}
+
+// touch notes that bytes went in direction d.
+func (p *pair) touch(d event.Dir, at int64) {
+	p.last.Store(at)
+	if asks := d == event.ToServer; p.asking.Load() != asks {
+		p.asking.Store(asks)
+	}
+}
+
+// left is how much of the idle timeout is left.
+func (p *pair) left(now time.Time) time.Duration {
+	return p.idle - time.Duration(now.UnixNano()-p.last.Load())
+}
+
+func (p *pair) quiet(now time.Time) bool {
+	return !p.asking.Load() && now.UnixNano()-p.last.Load() >= int64(quietFor)
+}

@@ -1,0 +1,137 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/pitot-io/pitot/decode"
+	"github.com/pitot-io/pitot/internal/event"
+	"github.com/pitot-io/pitot/proxy/upstream"
+	"github.com/pitot-io/pitot/tap"
+)
+
+// maxConnects is how many hosts are tried for one connection.
+const maxConnects = 3
+
+// quietFor is how long nothing has to move on a connection, after bytes of the
+// server, before a drain takes it for idle.
+const quietFor = 250 * time.Millisecond
+
+// passthrough forwards connections as they are, and shows their bytes to a
+// decoder on the way.
+type passthrough struct {
+	Setup
+	cluster *upstream.Cluster
+	decoder func(decode.Conn) decode.Decoder // nil: bytes are only counted
+
+	mu   sync.Mutex
+	open map[*pair]struct{}
+}
+
+// newPassthrough forwards to the listener's cluster. Without a decoder bytes
+// are only counted, and large flows never leave the kernel.
+func newPassthrough(s Setup, decoder func(decode.Conn) decode.Decoder) *passthrough {
+	return &passthrough{Setup: s, cluster: s.Clusters[s.Listener.Cluster], decoder: decoder, open: map[*pair]struct{}{}}
+}
+
+func (t *passthrough) Serve(ctx context.Context, c *net.TCPConn, first []byte, info ConnInfo) {
+	host, up, err := t.connect(ctx)
+	if err != nil {
+		t.refuse(c, info, host, err)
+		return
+	}
+	t.forward(c, up, first, info)
+}
+
+// forward moves bytes between c and up until both are done, and closes them.
+func (t *passthrough) forward(c *net.TCPConn, up *upstream.Conn, first []byte, info ConnInfo) {
+	defer up.Host().Done()
+	p := newPair(t, c, up, info)
+	t.add(p)
+	defer t.remove(p)
+	p.run(first)
+}
+
+func (t *passthrough) add(p *pair) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.open[p] = struct{}{}
+}
+
+func (t *passthrough) remove(p *pair) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	delete(t.open, p)
+}
+
+// connect picks a host and dials it, and the next ones when that fails. The
+// host that an error comes with was tried last; it is nil when there is none.
+func (t *passthrough) connect(ctx context.Context) (*upstream.Host, *upstream.Conn, error) {
+	h, err := t.cluster.Pick()
+	if err != nil {
+		return nil, nil, err
+	}
+	for tries := 1; ; tries++ {
+		c, err := h.Dial(ctx)
+		if err == nil {
+			return h, c, nil
+		}
+		h.Done()
+		if tries == min(maxConnects, len(t.cluster.Hosts())) || ctx.Err() != nil {
+			return h, nil, err
+		}
+		if h, err = t.cluster.PickAfter(h); err != nil {
+			return nil, nil, err
+		}
+	}
+}
+
+// refuse resets a connection that cannot be forwarded, and tells why.
+func (t *passthrough) refuse(c *net.TCPConn, info ConnInfo, h *upstream.Host, err error) {
+	_ = c.SetLinger(0) // so that the close is a reset: a client must not take it for an empty answer
+	l := &label{out: t.Hub.Publisher(info.ID), failures: t.Failures}
+	dec := &tally{conn: decodeConn(info), begun: info.Accepted, failed: "connect_failed", why: err.Error()}
+	l.flag(event.FlagUF)
+	switch {
+	case errors.Is(err, upstream.ErrNoHost):
+		l.flags.Store(uint32(event.FlagUH))
+		dec.failed = "no_healthy_upstream"
+	case len(t.cluster.Hosts()) > 1:
+		l.flag(event.FlagURX)
+	}
+	tap.NewFlow(dec, dec.conn, t.meta(t.cluster.Name(), h), l).Close(time.Now().UnixNano())
+}
+
+func decodeConn(info ConnInfo) decode.Conn {
+	return decode.Conn{Client: info.Client, Server: info.Server, Stream: info.ID, Limits: decode.DefaultLimits()}
+}
+
+// Drain closes the connections on which nobody seems to wait for an answer.
+func (t *passthrough) Drain() {
+	for _, p := range t.pairs() {
+		if p.quiet(time.Now()) {
+			t.Stats.CxDrainClose.Add(1)
+			p.close()
+		}
+	}
+}
+
+// Close closes every connection.
+func (t *passthrough) Close() {
+	for _, p := range t.pairs() {
+		t.Stats.CxDrainClose.Add(1)
+		p.close()
+	}
+}
+
+func (t *passthrough) pairs() (all []*pair) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for p := range t.open {
+		all = append(all, p)
+	}
+	return all
+}
