@@ -4,6 +4,7 @@ package builtin
 import (
 	"github.com/pitot-io/pitot/decode"
 	"github.com/pitot-io/pitot/decode/http1"
+	"github.com/pitot-io/pitot/decode/mongo"
 )
 
 // Protocols are all protocols that pitot decodes, in the order in which a
@@ -11,5 +12,6 @@ import (
 func Protocols() []decode.Protocol {
 	return []decode.Protocol{
 		http1.Protocol(),
+		mongo.Protocol(mongo.Options{}),
 	}
 }

@@ -101,13 +101,15 @@ func (e attrs) mongo(x *Exchange, m *Mongo) {
 	}
 	e.text(AttrDBCodeName, m.CodeName)
 	e.number(AttrDBLimit, m.Limit)
-	e.mongoWire(m)
+	e.mongoWire(x, m)
 	e.site(&m.Site)
 }
 
-func (e attrs) mongoWire(m *Mongo) {
-	e.count(AttrMongoRequestID, int64(m.RequestID))
-	e.number(AttrMongoOpcode, int64(m.Opcode))
+func (e attrs) mongoWire(x *Exchange, m *Mongo) {
+	if x.Decode&NoRequest == 0 {
+		e.count(AttrMongoRequestID, int64(m.RequestID))
+	}
+	e.text(AttrMongoOpcode, MongoOpcode(m.Opcode))
 	e.text(AttrMongoCompressor, m.Compressor)
 	e.text(AttrMongoApp, m.Application)
 	e.text(AttrMongoDriver, m.Driver)

@@ -200,29 +200,11 @@ func (s *scanner) opcode(key string, v value) int32 {
 	if v.number {
 		return whole[int32](s, key, v)
 	}
-	switch strings.TrimPrefix(strings.ToUpper(v.text), "OP_") {
-	case "REPLY":
-		return 1
-	case "UPDATE":
-		return 2001
-	case "INSERT":
-		return 2002
-	case "QUERY":
-		return 2004
-	case "GET_MORE":
-		return 2005
-	case "DELETE":
-		return 2006
-	case "KILL_CURSORS":
-		return 2007
-	case "COMMAND":
-		return 2010
-	case "COMMANDREPLY":
-		return 2011
-	case "COMPRESSED":
-		return 2012
-	case "MSG":
-		return 2013
+	name := strings.TrimPrefix(strings.ToUpper(v.text), "OP_")
+	for _, o := range mongoOpcodes {
+		if strings.TrimPrefix(o.name, "OP_") == name {
+			return o.op
+		}
 	}
 	n, _ := strconv.ParseInt(v.text, 10, 32)
 	return int32(n)

@@ -110,6 +110,12 @@ func normalise(x *Exchange) {
 		m.Class = ClassScatter
 	}
 	m.Exhaust = false
+	if MongoOpcode(m.Opcode) == "" {
+		m.Opcode = 0
+	}
+	if x.Decode&NoRequest != 0 {
+		m.RequestID = 0
+	}
 	m.Returned, m.Affected, m.TxnNumber = max(-1, m.Returned), max(-1, m.Affected), max(-1, m.TxnNumber)
 	if m.Batch < 2 {
 		m.Batch = 0

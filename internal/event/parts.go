@@ -54,6 +54,26 @@ type Mongo struct {
 	Site CallSite
 }
 
+// mongoOpcodes are the opcodes of MongoDB's wire protocol by name.
+var mongoOpcodes = [...]struct {
+	op   int32
+	name string
+}{
+	{2013, "OP_MSG"}, {2012, "OP_COMPRESSED"}, {2004, "OP_QUERY"}, {1, "OP_REPLY"}, {2001, "OP_UPDATE"}, {2002, "OP_INSERT"},
+	{2005, "OP_GET_MORE"}, {2006, "OP_DELETE"}, {2007, "OP_KILL_CURSORS"}, {2010, "OP_COMMAND"}, {2011, "OP_COMMANDREPLY"},
+}
+
+// MongoOpcode is the name of an opcode of MongoDB's wire protocol; "" when it
+// has none.
+func MongoOpcode(op int32) string {
+	for i := range mongoOpcodes {
+		if mongoOpcodes[i].op == op {
+			return mongoOpcodes[i].name
+		}
+	}
+	return ""
+}
+
 // QueryClass says how many shards a read has to ask (Envoy's notions).
 type QueryClass uint8
 

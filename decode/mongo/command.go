@@ -1,0 +1,324 @@
+package mongo
+
+import (
+	"bytes"
+	"encoding/hex"
+
+	"github.com/cespare/xxhash/v2"
+
+	"github.com/pitot-io/pitot/decode"
+	"github.com/pitot-io/pitot/decode/bson"
+	"github.com/pitot-io/pitot/decode/callsite"
+	"github.com/pitot-io/pitot/internal/event"
+)
+
+// command is what a look through a command's document finds.
+type command struct {
+	first   bson.Element // operation and its value
+	filter  bson.Element // what selects documents
+	comment bson.Element
+	rank    int // of comment: lower is better, 0 is none
+	others  int // further comments
+	secret  bool
+	traced  bool // the driver sent its trace context beside the command
+}
+
+// Where a comment was found, in the order in which one is preferred.
+const (
+	rankNone = iota
+	rankTop
+	rankFilter
+	rankLegacy
+)
+
+// found takes a comment into account.
+func (k *command) found(e bson.Element, rank int) {
+	if e.Type == bson.Null || e.Type == bson.Undefined || e.Type == 0 {
+		return
+	}
+	if k.rank == rankNone || rank < k.rank {
+		k.comment, k.rank = e, rank
+	}
+	k.others++
+}
+
+// readMsg reads a request in an OP_MSG.
+func (c *conn) readMsg(x *exchange, m *message) (wait bool) {
+	var s sections
+	s.parse(m.body, m.cut)
+	if s.odd {
+		x.Decode |= event.BodyCut
+	}
+	x.mongo.MoreToCome = s.flags&flagMore != 0
+	x.cmd = true
+	var k command
+	k.traced = x.telemetry(s.telemetry)
+	c.readDocument(x, &k, s.doc, s.lists[:s.n])
+	if x.mongo.Batch > 0 || s.n > 0 {
+		x.mongo.Batch += m.skipped
+	}
+	return !x.mongo.MoreToCome
+}
+
+// telemetry takes the trace context of a section of kind 3.
+func (x *exchange) telemetry(doc []byte) bool {
+	if doc == nil {
+		return false
+	}
+	otel, ok := bson.Lookup(doc, "otel")
+	if !ok || otel.Type != bson.Document {
+		return false
+	}
+	e, _ := bson.Lookup(otel.Value, "traceparent")
+	text, _ := e.Text()
+	var t event.TraceID
+	var s event.SpanID
+	if t, s, ok = callsite.Traceparent(text); ok {
+		x.TraceID, x.ParentID = t, s
+	}
+	return ok
+}
+
+// readDocument reads a command: its document, and the lists beside it.
+func (c *conn) readDocument(x *exchange, k *command, doc []byte, lists []list) {
+	it := bson.Elements(doc)
+	var ok bool
+	if k.first, ok = it.Next(); !ok {
+		return
+	}
+	x.mongo.Operation = x.keep(bounded(k.first.Key, maxName))
+	k.secret = sensitive(k.first.Key)
+	c.collection(x, k.first)
+	for {
+		e, ok := it.Next()
+		if !ok {
+			break
+		}
+		c.field(x, k, e)
+	}
+	for _, l := range lists {
+		x.list(k, l)
+	}
+	if k.secret {
+		x.Decode |= event.Redacted
+		return
+	}
+	x.opens = opens(k.first.Key)
+	x.mongo.Class = class(k)
+	c.callSite(x, k)
+	if x.mongo.Operation == "getMore" && c.inherit(x) {
+		return
+	}
+	x.shape(doc, lists, c.Limits.Text)
+}
+
+// maxName bounds the names of operations, databases and collections, in bytes.
+// MongoDB's own limit for a namespace is 255.
+const maxName = 255
+
+func bounded(b []byte, n int) []byte { return b[:min(n, len(b))] }
+
+// field reads one field of a command beside its first.
+func (c *conn) field(x *exchange, k *command, e bson.Element) {
+	m := &x.mongo
+	switch string(e.Key) {
+	case "$db":
+		if s, ok := e.Text(); ok {
+			m.Database = x.keep(bounded(s, maxName))
+		}
+	case "comment":
+		k.found(e, rankTop)
+	case "filter", "query", "q":
+		if e.Type == bson.Document {
+			k.filter = e
+			k.comments(e.Value)
+		}
+	case "pipeline":
+		k.match(e)
+	case "limit":
+		m.Limit, _ = e.Int()
+	case "lsid":
+		x.session(e)
+	case "txnNumber":
+		if v, ok := e.Int(); ok {
+			m.TxnNumber = v
+		}
+	case "documents", "updates", "deletes", "ops":
+		x.statements(k, e)
+	default:
+		c.rareField(x, k, e)
+	}
+}
+
+func (c *conn) rareField(x *exchange, k *command, e bson.Element) {
+	switch string(e.Key) {
+	case "collection":
+		if s, ok := e.Text(); ok && string(k.first.Key) == "getMore" {
+			x.mongo.Collection = x.keep(bounded(s, maxName))
+		}
+	case "cursors":
+		c.killed(k, e)
+	case "nsInfo":
+		if e.Type == bson.Array {
+			first, _ := firstDocument(e)
+			x.namespaceOf(first)
+		}
+	case "client":
+		if hello(k.first.Key) && e.Type == bson.Document {
+			c.handshake(e.Value)
+		}
+	case "speculativeAuthenticate":
+		k.secret = k.secret || hello(k.first.Key)
+	}
+}
+
+// comments looks for $comment in a filter.
+func (k *command) comments(filter []byte) {
+	for it := bson.Elements(filter); ; {
+		e, ok := it.Next()
+		if !ok {
+			return
+		}
+		if string(e.Key) == "$comment" {
+			k.found(e, rankFilter)
+		}
+	}
+}
+
+// match takes the first stage of a pipeline for the filter when it is $match.
+func (k *command) match(pipeline bson.Element) {
+	stage, ok := firstDocument(pipeline)
+	if !ok {
+		return
+	}
+	it := bson.Elements(stage)
+	if e, ok := it.Next(); ok && e.Type == bson.Document && string(e.Key) == "$match" {
+		k.filter = e
+		k.comments(e.Value)
+	}
+}
+
+// firstDocument is the first element of an array when it is a document.
+func firstDocument(array bson.Element) (doc []byte, ok bool) {
+	if array.Type != bson.Array {
+		return nil, false
+	}
+	it := bson.Elements(array.Value)
+	e, ok := it.Next()
+	if !ok || e.Type != bson.Document {
+		return nil, false
+	}
+	return e.Value, true
+}
+
+// statements reads the documents of a write that stand in the command itself.
+func (x *exchange) statements(k *command, e bson.Element) {
+	if e.Type != bson.Array {
+		return
+	}
+	it := bson.Elements(e.Value)
+	for {
+		sub, ok := it.Next()
+		if !ok {
+			return
+		}
+		x.mongo.Batch++
+		if sub.Type == bson.Document {
+			k.statement(e.Key, sub.Value)
+		}
+	}
+}
+
+// statement looks into one statement of an update or a delete.
+func (k *command) statement(list, doc []byte) {
+	if s := string(list); s != "updates" && s != "deletes" {
+		return
+	}
+	if q, ok := bson.Lookup(doc, "q"); ok && q.Type == bson.Document {
+		if k.filter.Value == nil {
+			k.filter = q
+		}
+		k.comments(q.Value)
+	}
+}
+
+// list reads a list that stands beside the command.
+func (x *exchange) list(k *command, l list) {
+	if string(l.name) == "nsInfo" {
+		x.namespaceOf(l.docs)
+		return
+	}
+	x.mongo.Batch += countDocuments(l.docs)
+	for b := l.docs; len(b) > 0; {
+		n := bson.Length(b)
+		if n == 0 {
+			return
+		}
+		k.statement(l.name, b)
+		b = b[min(n, len(b)):]
+	}
+}
+
+// namespaceOf takes {ns: "db.collection"}, as bulkWrite has it.
+func (x *exchange) namespaceOf(doc []byte) {
+	e, _ := bson.Lookup(doc, "ns")
+	if s, ok := e.Text(); ok {
+		x.namespace(s)
+	}
+}
+
+// namespace takes "db.collection" apart. The database stays when $db names one.
+func (x *exchange) namespace(ns []byte) {
+	db, coll, ok := bytes.Cut(bounded(ns, 2*maxName), []byte{'.'})
+	if !ok {
+		return
+	}
+	x.mongo.Database = x.keep(db)
+	x.mongo.Collection = x.keep(coll)
+}
+
+// session keeps lsid.id, a UUID, in hex.
+func (x *exchange) session(lsid bson.Element) {
+	if lsid.Type != bson.Document {
+		return
+	}
+	e, _ := bson.Lookup(lsid.Value, "id")
+	id, ok := e.Bytes()
+	if !ok || len(id) != 16 {
+		return
+	}
+	from := len(x.text)
+	x.text = hex.AppendEncode(x.text, id)
+	x.mongo.Session = decode.View(x.text[from:])
+}
+
+// callSite parses the comment that was found.
+func (c *conn) callSite(x *exchange, k *command) {
+	if k.rank == rankNone {
+		return
+	}
+	e := k.comment
+	from := len(x.text)
+	x.text = append(x.text, bounded(e.Value, callsite.MaxInput)...)
+	whole := len(e.Value)
+	e.Value = x.text[from:]
+	callsite.Parse(e, whole, c.shared.comment, &x.site, &x.mongo.Site)
+	s := &x.mongo.Site
+	s.Other = k.others - 1
+	if s.Truncated {
+		x.Decode |= event.BodyCut
+	}
+	if !k.traced && !s.TraceID.IsZero() {
+		x.TraceID, x.ParentID, x.TraceState = s.TraceID, s.SpanID, s.TraceState
+	}
+}
+
+// hash is the shape's: operation, namespace and text.
+func hash(m *event.Mongo) uint64 {
+	var d xxhash.Digest
+	d.Reset()
+	for _, s := range [...]string{m.Operation, "\x00", m.Database, ".", m.Collection, "\x00", m.Query} {
+		_, _ = d.WriteString(s)
+	}
+	return d.Sum64()
+}

@@ -1,0 +1,261 @@
+package mongo
+
+import (
+	"encoding/binary"
+
+	"github.com/pitot-io/pitot/decode/bson"
+	"github.com/pitot-io/pitot/internal/event"
+)
+
+// reply ends the exchange that m answers, or goes on with its chain.
+func (c *conn) reply(m *message, emit event.Emitter) {
+	at := c.waits(m.responseTo)
+	if at < 0 {
+		c.orphan(m, emit)
+		return
+	}
+	x := c.waiting[at].x
+	c.answer(x, m)
+	x.End = m.at
+	if c.goesOn(x, m) {
+		x.mongo.Exhaust = true
+		c.waiting[at].id = m.requestID // the next reply answers this one
+		return
+	}
+	c.drop(at)
+	emit.Exchange(&x.Exchange)
+	c.shared.put(x)
+}
+
+// goesOn reports whether another reply of the same chain follows: OP_MSG says
+// so by its flag, OP_QUERY's exhaust by a cursor that stays open.
+func (c *conn) goesOn(x *exchange, m *message) bool {
+	if m.packed {
+		return false
+	}
+	if m.opcode == opReply {
+		return x.mongo.Exhaust && x.mongo.Cursor != 0
+	}
+	return m.opcode == opMsg && len(m.body) >= 4 && binary.LittleEndian.Uint32(m.body)&flagMore != 0
+}
+
+// orphan tells a reply whose request was never seen.
+func (c *conn) orphan(m *message, emit event.Emitter) {
+	x := c.shared.take()
+	c.begin(x, m)
+	x.Decode |= event.NoRequest
+	x.Start = m.start
+	c.answer(x, m)
+	x.End = m.at
+	x.Service = c.application
+	x.mongo.Application, x.mongo.Driver = c.application, c.driver
+	x.Name = "reply"
+	if x.mongo.Collection != "" {
+		x.Name = x.keepText("reply " + x.mongo.Collection)
+	}
+	emit.Exchange(&x.Exchange)
+	c.shared.put(x)
+}
+
+// answer reads m into the exchange that it answers.
+func (c *conn) answer(x *exchange, m *message) {
+	if !x.answered {
+		x.answered = true
+		x.FirstByte, x.ResponseSeq = m.start, m.seq
+	}
+	x.mongo.Replies++
+	x.ResponseBytes += m.wire
+	if m.missed {
+		x.Decode |= event.ResponseGap
+	}
+	c.judge(x, m)
+	if m.packed {
+		return
+	}
+	switch m.opcode {
+	case opMsg:
+		c.answerMsg(x, m)
+	case opReply:
+		c.answerReply(x, m)
+	case opCommandReply:
+		c.answerCommand(x, m)
+	}
+}
+
+func (c *conn) answerMsg(x *exchange, m *message) {
+	var s sections
+	s.parse(m.body, m.cut)
+	if s.odd {
+		x.Decode |= event.BodyCut
+	}
+	c.result(x, s.doc, m.skipped)
+}
+
+// result is what a command's answer says: https://www.mongodb.com/docs/manual/reference/method/db.runCommand/#response.
+func (c *conn) result(x *exchange, doc []byte, skipped int64) {
+	var r result
+	for it := bson.Elements(doc); ; {
+		e, ok := it.Next()
+		if !ok {
+			break
+		}
+		r.field(x, e)
+	}
+	x.count(&r, skipped)
+	x.fail(&r)
+	if r.hasCursor {
+		c.cursor(x, &r)
+	}
+}
+
+// result collects the fields of an answer.
+type result struct {
+	ok, hasOK bool
+	code      int64
+	codeName  []byte
+	write     bson.Element // writeErrors or writeConcernError
+	n         int64
+	hasN      bool
+	batch     int64 // documents of the cursor's batch
+	hasBatch  bool
+	hasCursor bool
+	id        int64
+}
+
+func (r *result) field(x *exchange, e bson.Element) {
+	switch string(e.Key) {
+	case "ok":
+		v, _ := e.Int()
+		r.ok, r.hasOK = v == 1, true
+	case "code":
+		r.code, _ = e.Int()
+	case "codeName":
+		r.codeName, _ = e.Text()
+	case "n":
+		r.n, r.hasN = e.Int()
+	case "cursor":
+		if e.Type == bson.Document {
+			r.cursor(x, e.Value)
+		}
+	case "values":
+		if e.Type == bson.Array {
+			r.batch, _ = bson.Count(e.Value)
+			r.hasBatch = true
+		}
+	case "writeErrors":
+		if e.Type == bson.Array {
+			r.write = e
+		}
+	case "writeConcernError":
+		if r.write.Value == nil && e.Type == bson.Document {
+			r.write = e
+		}
+	}
+}
+
+func (r *result) cursor(x *exchange, doc []byte) {
+	r.hasCursor = true
+	for it := bson.Elements(doc); ; {
+		e, ok := it.Next()
+		if !ok {
+			return
+		}
+		switch string(e.Key) {
+		case "id":
+			r.id, _ = e.Int()
+		case "ns":
+			if s, ok := e.Text(); ok && x.Decode&event.NoRequest != 0 {
+				x.namespace(s)
+			}
+		case "firstBatch", "nextBatch":
+			r.batch, _ = bson.Count(e.Value)
+			r.hasBatch = true
+		}
+	}
+}
+
+// count sets the numbers of documents. Those of a chain of replies add up.
+func (x *exchange) count(r *result, skipped int64) {
+	m := &x.mongo
+	switch {
+	case r.hasBatch:
+		m.Returned = max(0, m.Returned) + r.batch + skipped
+	case r.hasN && m.Operation == "count":
+		m.Returned = 1
+	case r.hasN && writes(m.Operation):
+		m.Affected = r.n
+	}
+}
+
+func writes(op string) bool {
+	switch op {
+	case "insert", "update", "delete", "bulkWrite":
+		return true
+	}
+	return false
+}
+
+// fail sets the status of what did not go well.
+func (x *exchange) fail(r *result) {
+	switch {
+	case r.hasOK && !r.ok:
+		x.setError(r.code, r.codeName, "command failed")
+	case r.write.Value != nil:
+		doc := r.write.Value
+		if r.write.Type == bson.Array {
+			doc, _ = firstDocument(r.write)
+		}
+		if doc == nil {
+			return
+		}
+		code, _ := bson.Lookup(doc, "code")
+		name, _ := bson.Lookup(doc, "codeName")
+		v, _ := code.Int()
+		s, _ := name.Text()
+		what := "write error"
+		if r.write.Type == bson.Document {
+			what = "write concern error"
+		}
+		x.setError(v, s, what)
+	}
+}
+
+// setError marks the exchange as failed. Messages of the server are not told:
+// they quote the values that a query had.
+func (x *exchange) setError(code int64, name []byte, what string) {
+	m := &x.mongo
+	x.Status = event.Error
+	m.Code = int32(code)
+	if len(name) > 0 {
+		m.CodeName = x.keep(bounded(name, maxName))
+	}
+	x.StatusMessage = what
+	if m.CodeName != "" {
+		x.StatusMessage = m.CodeName
+	}
+	switch {
+	case code != 0:
+		x.ErrorType = x.number(code)
+	case m.CodeName != "":
+		x.ErrorType = m.CodeName
+	default:
+		x.ErrorType = "_OTHER"
+	}
+}
+
+// cursor remembers the cursor that an answer leaves open, or forgets the one
+// that it ends.
+func (c *conn) cursor(x *exchange, r *result) {
+	used := x.mongo.Cursor
+	x.mongo.Cursor = r.id
+	if r.id == 0 {
+		if used != 0 {
+			c.shared.cursors.forget(c.Server, used)
+		}
+		x.mongo.Cursor = used
+		return
+	}
+	if x.opens && x.mongo.Operation != "getMore" {
+		c.shared.cursors.remember(c.Server, r.id, x)
+	}
+}

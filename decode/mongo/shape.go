@@ -1,0 +1,267 @@
+package mongo
+
+import (
+	"github.com/pitot-io/pitot/decode"
+	"github.com/pitot-io/pitot/decode/bson"
+	"github.com/pitot-io/pitot/internal/event"
+)
+
+// shapeDepth bounds the nesting that a shape follows: MongoDB allows 100, no
+// query that a person wrote has so much.
+const shapeDepth = 20
+
+// shape tells the command without a single value: keys in the order sent, ?
+// for every literal, documents and lists of documents kept, other lists ?.
+func (x *exchange) shape(doc []byte, lists []list, limit int) {
+	s := shaper{b: x.text, from: len(x.text), limit: len(x.text) + limit}
+	s.add("{")
+	s.fields(doc, shapeDepth, true)
+	for _, l := range lists {
+		s.list(l)
+	}
+	s.add("}")
+	x.setShape(&s)
+}
+
+// setShape takes over what s wrote.
+func (x *exchange) setShape(s *shaper) {
+	x.text = s.b
+	x.mongo.Query = decode.View(x.text[s.from:])
+	x.mongo.Shape = hash(&x.mongo)
+}
+
+// shaper writes a shape to b and stops at limit.
+type shaper struct {
+	b     []byte
+	from  int
+	limit int
+	full  bool
+}
+
+func (s *shaper) add(text string) {
+	if s.full {
+		return
+	}
+	if len(s.b)+len(text) > s.limit-len(ellipsis) {
+		s.b, s.full = append(s.b, ellipsis...), true
+		return
+	}
+	s.b = append(s.b, text...)
+}
+
+const ellipsis = "…"
+
+// fields writes the elements of doc. At the top of a command it leaves out
+// what says nothing of the query.
+func (s *shaper) fields(doc []byte, depth int, top bool) {
+	it := bson.Elements(doc)
+	for first := true; !s.full; {
+		e, ok := it.Next()
+		if !ok {
+			return
+		}
+		if string(e.Key) == "$comment" || (top && envelope(e.Key)) {
+			continue
+		}
+		if !first {
+			s.add(", ")
+		}
+		first = false
+		s.key(e.Key)
+		s.add(": ")
+		s.value(e, depth-1, top)
+	}
+}
+
+// envelope reports whether a field of a command is about its transport.
+func envelope(key []byte) bool {
+	if len(key) == 0 {
+		return false
+	}
+	switch string(key) {
+	case "lsid", "comment", "txnNumber", "autocommit", "startTransaction", "apiVersion", "apiStrict",
+		"apiDeprecationErrors", "maxTimeMS", "$db", "$clusterTime", "$readPreference", "$audit", "$client",
+		"$configServerState", "$oplogQueryData", "$replData", "mayBypassWriteBlocking":
+		return true
+	}
+	return false
+}
+
+func (s *shaper) value(e bson.Element, depth int, top bool) {
+	switch {
+	case !e.IsDocument() || depth <= 0:
+		s.add("?")
+	case e.Type == bson.Document:
+		s.add("{")
+		s.fields(e.Value, depth, false)
+		s.add("}")
+	case top && string(e.Key) == "documents":
+		s.add("?") // what is inserted is data, keys and all
+	default:
+		s.array(e.Value, depth)
+	}
+}
+
+// array writes a list of documents, neighbours of one shape once; any other
+// list is one literal.
+func (s *shaper) array(doc []byte, depth int) {
+	it := bson.Elements(doc)
+	e, ok := it.Next()
+	if !ok || !e.IsDocument() {
+		s.add("?")
+		return
+	}
+	s.add("[")
+	previous := len(s.b)
+	s.value(e, depth-1, false)
+	for !s.full {
+		if e, ok = it.Next(); !ok {
+			break
+		}
+		previous = s.another(e, previous, depth)
+	}
+	s.add("]")
+}
+
+// another writes one more element of a list, unless its shape is that of the
+// element before, which was written at previous.
+func (s *shaper) another(e bson.Element, previous, depth int) int {
+	end := len(s.b)
+	s.add(", ")
+	at := len(s.b)
+	s.value(e, depth-1, false)
+	if !s.full && string(s.b[at:]) == string(s.b[previous:end]) {
+		s.b = s.b[:end]
+		return previous
+	}
+	return at
+}
+
+// list writes a list that was sent beside the command as if it stood in it.
+func (s *shaper) list(l list) {
+	s.add(", ")
+	s.key(l.name)
+	s.add(": ")
+	if string(l.name) == "documents" {
+		s.add("?")
+		return
+	}
+	s.add("[")
+	previous := -1
+	for b := l.docs; len(b) > 0 && !s.full; {
+		n := bson.Length(b)
+		if n == 0 {
+			break
+		}
+		e := bson.Element{Type: bson.Document, Value: b[:min(n, len(b))]}
+		if previous < 0 {
+			previous = len(s.b)
+			s.value(e, shapeDepth-1, false)
+		} else {
+			previous = s.another(e, previous, shapeDepth)
+		}
+		b = b[len(e.Value):]
+	}
+	s.add("]")
+}
+
+// key writes a key. Parts of it that are data, such as the positions in
+// "items.3.price", are literals.
+func (s *shaper) key(k []byte) {
+	if s.full {
+		return
+	}
+	if !plain(k) {
+		s.quoted(k)
+		return
+	}
+	for len(k) > 0 {
+		n := 0
+		for n < len(k) && k[n] != '.' {
+			n++
+		}
+		if isData(k[:n]) {
+			s.add("?")
+		} else {
+			s.add(decode.View(k[:n]))
+		}
+		if n < len(k) {
+			s.add(".")
+			n++
+		}
+		k = k[n:]
+	}
+}
+
+// plain reports whether a key needs no quotes.
+func plain(k []byte) bool {
+	for _, c := range k {
+		switch {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '_', c == '$', c == '.', c == '-', c >= 0x80:
+		default:
+			return false
+		}
+	}
+	return len(k) > 0
+}
+
+// isData reports whether a part of a key is a number, or an id in hex.
+func isData(part []byte) bool {
+	digits, hex := 0, 0
+	for _, c := range part {
+		switch {
+		case c >= '0' && c <= '9':
+			digits++
+		case c >= 'a' && c <= 'f', c >= 'A' && c <= 'F', c == '-':
+			hex++
+		default:
+			return false
+		}
+	}
+	return digits > 0 && (hex == 0 || digits+hex >= 16)
+}
+
+func (s *shaper) quoted(k []byte) {
+	s.add(`"`)
+	for i := range k {
+		switch c := k[i]; {
+		case c < ' ' || c == 0x7f:
+			s.add("?")
+		case c == '"' || c == '\\':
+			s.add(`\`)
+			fallthrough
+		default:
+			s.add(decode.View(k[i : i+1]))
+		}
+	}
+	s.add(`"`)
+}
+
+// class says how many shards a read or a write by filter has to ask.
+func class(k *command) event.QueryClass {
+	switch string(k.first.Key) {
+	case "find", "aggregate", "count", "distinct", "update", "delete", "findAndModify", "findandmodify":
+		return filterClass(k.filter.Value)
+	}
+	return event.ClassNone
+}
+
+func filterClass(filter []byte) event.QueryClass {
+	if filter == nil {
+		return event.ClassScatter
+	}
+	e, ok := bson.Lookup(filter, "_id")
+	switch {
+	case !ok:
+		return event.ClassScatter
+	case e.Type == bson.Document:
+		it := bson.Elements(e.Value)
+		if op, ok := it.Next(); ok && string(op.Key) == "$eq" {
+			return event.ClassPrimary
+		}
+		return event.ClassMulti
+	case e.Type == bson.Array, e.Type == bson.Regex:
+		return event.ClassMulti
+	}
+	return event.ClassPrimary
+}
