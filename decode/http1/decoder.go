@@ -168,10 +168,20 @@ func (t *conn) parse(d event.Dir, b []byte) (int, error) {
 
 // asked is the method of the request that the next answer belongs to.
 func (t *conn) asked() []byte {
-	if e := t.queue.front(); e != nil && !e.answered {
+	if e := t.asker(); e != nil {
 		return e.method
 	}
 	return nil
+}
+
+// asker is the exchange that the answer being read belongs to: the oldest that
+// has none yet, unless it began after the answer did.
+func (t *conn) asker() *entry {
+	e := t.queue.front()
+	if e == nil || e.answered || e.x.Start > t.half[event.ToClient].at {
+		return nil
+	}
+	return e
 }
 
 // message begins the message whose head, n bytes long, has been parsed.
@@ -233,16 +243,16 @@ func (t *conn) entry() *entry {
 func (t *conn) answer(n int, emit event.Emitter) {
 	h := &t.half[event.ToClient]
 	h.missed = false
-	e := t.queue.front()
+	e := t.asker()
 	if h.head.Interim() {
-		if e != nil && !e.answered {
+		if e != nil {
 			FillResponse(&e.x, &e.p, &h.head)
 			e.x.ResponseBytes += int64(n)
 		}
 		h.state = between
 		return
 	}
-	if e == nil || e.answered {
+	if e == nil {
 		e = t.unasked()
 	}
 	FillResponse(&e.x, &e.p, &h.head)

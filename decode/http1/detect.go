@@ -57,7 +57,7 @@ func detectRequest(b []byte) decode.Verdict {
 		return decode.No
 	}
 	switch rest := b[sp+1:]; {
-	case len(rest) > 0 && textEnd(rest, 0) < len(rest)-1: // a lone CR at the end may go on
+	case textEnd(bytes.TrimSuffix(rest, []byte("\r")), 0) < len(bytes.TrimSuffix(rest, []byte("\r"))):
 		return decode.No
 	case len(b) >= surelyHTTP && standard(b[:sp]) != "" && (rest[0] == '/' || rest[0] == 'h'):
 		return decode.Yes

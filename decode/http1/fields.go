@@ -1,6 +1,9 @@
 package http1
 
-import "bytes"
+import (
+	"bytes"
+	"encoding/binary"
+)
 
 // FieldID names a field that the parser or a proxy has a use for.
 type FieldID uint8
@@ -33,58 +36,60 @@ const (
 	HTTP2Settings
 )
 
-// fieldID finds a name among those known, by its length first.
-func fieldID(n []byte) FieldID {
-	switch len(n) {
-	case 2:
-		return pick(n, "te", TE, "b3", B3)
-	case 3:
-		return pick(n, "via", Via, "via", Via)
-	case 4:
-		return pick(n, "host", HostField, "host", HostField)
-	case 6:
-		return pick(n, "expect", Expect, "expect", Expect)
-	case 7:
-		return pick(n, "upgrade", UpgradeField, "trailer", Trailer)
-	case 10:
-		switch n[0] | 0x20 {
-		case 'c':
-			return pick(n, "connection", Connection, "connection", Connection)
-		case 'u':
-			return pick(n, "user-agent", UserAgentField, "user-agent", UserAgentField)
-		}
-		return pick(n, "keep-alive", KeepAliveField, "tracestate", Tracestate)
-	case 11:
-		return pick(n, "traceparent", Traceparent, "x-b3-spanid", B3SpanID)
-	case 12:
-		return pick(n, "x-request-id", XRequestID, "x-b3-traceid", B3TraceID)
-	case 13:
-		return pick(n, "uber-trace-id", UberTraceID, "uber-trace-id", UberTraceID)
-	case 14:
-		return pick(n, "content-length", ContentLength, "http2-settings", HTTP2Settings)
-	case 15:
-		return pick(n, "x-forwarded-for", XForwardedFor, "x-forwarded-for", XForwardedFor)
-	case 16:
-		switch n[0] | 0x20 {
-		case 'p':
-			return pick(n, "proxy-connection", ProxyConnection, "proxy-connection", ProxyConnection)
-		}
-		return pick(n, "x-forwarded-host", XForwardedHost, "x-forwarded-host", XForwardedHost)
-	case 17:
-		return pick(n, "transfer-encoding", TransferEncoding, "x-forwarded-proto", XForwardedProto)
-	case 19:
-		return pick(n, "proxy-authorization", ProxyAuthorization, "proxy-authorization", ProxyAuthorization)
-	}
-	return Other
+// names are the known fields by the length of their names.
+var names = nameTable()
+
+// name is a known field's, as its first and last eight bytes.
+type name struct {
+	text        string
+	first, last uint64
+	id          FieldID
 }
 
-func pick(n []byte, a string, ida FieldID, b string, idb FieldID) FieldID {
-	c := n[0] | 0x20
-	if c == a[0] && n[len(n)-1]|0x20 == a[len(a)-1] && equalFold(n, a) {
-		return ida
+func nameTable() (t [20][]name) {
+	for id, text := range map[FieldID]string{
+		Connection: "connection", ContentLength: "content-length", TransferEncoding: "transfer-encoding", HostField: "host",
+		Expect: "expect", UpgradeField: "upgrade", KeepAliveField: "keep-alive", ProxyConnection: "proxy-connection",
+		ProxyAuthorization: "proxy-authorization", TE: "te", Trailer: "trailer", UserAgentField: "user-agent",
+		XRequestID: "x-request-id", XForwardedFor: "x-forwarded-for", XForwardedProto: "x-forwarded-proto",
+		XForwardedHost: "x-forwarded-host", Via: "via", Traceparent: "traceparent", Tracestate: "tracestate",
+		B3: "b3", B3TraceID: "x-b3-traceid", B3SpanID: "x-b3-spanid", UberTraceID: "uber-trace-id", HTTP2Settings: "http2-settings",
+	} {
+		first, last := ends([]byte(text))
+		t[len(text)] = append(t[len(text)], name{text, first, last, id})
 	}
-	if c == b[0] && equalFold(n, b) {
-		return idb
+	return t
+}
+
+// ends are the first and the last eight bytes of a name, or all of a shorter
+// one, with bit 0x20 set. That makes letters lower-case and confuses no two
+// characters that may stand in known names.
+func ends(n []byte) (first, last uint64) {
+	const lowers = 0x2020202020202020
+	if k := len(n); k >= 8 {
+		return binary.LittleEndian.Uint64(n) | lowers, binary.LittleEndian.Uint64(n[k-8:]) | lowers
+	}
+	for i, c := range n {
+		first |= uint64(c|0x20) << (8 * i)
+	}
+	return first, 0
+}
+
+// fieldID finds a name, which must be a token, among those known.
+func fieldID(n []byte) FieldID {
+	if len(n) >= len(names) {
+		return Other
+	}
+	known := names[len(n)]
+	if len(known) == 0 {
+		return Other
+	}
+	first, last := ends(n)
+	for i := range known {
+		k := &known[i]
+		if k.first == first && k.last == last && (len(n) <= 16 || equalFold(n, k.text)) {
+			return k.id
+		}
 	}
 	return Other
 }
@@ -142,7 +147,13 @@ func (h *Head) add(name, value []byte) error {
 		}
 		return &Error{431, "http1.too_many_headers"}
 	}
-	h.Fields = append(h.Fields, Field{Name: name, Value: value, ID: fieldID(name)})
+	n := len(h.Fields)
+	if n == cap(h.Fields) {
+		h.Fields = append(h.Fields, Field{})
+	}
+	h.Fields = h.Fields[:n+1]
+	f := &h.Fields[n]
+	f.Name, f.Value, f.ID, f.Hop = name, value, fieldID(name), false
 	return nil
 }
 

@@ -114,6 +114,8 @@ func TestStrictRefuses(t *testing.T) {
 		{"G@T / HTTP/1.1\r\n" + host + "\r\n", 400, "http1.codec_error.request_line"},
 		{"GET  / HTTP/1.1\r\n" + host + "\r\n", 400, "http1.codec_error.request_line"},
 		{"GET / x HTTP/1.1\r\n" + host + "\r\n", 400, "http1.codec_error.request_line"},
+		{"GET  HTTP/1.0\r\n\r\n", 400, "http1.codec_error.request_line"},
+		{"GET HTTP/1.0\r\n\r\n", 400, "http1.codec_error.request_line"},
 		{"GET /\r\n\r\n", 400, "http1.codec_error.request_line"},
 		{"GET / HTTP/2.0\r\n" + host + "\r\n", 505, "http1.version_not_supported"},
 		{"GET / HTTP/1.2\r\n" + host + "\r\n", 505, "http1.version_not_supported"},

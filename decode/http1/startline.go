@@ -54,7 +54,7 @@ func (h *Head) requestLine(b []byte, i int) (int, error) {
 	}
 	m := bytes.IndexByte(line, ' ')
 	v := len(line) - len(" HTTP/1.1")
-	if m <= 0 || v <= m || !isToken(line[:m]) || line[v] != ' ' || !h.version(line[v+1:]) || bytes.IndexByte(line[m+1:v], ' ') >= 0 {
+	if m <= 0 || v <= m+1 || !isToken(line[:m]) || line[v] != ' ' || !h.version(line[v+1:]) || bytes.IndexByte(line[m+1:v], ' ') >= 0 {
 		if h.mode == Strict {
 			return 0, badRequestLine(line)
 		}

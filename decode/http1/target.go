@@ -71,7 +71,7 @@ func (h *Head) checkTarget(k *known) error {
 func (h *Head) checkForm(k *known) error {
 	switch h.Form {
 	case Origin:
-		if h.Target[0] != '/' {
+		if len(h.Target) == 0 || h.Target[0] != '/' {
 			return bad("http1.invalid_target")
 		}
 	case Asterisk:

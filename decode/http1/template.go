@@ -29,6 +29,9 @@ func AppendTemplate(b []byte, path string) []byte {
 }
 
 func appendSegment(b []byte, seg string) []byte {
+	if email(seg) {
+		return append(b, "{email}"...)
+	}
 	stem, ext := extension(seg)
 	if name := variable(stem); name != "" {
 		return append(append(b, name...), ext...)
@@ -94,8 +97,6 @@ func variable(s string) string {
 	switch {
 	case date(s):
 		return "{date}"
-	case email(s):
-		return "{email}"
 	case len(s) > longSegment, encoded(s),
 		t.digits > 0 && letters == 0 && t.others == 0,                                // numbers, lists and ranges of them
 		t.digits > 0 && t.hexes >= 8 && t.hexes+t.marks == len(s),                    // hexadecimal, UUID
