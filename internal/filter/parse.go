@@ -211,15 +211,19 @@ func join(items []item, bare bool) string {
 		if i > 0 {
 			b.WriteByte(',')
 		}
-		if plain(it.text, bare && i == 0) {
-			b.WriteString(it.text)
-			continue
-		}
-		b.WriteByte('"')
-		b.WriteString(strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(it.text))
-		b.WriteByte('"')
+		b.WriteString(quote(it.text, bare && i == 0))
 	}
 	return b.String()
+}
+
+// Quote is s as it can stand as a value, in quotes where it needs them.
+func Quote(s string) string { return quote(strings.ToValidUTF8(s, "\ufffd"), false) }
+
+func quote(s string, first bool) string {
+	if plain(s, first) {
+		return s
+	}
+	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
 }
 
 // plain reports whether s needs no quotes; first says that it would begin a
