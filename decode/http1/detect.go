@@ -37,32 +37,30 @@ func detectStatus(b []byte) decode.Verdict {
 	return decode.No
 }
 
-// detectRequest wants method, target and HTTP/1.x on one line.
+// detectRequest wants method, target and HTTP/1.x on one line. A line that only
+// resembles that waits for what the server makes of it.
 func detectRequest(b []byte) decode.Verdict {
-	sp := 0
-	for sp < len(b) && token[b[sp]] {
-		sp++
-	}
+	line, _, whole := bytes.Cut(b, []byte("\n"))
+	line = bytes.TrimSuffix(line, []byte("\r"))
+	m := bytes.IndexAny(line, " \t")
 	switch {
-	case sp == len(b) && sp <= maxMethod:
-		return decode.Maybe
-	case sp == 0 || sp == len(b) || sp > maxMethod || !blank(b[sp]):
+	case textEnd(line, 0) < len(line):
 		return decode.No
-	}
-	end := bytes.IndexByte(b, '\n')
-	if end >= 0 {
-		if endsInVersion(b[:end]) {
+	case !whole && len(b) < surelyHTTP:
+		return decode.Maybe
+	case !whole && (m < 0 || m > maxMethod || !isToken(line[:m])):
+		return decode.No
+	case !whole:
+		if standard(line[:m]) != "" && plausibleTarget(line[m+1:]) {
 			return decode.Yes
 		}
-		return decode.No
-	}
-	switch rest := b[sp+1:]; {
-	case textEnd(bytes.TrimSuffix(rest, []byte("\r")), 0) < len(bytes.TrimSuffix(rest, []byte("\r"))):
-		return decode.No
-	case len(b) >= surelyHTTP && standard(b[:sp]) != "" && (rest[0] == '/' || rest[0] == 'h'):
+		return decode.Maybe
+	case m > 0 && m <= maxMethod && isToken(line[:m]) && endsInVersion(line):
 		return decode.Yes
+	case bytes.Contains(line, []byte("HTTP/1")), m > 0 && isToken(line[:m]) && plausibleTarget(line[m+1:]):
+		return decode.Maybe
 	}
-	return decode.Maybe
+	return decode.No
 }
 
 // maxMethod is the longest method that detection believes in.
@@ -108,7 +106,7 @@ func recogniseRequest(line []byte) int {
 		return -1
 	}
 	m := bytes.IndexByte(line, ' ')
-	if m > 0 && m <= maxMethod && isToken(line[:m]) && plausibleTarget(line[m+1:]) {
+	if m > 0 && m <= maxMethod && isToken(line[:m]) && (plausibleTarget(line[m+1:]) || standard(line[:m]) != "") {
 		return 0
 	}
 	for _, name := range [...]string{"GET /", "POST /", "PUT /", "HEAD /", "DELETE /", "PATCH /", "OPTIONS /"} {
@@ -121,5 +119,5 @@ func recogniseRequest(line []byte) int {
 
 func plausibleTarget(b []byte) bool {
 	t, _ := cut(b, ' ')
-	return len(t) > 0 && (t[0] == '/' || t[0] == '*' && len(t) == 1 || bytes.Contains(t, []byte("://")) || bytes.IndexByte(t, ':') > 0)
+	return len(t) > 0 && (t[0] == '/' || bytes.Contains(t, []byte("://")))
 }

@@ -31,6 +31,9 @@ func (h *Head) check() error {
 	if k.names > 0 {
 		h.markHops()
 	}
+	if h.Odd&(Folded|SpaceBeforeColon|BadLine|BadByte) != 0 {
+		h.oddFraming(k)
+	}
 	if h.request {
 		h.Expect100 = h.Minor == 1 && is(k.expect, "100-continue")
 		if err := h.target(k); err != nil {
@@ -39,6 +42,18 @@ func (h *Head) check() error {
 		return h.frameRequest(k)
 	}
 	return h.frameResponse(k)
+}
+
+// oddFraming names the readings of fields that not everybody reads.
+func (h *Head) oddFraming(k *known) {
+	switch framed := k.lengths+k.codings > 0; {
+	case h.Odd&(SpaceBeforeColon|BadLine) != 0:
+		h.ambiguous("field line that breaks the syntax: ignored, refused or read: read where it has a name")
+	case h.Odd&BadByte != 0 && framed:
+		h.ambiguous("control character in the head: refused, or read as any other: read")
+	case h.Odd&Folded != 0 && framed:
+		h.ambiguous("folded field in a framed message: read as one line, or as two: read as one line")
+	}
 }
 
 // note keeps what one known field says.

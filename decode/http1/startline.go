@@ -84,16 +84,25 @@ func badRequestLine(line []byte) error {
 
 func digit(c byte) bool { return c-'0' < 10 }
 
-// oddRequestLine takes whatever has a method first and a version last.
+// oddRequestLine takes whatever has a method first and a version last, or at
+// least a method and a path: servers answer these too.
 func (h *Head) oddRequestLine(line []byte) error {
 	h.Odd |= OddStartLine
 	line = trim(line)
 	m := bytes.IndexAny(line, " \t")
 	v := bytes.LastIndexAny(line, " \t")
-	if m <= 0 || !isToken(line[:m]) || !h.oddVersion(line[v+1:]) {
+	switch {
+	case m <= 0 || !isToken(line[:m]):
+		return bad("http1.codec_error.request_line")
+	case h.oddVersion(line[v+1:]):
+		h.Target = trim(line[m:v])
+	case plausibleTarget(trim(line[m:])):
+		h.Target, _ = cut(trim(line[m:]), ' ')
+		h.Minor = 0
+	default:
 		return bad("http1.codec_error.request_line")
 	}
-	h.Method, h.Target = line[:m], trim(line[m:v])
+	h.Method = line[:m]
 	return nil
 }
 
