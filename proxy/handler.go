@@ -62,15 +62,9 @@ type Setup struct {
 
 // meta is what a span tells of the way to an upstream host.
 func (s *Setup) meta(cluster string, h *upstream.Host) tap.Meta {
-	m := tap.Meta{Listener: s.Listener.Name, Cluster: cluster, Service: s.Listener.Service, Names: s.Names, IDs: s.IDs}
+	m := tap.Meta{Listener: s.Listener.Name, Cluster: cluster, Service: s.serviceOf(cluster), Names: s.Names, IDs: s.IDs}
 	if h != nil {
 		m.Endpoint = h.Address()
-		if at := h.AddrPort(); m.Service == "" && at.IsValid() && s.Names != nil {
-			m.Service = s.Names.Lookup(at)
-		}
-	}
-	if m.Service == "" {
-		m.Service = cluster
 	}
 	return m
 }

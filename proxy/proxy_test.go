@@ -78,9 +78,9 @@ func run(t *testing.T, change func(*config.Config), endpoints ...string) *rig {
 	return r
 }
 
-// shout is a line protocol for tests: a client's lines begin with "SHOUT ".
-func testProtocols() []decode.Protocol {
-	return []decode.Protocol{{
+// shoutProtocol is for tests: what a client says begins with "SHOUT ".
+func shoutProtocol() decode.Protocol {
+	return decode.Protocol{
 		Name: "shout",
 		Detect: func(d event.Dir, b []byte) decode.Verdict {
 			switch want := "SHOUT "; {
@@ -94,7 +94,7 @@ func testProtocols() []decode.Protocol {
 			return decode.No
 		},
 		New: func(c decode.Conn) decode.Decoder { return &shout{c: c} },
-	}}
+	}
 }
 
 // shout tells one exchange per answered line, and loses its place at a "!".

@@ -18,6 +18,7 @@ type server struct {
 // servers lists the protocol servers.
 func servers() []server {
 	return []server{
+		{config.HTTP, "http1", newHTTP},
 		{config.MongoDB, "mongodb", newMongoDB},
 		{config.TCP, "", newTCP},
 		{config.Auto, "", newAuto},

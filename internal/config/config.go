@@ -78,7 +78,8 @@ type Timeouts struct {
 	Detect  time.Duration `yaml:"detect"`  // for a client's first bytes on a listener of protocol auto
 	Header  time.Duration `yaml:"header"`  // for a request's head, from its first byte
 	Request time.Duration `yaml:"request"` // for a whole request
-	Route   time.Duration `yaml:"route"`   // from the whole request to the whole answer
+	Route   time.Duration `yaml:"route"`   // from the whole request to the head of the answer
+	Stream  time.Duration `yaml:"stream"`  // of an HTTP exchange in which nothing moves
 	Idle    time.Duration `yaml:"idle"`    // of a connection on which nothing moves
 }
 
@@ -151,6 +152,7 @@ func (l *Listener) setDefaults() {
 		Detect: 300 * time.Millisecond,
 		Header: time.Minute,
 		Route:  15 * time.Second,
+		Stream: 5 * time.Minute,
 		Idle:   time.Hour,
 	}
 }

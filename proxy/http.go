@@ -1,0 +1,121 @@
+package proxy
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"time"
+
+	"github.com/pitot-io/pitot/decode"
+	"github.com/pitot-io/pitot/internal/config"
+	"github.com/pitot-io/pitot/internal/event"
+	"github.com/pitot-io/pitot/proxy/h1"
+)
+
+// httpServer serves a listener's HTTP/1.x clients.
+type httpServer struct{ *h1.Server }
+
+func newHTTP(s Setup) (Handler, error) {
+	l := s.Listener
+	limits := decode.DefaultLimits()
+	limits.Head, limits.Headers = int(l.Limits.Head), l.Limits.Headers
+	return httpServer{h1.New(h1.Options{
+		Listener: l.Name, Service: s.serviceOf(l.Cluster), Route: s.router(), Names: s.Names, Stats: (*httpStats)(s.Stats),
+		Publish:    func(key int64) event.Emitter { return s.Hub.Publisher(key) },
+		Header:     orNever(l.Timeouts.Header),
+		Request:    orNever(l.Timeouts.Request),
+		Idle:       orNever(l.Timeouts.Idle),
+		StreamIdle: orNever(l.Timeouts.Stream),
+		Limits:     limits, Body: int64(l.Limits.Body), Trust: !l.UseRemote, AttemptSpans: s.Attempts,
+	})}, nil
+}
+
+// orNever turns the configuration's 0, no limit, into that of h1.
+func orNever(d time.Duration) time.Duration {
+	if d == 0 {
+		return -1
+	}
+	return d
+}
+
+func (h httpServer) Serve(ctx context.Context, c *net.TCPConn, first []byte, info ConnInfo) {
+	h.Server.Serve(ctx, c, first, h1.Info(info))
+}
+
+// router finds the first of the listener's routes that takes a request; what
+// none takes goes to the listener's cluster, where it has one.
+func (s *Setup) router() h1.Router {
+	type entry struct {
+		match *config.Match
+		route h1.Route
+	}
+	var entries []entry
+	for i := range s.Listener.Routes {
+		r := &s.Listener.Routes[i]
+		entries = append(entries, entry{&r.Match, h1.Route{
+			Name: r.Name, Service: s.serviceOf(r.Cluster), Cluster: s.Clusters[r.Cluster], Timeout: r.Timeout,
+		}})
+	}
+	var rest *h1.Route
+	if name := s.Listener.Cluster; name != "" {
+		rest = &h1.Route{Service: s.serviceOf(name), Cluster: s.Clusters[name], Timeout: s.Listener.Timeouts.Route}
+	}
+	return func(host, path []byte) *h1.Route {
+		for i := range entries {
+			if entries[i].match.Takes(decode.View(host), decode.View(path)) {
+				return &entries[i].route
+			}
+		}
+		return rest
+	}
+}
+
+// serviceOf is the name of what answers in a cluster: as the configuration
+// names the listener's own, or the cluster's first endpoint, or the cluster.
+func (s *Setup) serviceOf(cluster string) string {
+	if s.Listener.Service != "" && cluster == s.Listener.Cluster {
+		return s.Listener.Service
+	}
+	c := s.Clusters[cluster]
+	if c == nil {
+		return s.Listener.Name
+	}
+	for _, h := range c.Hosts() {
+		if name := s.lookup(h.AddrPort()); name != "" {
+			return name
+		}
+	}
+	return cluster
+}
+
+func (s *Setup) lookup(a netip.AddrPort) string {
+	if s.Names == nil || !a.IsValid() {
+		return ""
+	}
+	return s.Names.Lookup(a)
+}
+
+// httpStats lets the HTTP server count on its listener.
+type httpStats ListenerStats
+
+func (s *httpStats) RequestBegins() {
+	s.RqTotal.Add(1)
+	s.RqActive.Add(1)
+}
+
+func (s *httpStats) RequestEnds(status int, received, sent int64, reset bool) {
+	s.RqActive.Add(-1)
+	(*ListenerStats)(s).Completed(status)
+	s.Transferred(received, sent)
+	if reset {
+		s.RqRxReset.Add(1)
+	}
+}
+
+func (s *httpStats) Transferred(received, sent int64) {
+	s.RxBytes.Add(uint64(max(0, received)))
+	s.TxBytes.Add(uint64(max(0, sent)))
+}
+
+func (s *httpStats) ProtocolError() { s.CxProtocolError.Add(1) }
+func (s *httpStats) IdleTimeout()   { s.CxIdleTimeout.Add(1) }
