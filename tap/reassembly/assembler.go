@@ -25,13 +25,16 @@ type Limits struct {
 	Total       int    // bytes that wait in all connections
 	Wait        int64  // for a missing segment
 	AckWait     int64  // for one whose receiver has acknowledged it
+	LossWait    int64  // for one that its receiver says it lacks too: it will be sent again
+	LossFactor  int    // by which more segments and bytes may wait for such a one
 	Jump        uint32 // bytes that a sequence number may be off and be believed at once
 	Connections int    // followed at a time; the longest silent makes room
 	Idle        int64  // after which a silent connection is taken to be over
 	Linger      int64  // during which a closed connection's late segments are known as such
 }
 
-// DefaultLimits wait for 256 segments, 1 MiB or 200 ms.
+// DefaultLimits wait for 256 segments, 1 MiB or 200 ms; for what was lost
+// on the network and not by the capture, for eight times as much and a minute.
 func DefaultLimits() Limits {
 	return Limits{
 		Segments:    256,
@@ -39,6 +42,8 @@ func DefaultLimits() Limits {
 		Total:       64 << 20,
 		Wait:        200e6,
 		AckWait:     20e6,
+		LossWait:    60e9,
+		LossFactor:  8,
 		Jump:        16 << 20,
 		Connections: 100_000,
 		Idle:        3600e9,
@@ -131,7 +136,7 @@ func (a *Assembler) advance(at int64) {
 		a.now = at
 	}
 	for c := a.waiting.head; c != nil && a.now-c.holeSince >= a.limits.Wait; c = a.waiting.head {
-		a.giveUp(c)
+		a.overdue(c)
 	}
 	for c := a.live.head; c != nil && a.now-c.seen >= a.limits.Idle; c = a.live.head {
 		a.shut(c)
@@ -151,7 +156,7 @@ func (a *Assembler) segment(c *Conn, d event.Dir, s *packet.Segment) {
 		h.begin(seq, sure)
 	}
 	if s.Flags&packet.ACK != 0 {
-		o.acknowledged(s.Ack)
+		o.acknowledged(s.Ack, a.now)
 	}
 	if s.Flags&packet.RST != 0 {
 		a.reset(c, d, s.Seq) // whatever bytes it has are a text for people (RFC 9293, 3.5.3)
@@ -160,7 +165,7 @@ func (a *Assembler) segment(c *Conn, d event.Dir, s *packet.Segment) {
 		if !a.inOrder(h, o, s, seq) {
 			a.irregular(c, d, s, seq)
 		} else {
-			a.deliver(c, d, s.Payload, s.Missing)
+			a.deliver(c, d, a.now, s.Payload, s.Missing)
 		}
 	} else if h.known == unknown {
 		h.begin(seq, guessed)
@@ -191,33 +196,34 @@ func (a *Assembler) irregular(c *Conn, d event.Dir, s *packet.Segment, seq uint3
 	if s.Flags&packet.FIN != 0 && !h.ended {
 		h.finish(seq + uint32(len(s.Payload)+s.Missing))
 	}
-	a.hold(c, d, held{seq: seq, b: s.Payload, missing: s.Missing, ack: s.Ack, acks: s.Flags&packet.ACK != 0})
+	a.hold(c, d, held{seq: seq, b: s.Payload, missing: s.Missing, ack: s.Ack, acks: s.Flags&packet.ACK != 0, at: a.now})
 }
 
-// deliver hands over what lies at the place next in direction d.
-func (a *Assembler) deliver(c *Conn, d event.Dir, b []byte, missing int) {
+// deliver hands over what lies at the place next in direction d and came at
+// the time at. What waited keeps its time, unless something was told since.
+func (a *Assembler) deliver(c *Conn, d event.Dir, at int64, b []byte, missing int) {
 	a.ensure(c)
 	h := &c.half[d]
 	if len(b) > 0 {
 		h.fed = h.next
 		h.next += uint32(len(b))
 		a.Counts.Bytes += uint64(len(b))
-		c.stream.Feed(d, c.clock(a.now), b)
+		c.stream.Feed(d, c.clock(at), b)
 	}
 	if missing > 0 {
 		a.Counts.Truncated++
 		c.stream.Truncated()
-		a.gap(c, d, uint32(missing))
+		a.gap(c, d, at, uint32(missing))
 	}
 }
 
-func (a *Assembler) gap(c *Conn, d event.Dir, n uint32) {
+func (a *Assembler) gap(c *Conn, d event.Dir, at int64, n uint32) {
 	a.ensure(c)
 	a.Counts.Gaps++
 	a.Counts.Missing += uint64(n)
 	h := &c.half[d]
 	h.next += n
-	c.stream.Gap(d, c.clock(a.now), int64(n))
+	c.stream.Gap(d, c.clock(at), int64(n))
 }
 
 // gapTo declares everything before seq missing: n bytes, or an unknown number
@@ -226,7 +232,7 @@ func (a *Assembler) gapTo(c *Conn, d event.Dir, seq uint32) {
 	h := &c.half[d]
 	a.drop(h)
 	if n := int32(seq - h.next); n > 0 {
-		a.gap(c, d, uint32(n))
+		a.gap(c, d, a.now, uint32(n))
 		return
 	}
 	a.ensure(c)

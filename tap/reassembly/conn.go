@@ -20,7 +20,8 @@ type Conn struct {
 	stream    Stream
 	seen      int64 // time of the latest segment
 	told      int64 // latest time that the stream was told
-	holeSince int64
+	holeFirst int64 // since when the bytes at hand are missing
+	holeSince int64 // since when they have been waited for once more
 	closed    bool
 	resetBy   event.Dir // who sent the RST that closed it
 	waits     bool

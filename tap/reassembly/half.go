@@ -21,6 +21,7 @@ type half struct {
 	next   uint32 // number of the next byte to hand over
 	fed    uint32 // number of the first byte of the Feed under way
 	acked  uint32 // highest number that the other side has acknowledged
+	heard  int64  // when the other side last acknowledged anything
 	fin    uint32 // number behind the last byte, where hasFin
 
 	queue []held // sorted by number, without overlaps
@@ -37,6 +38,7 @@ type held struct {
 	ack     uint32
 	acks    bool
 	missing int
+	at      int64
 	b       []byte
 }
 
@@ -68,7 +70,8 @@ func (h *half) start(seq uint32, n int) {
 }
 
 // acknowledged learns from the other side's acknowledgment.
-func (h *half) acknowledged(ack uint32) {
+func (h *half) acknowledged(ack uint32, at int64) {
+	h.heard = at
 	switch h.known {
 	case unknown:
 		h.begin(ack, guessed)
@@ -94,6 +97,12 @@ func (h *half) lacks(ack uint32, l *Limits) bool {
 // acknowledged that did not come.
 func (h *half) quiet() bool {
 	return len(h.queue) == 0 && (!h.hasFin || h.ended) && !before(h.next, h.acked)
+}
+
+// lost reports whether the receiver of this half lacks what is missing too,
+// as its acknowledgments since then say.
+func (h *half) lost(since int64) bool {
+	return len(h.queue) > 0 && h.queue[0].seq != h.next && h.heard >= since && !before(h.next, h.acked)
 }
 
 // stray reports whether a segment is so far away that it is not believed. A

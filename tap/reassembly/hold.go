@@ -34,7 +34,7 @@ func (a *Assembler) settle(c *Conn) {
 	a.drain(c)
 	for d := range c.half {
 		h := &c.half[d]
-		for len(h.queue) > a.limits.Segments || h.bytes > a.limits.Bytes {
+		for a.tooMuch(c, h) {
 			a.skip(c, event.Dir(d))
 			a.drain(c)
 		}
@@ -49,6 +49,29 @@ func (a *Assembler) settle(c *Conn) {
 	if c.half[0].ended && c.half[1].ended {
 		a.shut(c)
 	}
+}
+
+// tooMuch reports whether more waits in h than may.
+func (a *Assembler) tooMuch(c *Conn, h *half) bool {
+	segments, bytes := a.limits.Segments, a.limits.Bytes
+	if len(h.queue) <= segments && h.bytes <= bytes {
+		return false
+	}
+	if h.lost(c.holeFirst) {
+		segments, bytes = segments*a.limits.LossFactor, bytes*a.limits.LossFactor
+	}
+	return len(h.queue) > segments || h.bytes > bytes
+}
+
+// overdue sees to a connection whose hole is Wait old. What its receiver lacks
+// too was lost on the network, and will be sent again.
+func (a *Assembler) overdue(c *Conn) {
+	lost := c.half[0].lost(c.holeFirst) || c.half[1].lost(c.holeFirst)
+	if lost && a.now-c.holeFirst < a.limits.LossWait && !c.acknowledgedHole(&a.limits) {
+		a.rearm(c)
+		return
+	}
+	a.giveUp(c)
 }
 
 // drain hands over everything that waits for nothing any more, in both
@@ -89,7 +112,7 @@ func (a *Assembler) pop(c *Conn, d event.Dir) {
 	h.queue = h.queue[:len(h.queue)-1]
 	h.bytes -= len(x.b)
 	a.waits -= len(x.b)
-	a.deliver(c, d, x.b, x.missing)
+	a.deliver(c, d, x.at, x.b, x.missing)
 	a.spare.free(x.b)
 }
 
@@ -100,14 +123,26 @@ func (a *Assembler) skip(c *Conn, d event.Dir) {
 	switch {
 	case len(h.queue) > 0:
 		if n := h.queue[0].seq - h.next; n > 0 {
-			a.gap(c, d, n)
+			a.gap(c, d, h.queue[0].at, n)
 		}
 		a.pop(c, d)
 	case h.hasFin && !h.ended && before(h.next, h.fin):
-		a.gap(c, d, h.fin-h.next)
+		a.gap(c, d, a.noticed(c), h.fin-h.next)
 	case h.lacks(h.acked, &a.limits):
-		a.gap(c, d, h.acked-h.next)
+		a.gap(c, d, a.noticed(c), h.acked-h.next)
 	}
+}
+
+// noticed is the time to tell of a gap before what waits in c: not later than
+// that came.
+func (a *Assembler) noticed(c *Conn) int64 {
+	at := a.now
+	for d := range c.half {
+		if q := c.half[d].queue; len(q) > 0 {
+			at = min(at, q[0].at)
+		}
+	}
+	return at
 }
 
 // hole reports whether direction d lacks bytes that are known to exist, or
@@ -138,6 +173,12 @@ func (a *Assembler) giveUp(c *Conn) {
 
 // restart gives what c lacks now a time of its own.
 func (a *Assembler) restart(c *Conn) {
+	c.holeFirst = a.now
+	a.rearm(c)
+}
+
+// rearm lets c wait once more.
+func (a *Assembler) rearm(c *Conn) {
 	c.holeSince = a.now
 	if c.waits {
 		a.waiting.remove(c, linkWaiting)
@@ -159,7 +200,7 @@ func (a *Assembler) lose(c *Conn, d event.Dir) bool {
 	if !before(h.next, end) {
 		return false
 	}
-	a.gap(c, d, end-h.next)
+	a.gap(c, d, a.noticed(c), end-h.next)
 	return true
 }
 
@@ -168,7 +209,7 @@ func (a *Assembler) watch(c *Conn) {
 	has := c.half[0].hole(&a.limits) || c.half[1].hole(&a.limits)
 	switch {
 	case has && !c.waits:
-		c.waits, c.holeSince = true, a.now
+		c.waits, c.holeSince, c.holeFirst = true, a.now, a.now
 		a.waiting.add(c, linkWaiting)
 	case !has && c.waits:
 		c.waits = false

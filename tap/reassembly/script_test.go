@@ -136,6 +136,29 @@ var scripts = []struct{ name, in, want string }{
 		>0 gap 3
 		>0 "def"
 		>0 "ghi"`},
+	{"what its receiver lacks too will be sent again", `
+		> S 100
+		< SA 500 ack=101
+		> A 104 "def"
+		< A 501 ack=101
+		wait 3s
+		> A 107 "ghi"
+		< A 501 ack=101
+		wait 3s
+		> A 101 "abc"`, `
+		>0 "abc"
+		>0 "def"
+		>0 "ghi"`},
+	{"but not for ever", `
+		> S 100
+		< SA 500 ack=101
+		> A 104 "def"
+		< A 501 ack=101
+		wait 61s
+		> A 107 "ghi"`, `
+		>0 gap 3
+		>0 "def"
+		>0 "ghi"`},
 	{"an answer waits for its request, however they were captured", `
 		> S 100
 		< SA 500 ack=101
