@@ -28,7 +28,8 @@ func New(c decode.Conn) decode.Decoder {
 type place uint8
 
 const (
-	between place = iota // messages, or inside a head
+	opening place = iota // nothing seen yet, or the preamble of a SOCKS proxy
+	between              // messages, or inside a head
 	inBody
 	lost    // looking for a start line
 	waiting // a client that asked for a tunnel: its bytes mean nothing until the answer
@@ -67,6 +68,8 @@ func (t *conn) Feed(d event.Dir, at int64, b []byte, emit event.Emitter) error {
 			off += t.feedHead(d, at, b, off, emit)
 		case lost:
 			off += t.seek(d, at, b, off, emit)
+		case opening:
+			off += t.open(d, at, b[off:], emit)
 		default:
 			return nil
 		}

@@ -14,6 +14,12 @@ const surelyHTTP = 512
 // Detect tells HTTP/1.x by its first line. HTTP/0.9, which has no version, and
 // HTTP/2's preface are not claimed.
 func Detect(d event.Dir, b []byte) decode.Verdict {
+	switch n := preamble(d, b); {
+	case n == 0 && len(b) < maxPreamble:
+		return decode.Maybe
+	case n > 0:
+		b = b[n:]
+	}
 	b = bytes.TrimLeft(b, "\r\n")
 	if d == event.ToClient {
 		return detectStatus(b)

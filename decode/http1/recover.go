@@ -13,8 +13,8 @@ func (t *conn) Gap(d event.Dir, _ int64, n int64, emit event.Emitter) {
 	switch h.state {
 	case inBody:
 		t.gapInBody(d, n, emit)
-	case between:
-		if len(h.buf) > 0 {
+	case opening, between:
+		if h.state == between && len(h.buf) > 0 {
 			t.salvage(d, gapFlag(d), emit)
 		} else if d == event.ToClient {
 			h.missed = true
