@@ -22,12 +22,17 @@ const (
 	AttrServerAddress   = "server.address"
 	AttrServerPort      = "server.port"
 	AttrClientAddress   = "client.address"
+	AttrClientPort      = "client.port"
+	AttrLocalAddress    = "network.local.address"
+	AttrLocalPort       = "network.local.port"
 	AttrPeerAddress     = "network.peer.address"
 	AttrPeerPort        = "network.peer.port"
 	AttrProtocolName    = "network.protocol.name"
 	AttrProtocolVersion = "network.protocol.version"
 	AttrErrorType       = "error.type"
 	AttrServicePeer     = "service.peer.name"
+
+	AttrRPCStatus = "rpc.response.status_code"
 
 	AttrDBSystem     = "db.system.name"
 	AttrDBNamespace  = "db.namespace"
@@ -78,6 +83,8 @@ const (
 	AttrResponseBytes = "pitot.response.bytes"
 	AttrCapture       = "pitot.capture.id"
 	AttrDecodeFlags   = "pitot.decode.flags"
+	AttrResponseFlags = "pitot.response_flags"
+	AttrTCPStream     = "pitot.tcp.stream"
 	AttrRequestSeq    = "pitot.tcp.req_seq"
 	AttrResponseSeq   = "pitot.tcp.resp_seq"
 )
