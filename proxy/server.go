@@ -123,14 +123,20 @@ func (s *Server) AdminAddr() net.Addr {
 
 // Close frees what New has bound. It is for a server that does not run.
 func (s *Server) Close() {
+	if s.admin != nil {
+		s.admin.Close()
+	}
+	s.closeTraffic()
+}
+
+// closeTraffic breaks off what is left of all connections.
+func (s *Server) closeTraffic() {
 	for _, l := range s.listeners {
 		l.handler.Close()
 		if l.socket != nil {
-			_ = l.socket.Close() // nobody has connected yet
+			_ = l.socket.Close() // a second time, after a drain
 		}
-	}
-	if s.admin != nil {
-		s.admin.Close()
+		l.cut()
 	}
 	for _, c := range s.clusters {
 		c.Close()
@@ -160,9 +166,8 @@ func (s *Server) Run(ctx context.Context) error {
 	accepting.Wait()
 	s.drain()
 	end()
-	s.Close()
+	s.closeTraffic()
 	for _, l := range s.listeners {
-		l.cut()
 		l.wg.Wait()
 	}
 	serving.Wait()

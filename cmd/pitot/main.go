@@ -77,7 +77,9 @@ func rootCommand() *cobra.Command {
 // commands lists every subcommand; each has a file of its own.
 func commands() []*cobra.Command {
 	return []*cobra.Command{
+		checkCommand(),
 		engineCommand(),
+		proxyCommand(),
 		replayCommand(),
 		storeCommand(),
 		versionCommand(),

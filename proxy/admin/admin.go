@@ -5,6 +5,7 @@ package admin
 import (
 	"context"
 	"crypto/subtle"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -141,7 +142,7 @@ func (s *Server) Run(ctx context.Context) {
 	var wg sync.WaitGroup
 	wg.Go(func() { s.metrics.run(s.ctx) })
 	wg.Go(func() {
-		if err := s.http.Serve(s.socket); err != http.ErrServerClosed {
+		if err := s.http.Serve(s.socket); !errors.Is(err, http.ErrServerClosed) {
 			s.o.Log.Error("admin ended", "error", err)
 		}
 	})

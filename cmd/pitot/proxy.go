@@ -1,0 +1,145 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"runtime"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/pitot-io/pitot/internal/builtin"
+	"github.com/pitot-io/pitot/internal/config"
+	"github.com/pitot-io/pitot/proxy"
+	"github.com/pitot-io/pitot/tap"
+)
+
+// proxyFlags are the flags of pitot proxy as they were given.
+type proxyFlags struct {
+	file     string
+	listen   string
+	to       []string
+	protocol string
+	service  string
+	admin    string
+	json     bool
+	jsonFile string
+	store    string
+}
+
+func proxyCommand() *cobra.Command {
+	var f proxyFlags
+	c := &cobra.Command{
+		Use:   "proxy",
+		Short: "Put pitot inline: forward, balance and watch HTTP, MongoDB and TCP traffic",
+		Long: "Put pitot inline: forward, balance and watch HTTP, MongoDB and TCP traffic.\n" +
+			"A configuration file says everything (docs/configuration.md); --listen and --to do for one listener. SIGTERM or\n" +
+			"Ctrl-C drains: what is under way may end, for a bounded time. A second signal ends at once.",
+		Example: "  pitot proxy --listen :8080 --to 10.0.0.7:80,10.0.0.8:80\n" +
+			"  pitot proxy --listen 127.0.0.1:27018 --to 127.0.0.1:27017 --protocol mongodb --json\n  pitot proxy -c pitot.yaml",
+		Args: usageArgs(cobra.NoArgs),
+		RunE: func(c *cobra.Command, _ []string) error {
+			cfg, err := f.config()
+			if err != nil {
+				return err
+			}
+			return runProxy(c.Context(), cfg, c.OutOrStdout(), c.ErrOrStderr())
+		},
+	}
+	fl := c.Flags()
+	fl.StringVarP(&f.file, "config", "c", "", "configuration `file`")
+	fl.StringVar(&f.listen, "listen", "", "`address` to listen on, as :8080 or 127.0.0.1:8080")
+	fl.StringSliceVar(&f.to, "to", nil, "upstream `endpoints`, as host:port,host:port")
+	fl.StringVar(&f.protocol, "protocol", config.Auto, "what is spoken: http, mongodb, tcp, or auto to find out")
+	fl.StringVar(&f.service, "service", "", "`name` of the service that answers")
+	fl.StringVar(&f.admin, "admin", "", "`address` of the admin port, or none (default 127.0.0.1:9901)")
+	fl.BoolVar(&f.json, "json", false, "print spans and events as JSON Lines")
+	fl.StringVar(&f.jsonFile, "json-file", "", "write spans and events as JSON Lines to this `file`")
+	fl.StringVar(&f.store, "store", "", "where history goes: embedded, none, or the `DSN` of a ClickHouse (default embedded)")
+	return c
+}
+
+// config is what the file or the flags say; the latter are checked here.
+func (f *proxyFlags) config() (*config.Config, error) {
+	cfg, err := f.base()
+	if err != nil {
+		return nil, err
+	}
+	if f.admin != "" {
+		cfg.Admin.Address = f.admin
+	}
+	if f.store != "" {
+		cfg.Store.DSN = f.store
+	}
+	switch {
+	case f.json && f.jsonFile != "":
+		return nil, usagef("--json and --json-file are two places for the same; choose one")
+	case f.json:
+		cfg.Sinks.JSON.File = "-"
+	case f.jsonFile != "":
+		cfg.Sinks.JSON.File = f.jsonFile
+	}
+	return cfg, inFlags(cfg.Validate())
+}
+
+func (f *proxyFlags) base() (*config.Config, error) {
+	switch {
+	case f.file != "" && (f.listen != "" || len(f.to) > 0 || f.service != "" || f.protocol != config.Auto):
+		return nil, usagef("-c FILE says everything; leave out --listen, --to, --protocol and --service, or the file")
+	case f.file != "":
+		return config.Load(f.file)
+	case f.listen == "" || len(f.to) == 0:
+		return nil, usagef("say where from and where to: --listen :8080 --to host:port, or -c FILE")
+	}
+	cfg := config.FromFlags(f.listen, f.to...)
+	cfg.Listeners[0].Protocol, cfg.Listeners[0].Service = f.protocol, f.service
+	return cfg, nil
+}
+
+// inFlags tells problems of a configuration by the flags that made it.
+func inFlags(err error) error {
+	var problems config.Problems
+	if !errors.As(err, &problems) {
+		return err
+	}
+	flags := strings.NewReplacer("listeners[0].address", "--listen", "listeners[0].protocol", "--protocol",
+		"clusters[0].endpoints", "--to", "admin.address", "--admin", "store.dsn", "--store", "sinks.json.file", "--json-file")
+	for i := range problems {
+		problems[i].Key = flags.Replace(problems[i].Key)
+	}
+	return usageError{problems}
+}
+
+// runProxy serves until ctx is done and everything that was seen is written.
+func runProxy(ctx context.Context, cfg *config.Config, stdout, stderr io.Writer) error {
+	log := slog.New(slog.NewTextHandler(stderr, nil))
+	hub := tap.NewHub(runtime.GOMAXPROCS(0))
+	var outs outputs
+	server, err := proxy.New(cfg, proxy.Deps{Hub: hub, Protocols: builtin.Protocols(), Sinks: outs.stats, Log: log})
+	if err != nil {
+		return err
+	}
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	if err := outs.open(ctx, cfg, hub, stdout, log, stop); err != nil {
+		server.Close()
+		return errors.Join(err, outs.finish(hub))
+	}
+	flushing, flushed := context.WithCancel(context.WithoutCancel(ctx))
+	done := make(chan struct{})
+	go func() { defer close(done); hub.Run(flushing) }()
+	err = server.Run(ctx)
+	flushed()
+	<-done
+	if err = errors.Join(err, outs.finish(hub)); err != nil {
+		return err
+	}
+	for _, s := range outs.stats() {
+		log.Info("sink closed", "sink", s.Name, "taken", s.Taken, "written", s.Written, "dropped", s.Dropped)
+	}
+	log.Info("ended", "exchanges", hub.Seen(), "why", fmt.Sprint(context.Cause(ctx)))
+	return nil
+}
