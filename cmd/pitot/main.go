@@ -78,6 +78,7 @@ func rootCommand() *cobra.Command {
 func commands() []*cobra.Command {
 	return []*cobra.Command{
 		checkCommand(),
+		demoCommand(),
 		engineCommand(),
 		proxyCommand(),
 		replayCommand(),
