@@ -95,8 +95,10 @@ func fieldID(n []byte) FieldID {
 }
 
 // fields reads the field lines from i on, and the empty line after them. 0
-// means that b ends before it.
+// means that b ends before it. The loop is the parser's hottest: it handles a
+// line in the usual form itself and leaves any other to field.
 func (h *Head) fields(b []byte, i int) (int, error) {
+	room := min(cap(h.Fields), h.limits.Headers)
 	for {
 		if i+1 < len(b) && b[i] == '\r' && b[i+1] == '\n' {
 			return i + 2, nil
@@ -105,15 +107,17 @@ func (h *Head) fields(b []byte, i int) (int, error) {
 		for i < len(b) && token[b[i]] {
 			i++
 		}
-		if i == len(b) {
-			return 0, nil
+		if v := i + 2; v < len(b) && i > start && b[i] == ':' && b[i+1] == ' ' && !blank(b[v]) && len(h.Fields) < room {
+			e := textEnd(b, v)
+			if e+1 < len(b) && b[e] == '\r' && b[e+1] == '\n' && !blank(b[e-1]) {
+				h.put(b[start:i:i], b[v:e:e])
+				i = e + 2
+				continue
+			}
 		}
 		next, err := h.field(b, start, i)
-		switch {
-		case next == 0 || err != nil:
-			return 0, err
-		case next < 0: // lenient: the empty line ended in LF alone
-			return -next, nil
+		if err != nil || next <= 0 {
+			return -next, err // negative: the empty line ended in LF alone
 		}
 		i = next
 	}
@@ -122,6 +126,9 @@ func (h *Head) fields(b []byte, i int) (int, error) {
 // field reads the line at start whose name may end at colon, and is where the
 // next line begins; negative when this one is the empty line.
 func (h *Head) field(b []byte, start, colon int) (int, error) {
+	if colon == len(b) {
+		return 0, nil
+	}
 	if b[colon] != ':' || colon == start {
 		return h.oddField(b, start, colon)
 	}
@@ -147,14 +154,20 @@ func (h *Head) add(name, value []byte) error {
 		}
 		return &Error{431, "http1.too_many_headers"}
 	}
-	n := len(h.Fields)
-	if n == cap(h.Fields) {
-		h.Fields = append(h.Fields, Field{})
+	if n := len(h.Fields); n == cap(h.Fields) {
+		h.Fields = append(h.Fields, Field{})[:n]
 	}
+	h.put(name, value)
+	return nil
+}
+
+// put adds a field, for which there must be room. It is kept in place, since
+// copying a Field costs more than finding its name.
+func (h *Head) put(name, value []byte) {
+	n := len(h.Fields)
 	h.Fields = h.Fields[:n+1]
 	f := &h.Fields[n]
 	f.Name, f.Value, f.ID, f.Hop = name, value, fieldID(name), false
-	return nil
 }
 
 // oddField is field for a line that is not name, colon, value and CRLF; at is

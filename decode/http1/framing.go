@@ -121,11 +121,10 @@ func (h *Head) connection(k *known, list []byte) error {
 			h.KeepAlive = true
 		case is(name, "upgrade"):
 			k.upgrading = true
+		case h.mode == Strict && !mayBeNamed(name):
+			return bad("http1.connection_header_names_protected_field")
 		default:
 			k.names++
-		}
-		if h.mode == Strict && !mayBeNamed(name) {
-			return bad("http1.connection_header_names_protected_field")
 		}
 	}
 	if h.mode == Strict && k.names > maxConnectionNames {

@@ -125,19 +125,24 @@ func validAuthority(b []byte) bool {
 		return false
 	}
 	for _, c := range host {
-		if !hostByte(c) && !(b[0] == '[' && c == ':') {
+		if !hostByte[c] && !(b[0] == '[' && c == ':') {
 			return false
 		}
 	}
 	return len(host) > 0
 }
 
-func hostByte(c byte) bool {
-	switch c {
-	case '-', '.', '_', '~', '%', '!', '$', '&', '\'', '(', ')', '*', '+', ';', '=':
-		return true
+// hostByte holds the characters of a host's name or IPv4 address.
+var hostByte = hostTable()
+
+func hostTable() (t [256]bool) {
+	for c := range t {
+		t[c] = digit(byte(c)) || lower(byte(c))-'a' < 26
 	}
-	return digit(c) || lower(c)-'a' < 26
+	for _, c := range "-._~%!$&'()*+;=" {
+		t[c] = true
+	}
+	return t
 }
 
 func digits(b []byte) bool {

@@ -29,6 +29,9 @@ func AppendTemplate(b []byte, path string) []byte {
 }
 
 func appendSegment(b []byte, seg string) []byte {
+	if plain(seg) {
+		return append(b, seg...)
+	}
 	if email(seg) {
 		return append(b, "{email}"...)
 	}
@@ -40,6 +43,16 @@ func appendSegment(b []byte, seg string) []byte {
 		return append(b, name...)
 	}
 	return append(b, seg...)
+}
+
+// plain reports what most segments are, a name in lower-case letters.
+func plain(seg string) bool {
+	for i := 0; i < len(seg); i++ {
+		if c := seg[i]; c-'a' >= 26 && c != '-' && c != '_' {
+			return false
+		}
+	}
+	return len(seg) <= longSegment
 }
 
 // extension cuts a short alphabetic ending off: "7.json".
