@@ -13,7 +13,6 @@ import (
 
 	"github.com/pitot-io/pitot/internal/builtin"
 	"github.com/pitot-io/pitot/internal/config"
-	"github.com/pitot-io/pitot/internal/event"
 	"github.com/pitot-io/pitot/internal/filter"
 	"github.com/pitot-io/pitot/tap"
 )
@@ -125,6 +124,11 @@ func runReplay(ctx context.Context, o tap.ReplayOptions, f *replayFlags, stdout,
 	for _, l := range lines {
 		outs = append(outs, l)
 	}
+	var table *summary
+	if !f.json {
+		table = newSummary()
+		outs = append(outs, table)
+	}
 	o.Out = outs.filtered(keep, f.filter != "")
 	o.Warn = func(err error) { fmt.Fprintln(stderr, "pitot: warning:", err) }
 	began := time.Now()
@@ -132,9 +136,10 @@ func runReplay(ctx context.Context, o tap.ReplayOptions, f *replayFlags, stdout,
 	for _, l := range lines {
 		err = errors.Join(err, l.flush())
 	}
-	told := stdout
-	if f.json {
-		told = stderr
+	told := stderr
+	if table != nil {
+		told = stdout
+		table.print(stdout)
 	}
 	tellReplay(told, &sum, time.Since(began))
 	return err
@@ -175,43 +180,4 @@ func size(n uint64) string {
 		return fmt.Sprintf("%d B", n)
 	}
 	return fmt.Sprintf("%.1f %s", v, units[i])
-}
-
-// emitters hands everything to each of several.
-type emitters []event.Emitter
-
-func (e emitters) Exchange(x *event.Exchange) {
-	for _, o := range e {
-		o.Exchange(x)
-	}
-}
-
-func (e emitters) Notice(n *event.Notice) {
-	for _, o := range e {
-		o.Notice(n)
-	}
-}
-
-// filtered is e as one emitter, behind the filter where one was given.
-func (e emitters) filtered(f *filter.Filter, given bool) event.Emitter {
-	var out event.Emitter = e
-	if len(e) == 1 {
-		out = e[0]
-	}
-	if given {
-		return filtering{out, f}
-	}
-	return out
-}
-
-// filtering lets through what fits, and everything that is no exchange.
-type filtering struct {
-	event.Emitter
-	filter *filter.Filter
-}
-
-func (f filtering) Exchange(x *event.Exchange) {
-	if f.filter.Match(x) {
-		f.Emitter.Exchange(x)
-	}
 }

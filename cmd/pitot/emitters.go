@@ -1,0 +1,87 @@
+package main
+
+import (
+	"io"
+	"time"
+
+	"github.com/pitot-io/pitot/internal/event"
+	"github.com/pitot-io/pitot/internal/filter"
+	"github.com/pitot-io/pitot/tui"
+	"github.com/pitot-io/pitot/tui/store"
+)
+
+// emitters hands everything to each of several.
+type emitters []event.Emitter
+
+func (e emitters) Exchange(x *event.Exchange) {
+	for _, o := range e {
+		o.Exchange(x)
+	}
+}
+
+func (e emitters) Notice(n *event.Notice) {
+	for _, o := range e {
+		o.Notice(n)
+	}
+}
+
+// filtered is e as one emitter, behind the filter where one was given.
+func (e emitters) filtered(f *filter.Filter, given bool) event.Emitter {
+	var out event.Emitter = e
+	if len(e) == 1 {
+		out = e[0]
+	}
+	if given {
+		return filtering{out, f}
+	}
+	return out
+}
+
+// filtering lets through what fits, and everything that is no exchange.
+type filtering struct {
+	event.Emitter
+	filter *filter.Filter
+}
+
+func (f filtering) Exchange(x *event.Exchange) {
+	if f.filter.Match(x) {
+		f.Emitter.Exchange(x)
+	}
+}
+
+// summary collects what the table at the end of a replay shows: rate, errors
+// and latencies by service and operation, and call sites.
+type summary struct {
+	store *store.Store
+	batch *event.Batch
+}
+
+func newSummary() *summary {
+	return &summary{store: store.New(store.DefaultLimits()), batch: new(event.Batch)}
+}
+
+func (s *summary) Exchange(x *event.Exchange) {
+	s.batch.Exchange(x)
+	s.apply(s.batch.Full())
+}
+
+func (s *summary) Notice(n *event.Notice) {
+	s.batch.Notice(n)
+	s.apply(s.batch.Full())
+}
+
+func (s *summary) apply(now bool) {
+	if now {
+		s.store.Apply(s.batch, time.Now())
+		s.batch = new(event.Batch) // the store keeps the old one
+	}
+}
+
+const summaryWidth = 100 // cells
+
+func (s *summary) print(w io.Writer) {
+	s.apply(s.batch.Len() > 0)
+	if table := tui.Summary(s.store, summaryWidth); table != "" {
+		io.WriteString(w, table+"\n") // a broken pipe is told by the shell
+	}
+}
