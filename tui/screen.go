@@ -10,6 +10,9 @@ import (
 	"github.com/charmbracelet/x/ansi"
 )
 
+// noticeFor is how long the newest notice stands where the title is.
+const noticeFor = 15 * time.Second
+
 // The smallest screen that something is drawn on.
 const (
 	minWidth  = 40
@@ -97,7 +100,7 @@ func (m *model) lost() string {
 	return m.look.warn.Render("! lost " + thousands(n) + " (" + percent(float64(n)/float64(n+m.snap.Seen)) + "%)")
 }
 
-// tabs name the views; the newest notice stands at the right.
+// tabs name the views; at the right stands what is watched, or a new notice.
 func (m *model) tabs() string {
 	var b strings.Builder
 	for i, v := range m.views {
@@ -112,7 +115,7 @@ func (m *model) tabs() string {
 		b.WriteString(m.look.faint.Render(" < " + m.views[c.at].Name()))
 	}
 	right := clean(m.opt.Title)
-	if n := len(m.snap.Notices); n > 0 {
+	if n := len(m.snap.Notices); n > 0 && m.snap.Now.UnixNano()-m.snap.Notices[n-1].Time < int64(noticeFor) {
 		last := m.snap.Notices[n-1]
 		right = time.Unix(0, last.Time).In(m.opt.Zone).Format("15:04:05 ") + strings.TrimPrefix(clean(last.Name), "pitot.event.") + ": " + clean(last.Body)
 	}

@@ -108,7 +108,7 @@ func TestPauseHoldsTheScreen(t *testing.T) {
 func TestLossIsShown(t *testing.T) {
 	s := shop()
 	b := new(event.Batch)
-	b.Notice(&event.Notice{Time: 1, Name: event.EventLoss, Attributes: []event.KeyValue{{Key: "count", Value: "34"}}})
+	b.Notice(&event.Notice{Time: 1, Name: event.EventLoss, Attributes: []event.KeyValue{{Key: "lost", Value: "34"}}})
 	s.Apply(b, noon)
 	m := newModel(Options{Store: s, Loss: func() LossCounters { return LossCounters{Queue: 1000, Kernel: 200} }}, nil)
 	if got := text(m); !strings.Contains(got, "! lost 1,234 (") {

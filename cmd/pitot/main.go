@@ -83,6 +83,7 @@ func commands() []*cobra.Command {
 		proxyCommand(),
 		replayCommand(),
 		storeCommand(),
+		topCommand(),
 		versionCommand(),
 	}
 }

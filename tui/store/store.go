@@ -97,10 +97,10 @@ func (s *Store) notice(n *event.Notice) {
 	}
 }
 
-// lossOf is the count that a notice of loss tells, at least 1.
+// lossOf is how many exchanges a notice of loss tells of, at least 1.
 func lossOf(n *event.Notice) uint64 {
 	for _, kv := range n.Attributes {
-		if kv.Key == "count" || kv.Key == "pitot.loss.count" {
+		if kv.Key == "lost" {
 			if c, err := strconv.ParseUint(kv.Value, 10, 64); err == nil {
 				return c
 			}

@@ -269,7 +269,7 @@ func TestFilter(t *testing.T) {
 func TestLossIsSummed(t *testing.T) {
 	s := New(DefaultLimits())
 	b := new(event.Batch)
-	b.Notice(&event.Notice{Name: event.EventLoss, Attributes: []event.KeyValue{{Key: "count", Value: "41"}}})
+	b.Notice(&event.Notice{Name: event.EventLoss, Attributes: []event.KeyValue{{Key: "lost", Value: "41"}}})
 	b.Notice(&event.Notice{Name: event.EventLoss})
 	s.Apply(b, wall(base))
 	if got := s.Snapshot(Query{}).Lost; got != 42 {
