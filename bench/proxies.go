@@ -48,10 +48,12 @@ func haproxyPeer(mode, more string) peer {
 
 // pitotPeers are pitot with spans written out, and with nobody subscribed.
 func pitotPeers(o options, protocol string) []peer {
-	proxy := []string{o.pitot, "proxy", "--listen", "@LISTEN@", "--to", "@UPSTREAM@", "--protocol", protocol, "--admin", "127.0.0.1:0", "--store", "none"}
+	proxy := func(more ...string) []string {
+		return append([]string{o.pitot, "proxy", "--listen", "@LISTEN@", "--to", "@UPSTREAM@", "--protocol", protocol, "--store", "none"}, more...)
+	}
 	return []peer{
-		{"pitot", append(proxy[:len(proxy):len(proxy)], "--json-file", "/dev/null"), nil},
-		{"pitot, spans off", append(proxy[:len(proxy):len(proxy)], "--spans=false"), nil},
+		{"pitot", proxy("--admin", "127.0.0.1:0", "--json-file", "/dev/null"), nil},
+		{"pitot, spans off", proxy("--admin", "none"), nil},
 	}
 }
 
