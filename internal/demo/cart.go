@@ -55,7 +55,7 @@ func (s *Orders) cart(ctx context.Context, t trace, r *http.Request) (any, error
 	if err != nil {
 		return nil, err
 	}
-	return c, s.nameItems(ctx, c)
+	return c, s.nameItems(ctx, t, c)
 }
 
 func (s *Orders) loadCart(ctx context.Context, id int) (*cartDoc, error) {
@@ -68,11 +68,11 @@ func (s *Orders) loadCart(ctx context.Context, id int) (*cartDoc, error) {
 }
 
 // nameItems asks for each product by itself: the N+1 that the demo is there to show. One find with $in would do.
-func (s *Orders) nameItems(ctx context.Context, c *cartDoc) error {
+func (s *Orders) nameItems(ctx context.Context, t trace, c *cartDoc) error {
 	for i := range c.Items {
 		var p productDoc
 		byID := bson.D{{Key: "_id", Value: c.Items[i].Product}}
-		if err := s.db.Collection("products").FindOne(ctx, byID, options.FindOne().SetComment(here().frame())).Decode(&p); err != nil {
+		if err := s.db.Collection("products").FindOne(ctx, byID, options.FindOne().SetComment(here().document(t))).Decode(&p); err != nil {
 			return fmt.Errorf("product %d: %w", c.Items[i].Product, err)
 		}
 		c.Items[i].Name, c.Items[i].Cents = p.Name, p.Cents
@@ -90,7 +90,7 @@ func (s *Orders) pay(ctx context.Context, t trace, r *http.Request) (any, error)
 	if err := json.NewDecoder(io.LimitReader(r.Body, maxBody)).Decode(&order); err != nil {
 		return nil, fmt.Errorf("the payment is not JSON: %w", err)
 	}
-	c, err := s.markPaid(ctx, t, id)
+	c, err := s.markPaid(ctx, id)
 	if err != nil {
 		return nil, err
 	}
@@ -113,10 +113,10 @@ func (s *Orders) pay(ctx context.Context, t trace, r *http.Request) (any, error)
 	return map[string]any{"paid": id}, err
 }
 
-func (s *Orders) markPaid(ctx context.Context, t trace, id int) (*cartDoc, error) {
+func (s *Orders) markPaid(ctx context.Context, id int) (*cartDoc, error) {
 	var c cartDoc
 	change := bson.D{{Key: "$set", Value: bson.D{{Key: "paid", Value: time.Now()}}}, {Key: "$inc", Value: bson.D{{Key: "visits", Value: 1}}}}
-	err := s.db.Collection("carts").FindOneAndUpdate(ctx, bson.D{{Key: "_id", Value: id}}, change, options.FindOneAndUpdate().SetComment(here().document(t))).Decode(&c)
+	err := s.db.Collection("carts").FindOneAndUpdate(ctx, bson.D{{Key: "_id", Value: id}}, change, options.FindOneAndUpdate().SetComment(here().frame())).Decode(&c)
 	if errors.Is(err, mongo.ErrNoDocuments) {
 		return nil, errNoCart
 	}

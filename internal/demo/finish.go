@@ -29,7 +29,7 @@ const (
  round(100 * countIf(StatusCode = 'Error') / count(), 1) AS "err %",
  round(quantile(0.5)(Duration) / 1e6, 1) AS p50, round(quantile(0.95)(Duration) / 1e6, 1) AS p95, round(quantile(0.99)(Duration) / 1e6, 1) AS p99
 FROM otel_traces WHERE SpanKind = 'Server' OR Protocol = 'mongodb'
-GROUP BY service, protocol, route ORDER BY protocol, service, calls DESC LIMIT 24`
+GROUP BY service, protocol, route ORDER BY protocol, service, calls DESC LIMIT 9 BY service, protocol`
 
 	sitesSQL = `SELECT CallSite AS "call site", DbOperation AS op, DbCollection AS collection, count() AS calls,
  round(sum(Duration) / 1e6) AS "sum ms", round(quantile(0.95)(Duration) / 1e6, 1) AS p95, countIf(StatusCode = 'Error') AS errors

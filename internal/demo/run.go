@@ -67,22 +67,27 @@ func Run(ctx context.Context, o Options) (err error) {
 	go func() {
 		defer close(watched)
 		if err := d.children.unexpected(ctx); err != nil {
-			cancel(err)
+			cancel(ended{err})
 		}
 	}()
-	if err := d.run(ctx); err != nil {
-		return cmp.Or(cause(ctx), err)
+	err = d.run(ctx)
+	var why ended
+	switch {
+	case errors.As(context.Cause(ctx), &why):
+		return why.error // and all else failed because of it
+	case ctx.Err() != nil && o.Watch == nil:
+		return errStopped
+	case ctx.Err() != nil:
+		return nil // the user had seen enough
 	}
-	return cause(ctx)
+	return err
 }
 
-// cause is why the run was cut short: a process that ended; nil for the user's own wish and for a run not cut short.
-func cause(ctx context.Context) error {
-	if err := context.Cause(ctx); err != nil && !errors.Is(err, context.Canceled) {
-		return err
-	}
-	return nil
-}
+// ended is the cause of a run cut short by a process that ended.
+type ended struct{ error }
+
+// errStopped is what a run ends with that was told to end, by Ctrl-C or SIGTERM.
+var errStopped = errors.New("demo: stopped before its end, so there is no report")
 
 func (d *demo) run(ctx context.Context) error {
 	for _, step := range []func(context.Context) error{d.startStore, d.startMongo, d.startProxy, d.startServices, d.startLoad} {
