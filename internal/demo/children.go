@@ -151,7 +151,7 @@ func (c *children) stop(ch *child, wait time.Duration) error {
 	defer t.Stop()
 	select {
 	case <-ch.exited:
-		if ch.err != nil {
+		if ch.err != nil && !endedBy(ch.err, syscall.SIGTERM) { // one that has only begun may not catch the signal yet
 			return ch.failure()
 		}
 		return nil
@@ -160,6 +160,16 @@ func (c *children) stop(ch *child, wait time.Duration) error {
 		<-ch.exited
 		return fmt.Errorf("demo: %s did not end within %v and was killed", ch.name, wait)
 	}
+}
+
+// endedBy says whether err is of a process that a signal ended.
+func endedBy(err error, s syscall.Signal) bool {
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) {
+		return false
+	}
+	status, ok := exit.Sys().(syscall.WaitStatus)
+	return ok && status.Signaled() && status.Signal() == s
 }
 
 // close ends every process that still runs, the last started first, and the thread that started them.
