@@ -80,14 +80,15 @@ func (c *conn) Feed(d event.Dir, at int64, b []byte, emit event.Emitter) error {
 }
 
 // inPlace takes a message that lies in b as a whole, without a copy, and
-// returns its length; 0 when b holds only a part of it.
+// returns its length; 0 when b holds only a part of it, or when it is so long
+// that it may be cut down, which must not depend on how it comes.
 func (c *conn) inPlace(d event.Dir, at int64, off int, b []byte, emit event.Emitter) int {
 	hd := parseHeader(b)
 	if !hd.sane(d, c.Limits.Document) {
 		c.lose(d, at, hd, emit)
 		return 0
 	}
-	if hd.length > len(b) {
+	if hd.length > len(b) || hd.length > headerLen+softKeep {
 		return 0
 	}
 	m := message{header: hd, body: b[headerLen:hd.length], wire: int64(hd.length), start: at, at: at, seq: c.position(d, off)}
@@ -132,6 +133,9 @@ func (c *conn) gather(d event.Dir, at int64, off int, b []byte, emit event.Emitt
 // complete hands on the message that the half has gathered.
 func (c *conn) complete(d event.Dir, at int64, emit event.Emitter) {
 	h := &c.half[d]
+	if h.hole.open() {
+		h.closeHole()
+	}
 	m := message{
 		header: h.header, body: h.body(), cut: h.cut || h.rest > 0, missed: h.missed, skipped: h.skipped,
 		wire: int64(h.length), start: h.start, at: at, seq: h.seq,

@@ -91,6 +91,7 @@ func (f *finder) row(at, end int, counts bool) bool {
 
 func (f *finder) found(from, end int) bool {
 	f.from, f.end = from, end
+	f.hole.loses = f.request && !f.hole.counts
 	return from <= len(f.b) && len(f.b) < end && end <= f.total
 }
 
@@ -157,7 +158,7 @@ func (f *finder) cutElement(at int) (from int, e bson.Element, ok bool) {
 // documents or statements that a message is about.
 func batchList(key []byte) bool {
 	switch string(key) {
-	case "firstBatch", "nextBatch", "documents", "updates", "deletes", "ops":
+	case "firstBatch", "nextBatch", "values", "documents", "updates", "deletes", "ops":
 		return true
 	}
 	return false

@@ -98,11 +98,7 @@ func (h *half) keep(b []byte, d event.Dir, l *decode.Limits) {
 // miss takes n bytes of the body as never seen.
 func (h *half) miss(n int) {
 	h.rest -= n
-	h.missed, h.full = true, true
-	if h.hole.open() {
-		h.closeHole()
-	}
-	h.cut = true
+	h.missed, h.full, h.cut = true, true, true
 }
 
 // seek begins the search for the next header.

@@ -18,6 +18,7 @@ type hole struct {
 
 	array  bool // elements of a BSON array or document; else documents in a row
 	counts bool // n is wanted
+	loses  bool // what is left out would have been told
 	state  state
 	skip   int // bytes until the next element
 	size4  [4]byte
@@ -178,6 +179,6 @@ func (h *half) closeHole() {
 		h.skipped += o.n
 	}
 	h.removed += size
-	h.cut = h.cut || o.lost || !o.counts
+	h.cut = h.cut || o.lost || o.loses
 	*o = hole{}
 }
