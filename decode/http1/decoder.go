@@ -263,7 +263,7 @@ func (t *conn) answer(n int, emit event.Emitter) {
 	e.x.FirstByte, e.x.ResponseSeq = h.at, h.seq
 	e.x.ResponseBytes += int64(n)
 	e.answered, h.cur = true, e
-	if e.p.Upgrade != "" {
+	if h.head.Status == 101 || h.head.Tunnel() {
 		t.upgrade(e, emit)
 		return
 	}

@@ -78,6 +78,8 @@ var conversations = []struct {
 		testkit.C("GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"),
 		testkit.S("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: WebSocket\r\n\r\n\x81\x02hi"), testkit.C("\x81\x80GET / HTTP/1.1\r\n\r\n")},
 		"GET /ws 101 0/0\n! http1: connection goes on as websocket\n"},
+	{"switch without a name", []testkit.Piece{request("/u"), testkit.S("HTTP/1.1 101 Switching Protocols\r\n\r\nHTTP/1.1 200 OK\r\n\r\n")},
+		"GET /u 101 0/0\n! http1: connection goes on as a protocol that the answer did not name\n"},
 	{"connect", []testkit.Piece{
 		testkit.C("CONNECT b:443 HTTP/1.1\r\nHost: b:443\r\n\r\n"), testkit.S("HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 2\r\n\r\nno"),
 		testkit.C("CONNECT b:443 HTTP/1.1\r\nHost: b:443\r\n\r\n\x16\x03\x01"), testkit.S("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n\x16\x03"), testkit.C("GET / HTTP/1.1\r\n\r\n")},
@@ -217,6 +219,12 @@ func TestGaps(t *testing.T) {
 			"GET /1 0 0/0 unanswered response_gap no_response\nGET /2 200 0/10\n"},
 		{"half of an answer's head", []step{{c, ask, 0}, {s, "HTTP/1.1 200 OK\r\nContent-Le", 100}, {c, ask, 0}, {s, ok + "0123456789", 0}},
 			"GET /1 200 0/0 response_gap body_cut\nGET /1 200 0/10\n"},
+		{"an answer's head from its first line on", []step{{c, ask, 0}, {s, "HTTP/1.1 2", 100}, {c, strings.Replace(ask, "/1", "/2", 1), 0}, {s, "tail\r\n" + ok + "0123456789", 0}},
+			"GET /1 0 0/0 unanswered response_gap no_response\nGET /2 200 0/10\n"},
+		{"twice", []step{{c, ask, 0}, {s, ok, 0}, {s, "ab", 100}, {s, "lost", 0}, {c, ask, 0}, {s, "", 50}, {c, strings.Replace(ask, "/1", "/2", 1), 0}, {s, ok + "0123456789", 0}},
+			"GET /1 200 0/2 response_gap body_cut\nGET /1 0 0/0 unanswered response_gap no_response\nGET /2 200 0/10\n"},
+		{"an answer older than the request", []step{{s, "HTTP/1.1 408 Late\r\nX", 0}, {c, ask, 0}, {s, ": y\r\nContent-Length: 0\r\n\r\n" + ok + "0123456789", 0}},
+			"  408 0/0 no_request\nGET /1 200 0/10\n"},
 		{"half of a request's head", []step{{c, "GET /1 HTTP/1.1\r\nHos", 30}, {s, ok + "0123456789", 0}, {c, ask, 0}, {s, ok + "0123456789", 0}},
 			"GET /1 200 0/10 request_gap body_cut\nGET /1 200 0/10\n"},
 	} {
@@ -234,5 +242,65 @@ func TestGaps(t *testing.T) {
 				t.Errorf("got\n%swant\n%s", got, k.want)
 			}
 		})
+	}
+}
+
+// Sequence numbers are those of the first byte of each message, however its
+// head was cut, also for one found again after junk.
+func TestSequenceNumbers(t *testing.T) {
+	client := "GET /1 HTTP/1.1\r\nHost: a\r\n\r\nGET /2 HTTP/1.1\r\nHost: a\r\n\r\n\x01junk\n\x02junk GET /3 HTTP/1.1\r\nHost: a\r\n\r\n"
+	server := strings.Repeat("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", 3)
+	for chunk := 1; chunk <= len(client)+1; chunk++ {
+		var fed [2]uint32
+		d := New(decode.Conn{Limits: decode.DefaultLimits(), Position: func(d event.Dir, off int) uint32 {
+			return 1000*(1+uint32(d)) + fed[d] + uint32(off)
+		}})
+		r := new(testkit.Recorder)
+		for dir, text := range []string{client, server} {
+			for at := 0; at < len(text); at += chunk {
+				piece := []byte(text[at:min(len(text), at+chunk)])
+				_ = d.Feed(event.Dir(dir), 1, piece, r)
+				fed[dir] += uint32(len(piece))
+			}
+		}
+		d.Close(2, r)
+		if len(r.Exchanges) != 3 {
+			t.Fatalf("chunk %d: %s", chunk, brief(r))
+		}
+		for i, path := range []string{"/1", "/2", "/3"} {
+			x := &r.Exchanges[i]
+			if x.HTTP.Path != path || x.RequestSeq != 1000+uint32(strings.Index(client, "GET "+path)) || x.ResponseSeq != 2000+uint32(i*len(server)/3) {
+				t.Errorf("chunk %d: %s at %d, answer at %d", chunk, x.HTTP.Path, x.RequestSeq, x.ResponseSeq)
+			}
+		}
+	}
+}
+
+// The requests over the limit are told at once; those under it keep their answers.
+func TestPendingIsBounded(t *testing.T) {
+	lim := decode.DefaultLimits()
+	lim.Pending = 2
+	d := New(decode.Conn{Limits: lim})
+	got := brief(testkit.Play(d, 0, request("/1"), request("/2"), testkit.C("POST /3 HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"), request("/4"),
+		reply("200 OK", "1"), reply("200 OK", "22"), reply("200 OK", "333")))
+	const want = "POST /3 0 0/0 unanswered no_response\nGET /4 0 0/0 unanswered no_response\nGET /1 200 0/1\nGET /2 200 0/2\n  200 0/3 no_request\n"
+	if got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}
+
+// However long a stream in which nothing can be read, little of it is kept.
+func TestMemoryIsBounded(t *testing.T) {
+	for _, line := range []string{"x", "GET /x", "HTTP/1.1 200 OK\r\nX: y\r\n", "GET / HTTP/1.1\r\nX: y\r\n"} {
+		d := fresh().(*conn)
+		for range 40_000 {
+			_ = d.Feed(event.ToServer, 1, []byte(line), new(nobody))
+			_ = d.Feed(event.ToClient, 1, []byte(line), new(nobody))
+		}
+		for dir := range d.half {
+			if n := cap(d.half[dir].buf); n > 5*d.c.Limits.Head {
+				t.Errorf("%q, direction %d: %d bytes kept", line, dir, n)
+			}
+		}
 	}
 }

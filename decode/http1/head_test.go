@@ -135,17 +135,18 @@ func TestStrictRefuses(t *testing.T) {
 
 func TestStrictTakes(t *testing.T) {
 	for in, f := range map[string]Framing{
-		"GET / HTTP/1.1\r\nHost: a\r\n\r\n":                                                NoBody,
-		"\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n":                                            NoBody,
-		"GET / HTTP/1.0\r\n\r\n":                                                           NoBody,
-		"GET / HTTP/1.1\r\nHost: [::1]:80\r\nX-Empty:\r\nX-Tab:\ta\tb\t\r\n\r\n":           NoBody,
-		"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n":                         Length,
-		"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n":                          NoBody,
-		"POST / HTTP/1.1\r\nHost: a\r\ntransfer-encoding: CHUNKED\r\n\r\n":                 Chunked,
-		"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n":                                            NoBody,
-		"GET http://a/x HTTP/1.1\r\nHost: A\r\n\r\n":                                       NoBody,
-		"CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n":                                    NoBody,
-		"PROPFIND /dav HTTP/1.1\r\nHost: a_b\r\nConnection: TE, close\r\nTE: gzip\r\n\r\n": NoBody,
+		"GET / HTTP/1.1\r\nHost: a\r\n\r\n":                                                     NoBody,
+		"\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n":                                                 NoBody,
+		"GET / HTTP/1.0\r\n\r\n":                                                                NoBody,
+		"GET / HTTP/1.1\r\nHost: [::1]:80\r\nX-Empty:\r\nX-Tab:\ta\tb\t\r\n\r\n":                NoBody,
+		"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n":                              Length,
+		"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n":                               NoBody,
+		"POST / HTTP/1.1\r\nHost: a\r\ntransfer-encoding: CHUNKED\r\n\r\n":                      Chunked,
+		"POST / HTTP/1.1\r\nHost: a\r\nTransfer_Encoding: chunked\r\nContent_Length: 4\r\n\r\n": NoBody,
+		"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n":                                                 NoBody,
+		"GET http://a/x HTTP/1.1\r\nHost: A\r\n\r\n":                                            NoBody,
+		"CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n":                                         NoBody,
+		"PROPFIND /dav HTTP/1.1\r\nHost: a_b\r\nConnection: TE, close\r\nTE: gzip\r\n\r\n":      NoBody,
 	} {
 		h, n, err := parseRequest(in, Strict)
 		if err != nil || n != len(in) || h.Framing != f {

@@ -22,6 +22,10 @@ func (t *conn) ambiguous(d event.Dir, emit event.Emitter) {
 }
 
 func (t *conn) upgraded(e *entry, emit event.Emitter) {
+	to := e.p.Upgrade
+	if to == "" {
+		to = "a protocol that the answer did not name"
+	}
 	emit.Notice(&event.Notice{Time: t.half[event.ToClient].last, Name: event.EventUpgraded, TraceID: e.x.TraceID,
-		Body: "http1: connection goes on as " + e.p.Upgrade})
+		Body: "http1: connection goes on as " + to})
 }
