@@ -131,10 +131,11 @@ func TestASCII(t *testing.T) {
 func TestEverySizeIsFilledExactly(t *testing.T) {
 	s := shop()
 	for _, typed := range []string{"", "2", "2k<enter>", "3", "3j<enter>", "?", "/x y", "<space>"} {
-		for w := 1; w < 210; w += 13 {
+		m := screenOf(s, 80, 24)
+		keys(m, typed)
+		for w := 1; w < 210; w += 19 {
 			for h := 1; h < 62; h += 8 {
-				m := screenOf(s, w, h)
-				keys(m, typed)
+				m.w, m.h = w, h
 				checkSize(t, text(m), w, h)
 				if t.Failed() {
 					t.Fatalf("at %dx%d after %q", w, h, typed)

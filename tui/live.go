@@ -142,6 +142,13 @@ func (v *live) Key(k string) (a Action, ok bool) {
 	return a, true
 }
 
+func (v *live) Click(line int) {
+	if v.click(line) {
+		v.follow = v.cur == v.n-1 && v.follow
+		v.note()
+	}
+}
+
 func (v *live) Keys() []Binding {
 	return []Binding{
 		{"enter", "details of the exchange; esc closes them, z gives them the screen"},

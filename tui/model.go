@@ -82,8 +82,28 @@ func (m *model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
 		}
 	case tea.MouseWheelMsg:
 		m.wheel(msg)
+	case tea.MouseClickMsg:
+		m.click(msg.X, msg.Y)
 	}
 	return m, nil
+}
+
+// bodyTop is the line that views begin on, after the bar and the tabs.
+const bodyTop = 2
+
+// click chooses a view on the tabs or a row below them.
+func (m *model) click(x, y int) {
+	if y >= bodyTop {
+		m.views[m.at].Click(y - bodyTop)
+		return
+	}
+	for i, right := 0, 0; y == bodyTop-1 && i < len(m.views); i++ {
+		left := right
+		if right += len(tabName(i, m.views[i])) + 2; left <= x && x < right {
+			m.jump(i)
+			return
+		}
+	}
 }
 
 func (m *model) wheel(msg tea.MouseWheelMsg) {

@@ -285,6 +285,12 @@ func (v *mongo) drill() Action {
 	return Action{Open: "Live", Filter: f}
 }
 
+func (v *mongo) Click(line int) {
+	if v.click(line) {
+		v.note()
+	}
+}
+
 func (v *mongo) Keys() []Binding {
 	return []Binding{
 		{"enter", "call site: its query shapes; collection: fold"},

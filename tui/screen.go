@@ -23,7 +23,9 @@ const (
 func (m *model) View() tea.View {
 	v := tea.NewView(m.screen())
 	v.AltScreen = true
-	v.MouseMode = tea.MouseModeCellMotion
+	if !m.opt.NoMouse {
+		v.MouseMode = tea.MouseModeCellMotion
+	}
 	v.WindowTitle = strings.TrimSpace("pitot " + clean(m.opt.Title))
 	return v
 }
@@ -104,7 +106,7 @@ func (m *model) lost() string {
 func (m *model) tabs() string {
 	var b strings.Builder
 	for i, v := range m.views {
-		name := strconv.Itoa(i+1) + " " + v.Name()
+		name := tabName(i, v)
 		if i == m.at {
 			b.WriteString(m.look.head.Render("[" + name + "]"))
 		} else {
@@ -125,6 +127,8 @@ func (m *model) tabs() string {
 	}
 	return fit(b.String(), m.w, false)
 }
+
+func tabName(i int, v View) string { return strconv.Itoa(i+1) + " " + v.Name() }
 
 // footer is the prompt, what there is to say, or the keys.
 func (m *model) footer() string {
@@ -154,6 +158,7 @@ func (m *model) helpLines() []string {
 		{"esc, q", "back; q at the top and ctrl-c leave"},
 		{"/", "filter: protocol:mongodb duration>100ms site~Cart -status:ok"},
 		{"space", "hold the screen; counting goes on"},
+		{"mouse", "wheel moves, click chooses; shift selects text"},
 		{"w", "time counted: 1m 5m 15m 60m all"},
 		{"e", "export the view as NDJSON"},
 	})

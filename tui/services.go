@@ -206,6 +206,12 @@ func (v *services) drill(r serviceRow) Action {
 	return Action{Open: "Live", Filter: f}
 }
 
+func (v *services) Click(line int) {
+	if v.click(line) {
+		v.note()
+	}
+}
+
 func (v *services) Keys() []Binding {
 	return []Binding{
 		{"enter", "route: show its requests in Live; service: fold"},

@@ -128,6 +128,16 @@ func (v *list) key(k string) bool {
 	return true
 }
 
+// click moves the cursor to the row on that line of the view, if there is one.
+func (v *list) click(line int) bool {
+	i := v.top + line - 1
+	if line < 1 || line > v.page || i >= v.n {
+		return false
+	}
+	v.to(i)
+	return true
+}
+
 // rows are the first and the one after the last row on a screen of h lines.
 func (v *list) rows(h int) (from, to int) {
 	v.page = h

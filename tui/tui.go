@@ -30,6 +30,7 @@ type Options struct {
 	Replay  bool         // traffic of the past: its clock is the newest exchange's
 	Plain   bool         // a line per event instead of a screen
 	ASCII   bool         // no block or line characters
+	NoMouse bool         // leave the mouse to the terminal, so that it selects text
 	Store   *store.Store // to fill; nil: one of its own
 
 	Input  io.Reader      // nil: the standard input

@@ -67,6 +67,24 @@ func TestKeys(t *testing.T) {
 	}
 }
 
+func TestMouse(t *testing.T) {
+	m := screenOf(shop(), 120, 40)
+	m.View() // a click is on what was drawn
+	m.Update(tea.MouseClickMsg{X: 4, Y: 5, Button: tea.MouseLeft})
+	if v := m.views[0].(*services); v.cur != 2 {
+		t.Errorf("a click on the third row chose row %d", v.cur+1)
+	}
+	m.Update(tea.MouseClickMsg{X: 4, Y: 30, Button: tea.MouseLeft}) // nothing there
+	m.Update(tea.MouseWheelMsg{Button: tea.MouseWheelUp})
+	if v := m.views[0].(*services); v.cur != 1 {
+		t.Errorf("the wheel went to row %d", v.cur+1)
+	}
+	m.Update(tea.MouseClickMsg{X: 14, Y: 1, Button: tea.MouseLeft})
+	if got := text(m); !strings.Contains(got, "[2 Live]") {
+		t.Errorf("a click on the second tab:\n%s", got)
+	}
+}
+
 func TestQuit(t *testing.T) {
 	for _, k := range []string{"q", "ctrl+c"} {
 		if m := screenOf(shop(), 80, 24); !quits(m.press(keyOf(k))) {

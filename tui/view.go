@@ -13,6 +13,7 @@ type View interface {
 	Show(s *store.Snapshot)           // render this from now on
 	Render(w, h int) string           // exactly h lines of w cells
 	Key(k string) (a Action, ok bool) // ok: the key meant something here
+	Click(line int)                   // the mouse, on that line of the view
 	Keys() []Binding                  // what its keys do, for the help
 	Export() Table
 }

@@ -24,6 +24,7 @@ type topFlags struct {
 	filter string
 	plain  bool
 	ascii  bool
+	mouse  bool
 }
 
 func topCommand() *cobra.Command {
@@ -46,6 +47,7 @@ func topCommand() *cobra.Command {
 	fl.StringVar(&f.filter, "filter", "", "show what fits this `expression`")
 	fl.BoolVar(&f.plain, "plain", false, "print a line per event instead of a screen")
 	fl.BoolVar(&f.ascii, "ascii", false, "draw with ASCII characters only")
+	fl.BoolVar(&f.mouse, "mouse", true, "take the mouse; --mouse=false leaves it to select text")
 	return c
 }
 
@@ -57,7 +59,7 @@ func (f *topFlags) run(ctx context.Context, stdin io.Reader, stdout, stderr io.W
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	feed := newFeed()
-	o := tui.Options{Batches: feed.batches, Filter: expr, Plain: f.plain, ASCII: f.ascii, Loss: feed.loss, Status: feed.status, Output: stdout}
+	o := tui.Options{Batches: feed.batches, Filter: expr, Plain: f.plain, ASCII: f.ascii, NoMouse: !f.mouse, Loss: feed.loss, Status: feed.status, Output: stdout}
 	if f.plain {
 		feed.tell = stderr
 	}

@@ -67,7 +67,7 @@ func TestTopSaysWhatIsWrong(t *testing.T) {
 		{"--from nowhere.jsonl", "--from: open nowhere.jsonl", exitFailed},
 		{"--from " + bad, "bad.jsonl, line 2: event: not a line of pitot's JSON Lines", exitFailed},
 		{"--from " + long, "a line is longer than 1048576 bytes", exitFailed},
-		{"--filter foo:x", "--filter: filter, at column 1: unknown field", exitUsage},
+		{"--filter foo:x", "--filter: at column 1: unknown field", exitUsage},
 		{"extra", "unknown command", exitUsage},
 	} {
 		stdout, stderr, code := pitot(t, append([]string{"top", "--plain"}, strings.Fields(c.args)...)...)

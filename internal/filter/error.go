@@ -16,13 +16,7 @@ type Error struct {
 
 // Error names the place by column, counted in characters from 1.
 func (e *Error) Error() string {
-	return fmt.Sprintf("filter, at column %d: %s", e.column()+1, e.Msg)
-}
-
-// Caret is the expression, a line with a caret under the mistake, and what is
-// wrong: three lines for a terminal.
-func (e *Error) Caret() string {
-	return e.Input + "\n" + strings.Repeat(" ", e.column()) + "^\n" + e.Msg
+	return fmt.Sprintf("at column %d: %s", e.column()+1, e.Msg)
 }
 
 func (e *Error) column() int { return utf8.RuneCountInString(e.Input[:min(e.Pos, len(e.Input))]) }
