@@ -82,6 +82,7 @@ func commands() []*cobra.Command {
 		engineCommand(),
 		proxyCommand(),
 		replayCommand(),
+		sqlCommand(),
 		storeCommand(),
 		topCommand(),
 		versionCommand(),

@@ -201,3 +201,24 @@ func (s *Sink) insert(ctx context.Context, table, token string, columns []field)
 
 // Close ends the connections.
 func (s *Sink) Close() error { return s.conn.Close() }
+
+// Ready makes the tables where there are none yet, and leaves a database that exists as it is.
+func Ready(ctx context.Context, dsn string) error {
+	opts, database, err := parseDSN(dsn)
+	if err != nil {
+		return err
+	}
+	conn, err := clickhouse.Open(opts)
+	if err != nil {
+		return fmt.Errorf("store %s: %w", redact(dsn), err)
+	}
+	defer conn.Close()
+	var n uint64
+	if err := conn.QueryRow(ctx, "SELECT count() FROM system.databases WHERE name = $1", database).Scan(&n); err != nil {
+		return fmt.Errorf("store %s: %w", redact(dsn), err)
+	}
+	if n > 0 {
+		return nil
+	}
+	return schema.Apply(ctx, conn, schema.Options{Database: database, TTL: schema.DefaultTTL, RollupTTL: schema.DefaultRollupTTL})
+}

@@ -188,3 +188,37 @@ func contentType(format string) string {
 	}
 	return "text/plain; charset=UTF-8"
 }
+
+// Split cuts text at the semicolons that end statements; rest is what follows the last one. An INSERT with a FORMAT takes all that follows
+// as its data.
+func Split(text string) (statements []string, rest string) {
+	for {
+		n, ok := end(text)
+		if !ok {
+			return statements, text
+		}
+		if s := strings.TrimSpace(text[:n]); s != "" {
+			statements = append(statements, s)
+		}
+		text = text[n+1:]
+	}
+}
+
+// end finds the semicolon that ends the first statement of text.
+func end(text string) (int, bool) {
+	l := lexer{text: text}
+	first, insert := true, false
+	for {
+		word, ok := l.next()
+		switch {
+		case !ok:
+			return 0, false
+		case word == ";":
+			return l.start, true
+		case insert && strings.EqualFold(word, "FORMAT"):
+			return 0, false
+		}
+		insert = insert || first && strings.EqualFold(word, "INSERT")
+		first = false
+	}
+}

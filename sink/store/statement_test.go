@@ -1,6 +1,9 @@
 package store
 
-import "testing"
+import (
+	"slices"
+	"testing"
+)
 
 func TestParse(t *testing.T) {
 	cases := []struct {
@@ -48,5 +51,17 @@ func TestExceptionReadsCodeAndName(t *testing.T) {
 	}
 	if e := newException("boom"); e.Code != 1002 || e.status() != 500 {
 		t.Fatalf("%+v", e)
+	}
+}
+
+func TestSplit(t *testing.T) {
+	statements, rest := Split("SELECT ';' ; -- a;b\nSELECT 2;;\n INSERT INTO t VALUES (';');SELECT")
+	want := []string{"SELECT ';'", "-- a;b\nSELECT 2", "INSERT INTO t VALUES (';')"}
+	if !slices.Equal(statements, want) || rest != "SELECT" {
+		t.Errorf("%q, rest %q", statements, rest)
+	}
+	statements, rest = Split("SELECT 1; INSERT INTO t FORMAT CSV\n1;2\n")
+	if len(statements) != 1 || rest != " INSERT INTO t FORMAT CSV\n1;2\n" {
+		t.Errorf("%q, rest %q", statements, rest)
 	}
 }
