@@ -11,7 +11,6 @@ import (
 // counters are pitot's own numbers, from its admin port.
 type counters struct {
 	seen    uint64 // exchanges that pitot has made spans of
-	written uint64 // by the sink of the store
 	dropped uint64 // anywhere on the way to the store
 	failed  uint64 // decoders that got lost
 }
@@ -43,7 +42,6 @@ func readCounters(ctx context.Context, admin string) (counters, error) {
 		case "pitot.decode_failures":
 			c.failed = s.Value
 		case "sink." + storeSink + ".written":
-			c.written = s.Value
 			sinks++
 		case "sink." + storeSink + ".dropped", "sink." + storeSink + ".failed", "subscription." + storeSink + ".dropped":
 			c.dropped += s.Value

@@ -36,7 +36,6 @@ func (f facts) write(w io.Writer) {
 	counted("requests made by the load", uint64(f.load.Requests), f.statuses())
 	counted("of them in the store", f.shopRows, "")
 	counted("spans seen by pitot", f.counters.seen, "every hop; with "+f.mongo)
-	counted("spans written by its sink", f.counters.written, "")
 	counted("rows in the store", f.rows, "")
 	counted("spans lost", f.counters.dropped, "")
 	fmt.Fprintln(w)
