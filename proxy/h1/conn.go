@@ -29,6 +29,7 @@ type conn struct {
 	e       *exchange // nil while the connection waits for a request
 	inside  bool      // within onRead, where nobody else can wait for the socket
 	pending bool      // e is to be carried out outside of onRead
+	partial bool      // a head has come in part
 	over    bool      // no request will be read any more
 	abort   bool      // and the client has to be reset
 	linger  bool      // and the client may still send
@@ -154,10 +155,14 @@ func (c *conn) proceed() {
 			c.conclude()
 			return
 		case n == 0:
-			c.over = c.phase != heading && !c.enter(heading, c.started)
+			if !c.partial {
+				c.partial = true
+				c.over = !c.enter(heading, c.started)
+			}
 			return
 		}
 		e.begin(n)
+		c.partial = false
 		if c.inside && e.needsSocket() {
 			c.pending = true
 			return

@@ -91,7 +91,7 @@ func (e *exchange) begin(n int) {
 	e.identify()
 	e.keep = !e.req.Close
 	e.now = c.started
-	if c.phase == heading {
+	if c.partial {
 		e.now = time.Now().UnixNano()
 	}
 	e.reqBody.Reset(e.req.Framing, e.req.Length, http1.Strict, o.Limits)

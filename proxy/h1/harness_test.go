@@ -250,12 +250,15 @@ func (c *client) send(s string) {
 	}
 }
 
-// answer reads one answer with Go's parser.
+// answer reads one final answer with Go's parser.
 func (c *client) answer(method string) (*http.Response, string) {
 	c.t.Helper()
 	resp, err := http.ReadResponse(c.r, &http.Request{Method: method})
 	if err != nil {
 		c.t.Fatalf("reading the answer: %v", err)
+	}
+	if resp.StatusCode == http.StatusContinue {
+		return c.answer(method)
 	}
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
