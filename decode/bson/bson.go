@@ -110,12 +110,15 @@ func (it *Iter) Next() (e Element, ok bool) {
 		it.rest = nil
 		return Element{}, it.end()
 	}
-	k := bytes.IndexByte(b[1:], 0)
-	if k < 0 {
+	k := 1
+	for k < len(b) && b[k] != 0 { // keys are short: a plain loop is faster than a call
+		k++
+	}
+	if k == len(b) {
 		return Element{}, it.stop()
 	}
-	e = Element{Type: Type(b[0]), Key: b[1 : 1+k]}
-	b = b[k+2:]
+	e.Type, e.Key = Type(b[0]), b[1:k]
+	b = b[k+1:]
 	n, known := size(e.Type, b)
 	switch {
 	case known && n <= len(b):

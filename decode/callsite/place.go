@@ -102,7 +102,11 @@ func isFile(b []byte) bool {
 		b = b[2:]
 	}
 	for _, c := range b {
-		if c <= ' ' || c == 0x7f || bytes.IndexByte([]byte(`:()@,'"|*?=;`), c) >= 0 {
+		switch c {
+		case ':', '(', ')', '@', ',', '\'', '"', '|', '*', '?', '=', ';', 0x7f:
+			return false
+		}
+		if c <= ' ' {
 			return false
 		}
 	}
@@ -120,7 +124,11 @@ func isFile(b []byte) bool {
 }
 
 func isPathByte(c byte) bool {
-	return isLetter(c) || isDigit(c) || c >= 0x80 || bytes.IndexByte([]byte("_$./-#:>()*<~"), c) >= 0
+	switch c {
+	case '_', '$', '.', '/', '-', '#', ':', '>', '(', ')', '*', '<', '~':
+		return true
+	}
+	return isLetter(c) || isDigit(c) || c >= 0x80
 }
 
 // isPath reports whether b is an identifier with what it belongs to: names
