@@ -123,23 +123,26 @@ func clone(b []byte) []byte { return append([]byte(nil), b...) }
 
 // late goes on with a client that has said nothing for so long.
 func (a *auto) late(ctx context.Context, c *net.TCPConn, info ConnInfo) {
-	host, up, err := a.opaque.connect(ctx)
+	var host *upstream.Host
+	var up *upstream.Conn
+	var err error
+	elsewhere(func() { host, up, err = a.opaque.connect(ctx) })
 	if err != nil {
 		a.opaque.refuse(c, info, host, err)
 		return
 	}
 	if !spokeFirst(c, up, a.Listener.Timeouts.Idle) {
-		a.opaque.forward(c, up, nil, info)
+		a.opaque.join(c, up, nil, info)
 		return
 	}
 	first, found, err := a.detect(c, nil, time.Now().Add(a.Listener.Timeouts.Detect))
 	if err != nil {
-		a.watched.forward(c, up, first, info)
+		a.watched.join(c, up, first, info)
 		return
 	}
 	switch h := a.handler(found).(type) {
 	case *passthrough:
-		h.forward(c, up, first, info)
+		h.join(c, up, first, info)
 	default: // one that makes its own upstream connections
 		_ = up.Close()
 		host.Done()

@@ -38,18 +38,41 @@ func newPassthrough(s Setup, decoder func(decode.Conn) decode.Decoder) *passthro
 }
 
 func (t *passthrough) Serve(ctx context.Context, c *net.TCPConn, first []byte, info ConnInfo) {
-	host, up, err := t.connect(ctx)
-	if err != nil {
-		t.refuse(c, info, host, err)
-		return
+	var p *pair
+	elsewhere(func() {
+		if host, up, err := t.connect(ctx); err != nil {
+			t.refuse(c, info, host, err)
+		} else {
+			p = newPair(t, c, up, info)
+		}
+	})
+	if p != nil {
+		t.forward(p, first)
 	}
-	t.forward(c, up, first, info)
 }
 
-// forward moves bytes between c and up until both are done, and closes them.
-func (t *passthrough) forward(c *net.TCPConn, up *upstream.Conn, first []byte, info ConnInfo) {
-	defer up.Host().Done()
-	p := newPair(t, c, up, info)
+// elsewhere runs f in a goroutine of its own and waits for it. Setting a
+// connection up needs several times the stack that forwarding does, and the
+// connection's goroutine would keep it for life.
+func elsewhere(f func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f()
+	}()
+	<-done
+}
+
+// join forwards between c and a connection that is there already.
+func (t *passthrough) join(c *net.TCPConn, up *upstream.Conn, first []byte, info ConnInfo) {
+	var p *pair
+	elsewhere(func() { p = newPair(t, c, up, info) })
+	t.forward(p, first)
+}
+
+// forward moves bytes until both sides are done, and closes them.
+func (t *passthrough) forward(p *pair, first []byte) {
+	defer p.up.Host().Done()
 	t.add(p)
 	defer t.remove(p)
 	p.run(first)
