@@ -123,6 +123,14 @@ func (b *Body) Skip(n int64) bool {
 	return true
 }
 
+// Rest is how many bytes are missing to the end, where that is known.
+func (b *Body) Rest() int64 {
+	if b.framing != Length {
+		return 0
+	}
+	return b.rest
+}
+
 // frame consumes chunk framing: one byte, or a run of bytes that mean nothing.
 // RFC 9112, 7.1.
 func (b *Body) frame(in []byte) (int, error) {

@@ -28,7 +28,7 @@ func (h *Head) check() error {
 	if k.upgrading && h.Minor == 1 {
 		h.Upgrade = k.upgrade
 	}
-	if k.names > 0 {
+	if k.names > 0 && h.mode == Strict {
 		h.markHops()
 	}
 	if h.Odd&(Folded|SpaceBeforeColon|BadLine|BadByte) != 0 {
@@ -179,7 +179,7 @@ func (h *Head) frameRequest(k *known) error {
 	switch {
 	case k.lengths > 0:
 		return bad("http1.content_length_and_chunked_not_allowed")
-	case is(h.Method, "connect"):
+	case string(h.Method) == "CONNECT":
 		return &Error{501, "http1.invalid_transfer_encoding"}
 	case h.Minor == 0:
 		return bad("http1.transfer_encoding_not_allowed_in_http10")
@@ -259,7 +259,7 @@ func (h *Head) byLength(k *known) error {
 	}
 	n, ok := h.parseLength(k.length)
 	switch {
-	case ok && is(h.Method, "connect") && h.mode == Strict && n > 0:
+	case ok && string(h.Method) == "CONNECT" && h.mode == Strict && n > 0:
 		return bad("http1.connect_with_body")
 	case ok:
 		h.setLength(n)
@@ -325,8 +325,8 @@ func (h *Head) frameResponse(k *known) error {
 		}
 	}
 	switch {
-	case h.Status < 200 || h.Status == 204 || h.Status == 304, is(h.method, "head"),
-		h.Status < 300 && is(h.method, "connect"):
+	case h.Status < 200 || h.Status == 204 || h.Status == 304, string(h.method) == "HEAD",
+		h.Status < 300 && string(h.method) == "CONNECT":
 		if n, ok := h.parseLength(k.length); ok {
 			h.ContentLength = n
 		}

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/pitot-io/pitot/decode"
+	"github.com/pitot-io/pitot/internal/event"
 	"github.com/pitot-io/pitot/internal/testkit"
 )
 
@@ -66,6 +67,33 @@ func FuzzStrict(f *testing.F) {
 		used, payload, _, _ := b.Next(in[n:])
 		if used > len(in)-n || payload > int64(used) || payload != b.Payload {
 			t.Fatalf("used %d, payload %d of %d", used, payload, len(in)-n)
+		}
+	})
+}
+
+// FuzzGaps: bytes missing anywhere do no harm, and every exchange that was
+// begun is told.
+func FuzzGaps(f *testing.F) {
+	f.Add([]byte(get+get), []byte(answerOK+answerOK), uint16(70), uint16(200), uint16(9))
+	f.Add([]byte(get), []byte("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nabc"), uint16(400), uint16(42), uint16(97))
+	f.Fuzz(func(t *testing.T, client, server []byte, c, s, n uint16) {
+		d, r := fresh(), new(testkit.Recorder)
+		for dir, b := range [][]byte{client, server} {
+			at := min(int([]uint16{c, s}[dir]), len(b))
+			_ = d.Feed(event.Dir(dir), 1, b[:at], r)
+			d.Gap(event.Dir(dir), 2, int64(n), r)
+			_ = d.Feed(event.Dir(dir), 3, b[at:], r)
+		}
+		d.End(event.ToClient, 4, r)
+		d.Close(5, r)
+		for i := range r.Exchanges {
+			x := &r.Exchanges[i]
+			if x.Start == 0 || x.End < x.Start || x.HTTP.RequestBody > x.RequestBytes || x.HTTP.ResponseBody > x.ResponseBytes {
+				t.Fatalf("%+v", *x)
+			}
+		}
+		if k := d.(*conn).queue.len(); k != 0 {
+			t.Fatalf("%d exchanges were never told", k)
 		}
 	})
 }

@@ -11,7 +11,7 @@ import (
 type Field struct {
 	Name, Value []byte
 	ID          FieldID // of the names that the parser knows
-	Hop         bool    // for this connection only (RFC 9110, 7.6.1): a proxy drops it
+	Hop         bool    // for this connection only (RFC 9110, 7.6.1): a proxy drops it; what Connection names is marked in Strict only
 }
 
 // Framing says how a body's end is found (RFC 9112, 6.3).

@@ -98,6 +98,8 @@ func TestStrictRefuses(t *testing.T) {
 		{"GET ftp://a/ HTTP/1.1\r\n" + host + "\r\n", 400, "http1.invalid_scheme"},
 		{"GET a HTTP/1.1\r\n" + host + "\r\n", 400, "http1.invalid_target"},
 		{"GET * HTTP/1.1\r\n" + host + "\r\n", 400, "http1.invalid_target"},
+		{"head / HTTP/1.1\r\n" + host + "\r\n", 400, "http1.ambiguous_method"},
+		{"Connect a:443 HTTP/1.1\r\n" + host + "\r\n", 400, "http1.ambiguous_method"},
 		{"GET /#f HTTP/1.1\r\n" + host + "\r\n", 400, "http1.path_with_fragment"},
 		{"GET / HTTP/1.1\n" + host + "\r\n", 400, "http1.codec_error.bare_lf"},
 		{"GET / HTTP/1.1\r\nHost: a\n\r\n", 400, "http1.codec_error.bare_lf"},

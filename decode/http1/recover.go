@@ -26,8 +26,13 @@ func (t *conn) Gap(d event.Dir, _ int64, n int64, emit event.Emitter) {
 	}
 }
 
+// gapInBody counts missing bytes as the body's as far as its length allows.
 func (t *conn) gapInBody(d event.Dir, n int64, emit event.Emitter) {
 	h := &t.half[d]
+	more := int64(0) // beyond a body of known length
+	if rest := h.body.Rest(); rest > 0 {
+		n, more = min(n, rest), max(0, n-rest)
+	}
 	if n <= 0 || !h.body.Skip(n) {
 		t.cut(d, gapFlag(d), emit)
 		h.state = lost
@@ -39,6 +44,9 @@ func (t *conn) gapInBody(d event.Dir, n int64, emit event.Emitter) {
 	h.grew(d, n)
 	if h.body.Done() {
 		t.ended(d, emit)
+	}
+	if more > 0 {
+		t.Gap(d, h.last, more, emit)
 	}
 }
 

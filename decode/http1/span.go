@@ -60,7 +60,7 @@ func (h *Head) Interim() bool { return h.Status < 200 && h.Status != 101 }
 // Tunnel reports whether this answer makes the connection an opaque tunnel by
 // CONNECT (RFC 9110, 9.3.6).
 func (h *Head) Tunnel() bool {
-	return !h.request && h.Status >= 200 && h.Status < 300 && is(h.method, "connect")
+	return !h.request && h.Status >= 200 && h.Status < 300 && string(h.method) == "CONNECT"
 }
 
 // upgrade is what Upgrade says even when Connection forgot to name it.

@@ -7,7 +7,7 @@ func (h *Head) target(k *known) error {
 	h.Host = k.host
 	t := h.Target
 	switch {
-	case is(h.Method, "connect") && !(h.mode == Lenient && len(t) > 0 && t[0] == '/'):
+	case string(h.Method) == "CONNECT" && !(h.mode == Lenient && len(t) > 0 && t[0] == '/'):
 		h.Form, h.Host = Authority, t
 	case len(t) > 0 && t[0] == '/':
 		h.pathQuery(t)
@@ -62,6 +62,8 @@ func (h *Head) checkTarget(k *known) error {
 		return bad("missing_host_header") // RFC 9112, 3.2
 	case k.hosts == 1 && (len(k.host) > 0 || h.Form == Origin) && !validAuthority(k.host):
 		return bad("http1.invalid_host_header")
+	case is(h.Method, "head") && string(h.Method) != "HEAD", is(h.Method, "connect") && string(h.Method) != "CONNECT":
+		return bad("http1.ambiguous_method") // a server that ignores case frames its answer otherwise
 	case bytes.IndexByte(h.Target, '#') >= 0:
 		return bad("http1.path_with_fragment")
 	}
@@ -75,7 +77,7 @@ func (h *Head) checkForm(k *known) error {
 			return bad("http1.invalid_target")
 		}
 	case Asterisk:
-		if !is(h.Method, "options") {
+		if string(h.Method) != "OPTIONS" {
 			return bad("http1.invalid_target")
 		}
 	case Authority:
