@@ -34,12 +34,43 @@ func (s *Server) run(r *request) bson.D {
 	if r.db == "" {
 		return missingField.errorf("BSON field 'OP_MSG.$db' is missing but a required field").reply()
 	}
+	if err := r.refuseOptions(); err != nil {
+		return finish(nil, err)
+	}
 	if s.opts.Latency != nil && !r.again {
 		if d := s.opts.Latency(r.name, text(r.body[0].Value)); d > 0 {
 			s.sleep(d)
 		}
 	}
 	return s.sessions.run(r, h)
+}
+
+// refuseOptions refuses what would change the answer and is not here: better no answer than a wrong one. Hints, read
+// concerns and the like change how an answer is found, and are ignored.
+func (r *request) refuseOptions() error {
+	for _, e := range r.body {
+		switch {
+		case e.Key == "collation":
+			return checkCollation(e.Value)
+		case e.Key == "let" && truthyDocument(e.Value), r.name == "find" && (e.Key == "min" || e.Key == "max" || e.Key == "returnKey" && truthy(e.Value)):
+			return commandNotSupported.errorf("minimongo's %s has no '%s'", r.name, e.Key)
+		}
+	}
+	return nil
+}
+
+// checkCollation takes the one that compares bytes.
+func checkCollation(v any) error {
+	d, _ := v.(bson.D)
+	if locale, ok := lookup(d, "locale"); ok && locale != "simple" {
+		return commandNotSupported.errorf("minimongo has no collation but 'simple'")
+	}
+	return nil
+}
+
+func truthyDocument(v any) bool {
+	d, ok := v.(bson.D)
+	return ok && len(d) > 0
 }
 
 // finish makes a handler's outcome a reply.

@@ -315,6 +315,22 @@ func TestUnknownCommandsAreRefusedAsAServerDoes(t *testing.T) {
 	wantCode(t, err, 2, "BadValue")
 }
 
+func TestOptionsThatWouldChangeAnAnswerAreRefused(t *testing.T) {
+	s := start(t, Options{})
+	coll := connect(t, s).Database("shop").Collection("x")
+	german := &options.Collation{Locale: "de"}
+	wantCode(t, coll.FindOne(t.Context(), bson.D{}, options.FindOne().SetCollation(german)).Err(), 115, "CommandNotSupported")
+	wantCode(t, coll.FindOne(t.Context(), bson.D{}, options.FindOne().SetMin(ext(t, `{"a":1}`))).Err(), 115, "CommandNotSupported")
+	wantCode(t, coll.FindOne(t.Context(), bson.D{}, options.FindOne().SetProjection(ext(t, `{"a.$":1}`))).Err(), 2, "BadValue")
+	if _, err := coll.UpdateOne(t.Context(), bson.D{}, ext(t, `{"$set":{"a":1}}`), options.UpdateOne().SetCollation(german)); err == nil {
+		t.Error("an update took a collation")
+	}
+	simple := options.FindOne().SetCollation(&options.Collation{Locale: "simple"}).SetHint("_id_")
+	if err := coll.FindOne(t.Context(), bson.D{}, simple).Err(); !errors.Is(err, mongo.ErrNoDocuments) {
+		t.Error(err)
+	}
+}
+
 func TestTheMonitorStreamsHello(t *testing.T) {
 	s := start(t, Options{})
 	beats := make(chan bool, 16)

@@ -149,6 +149,11 @@ func (t *tree) put(path string, leaf *tree) error {
 	if err != nil {
 		return err
 	}
+	for _, p := range parts {
+		if p == "" || strings.HasPrefix(p, "$") {
+			return badValue.errorf("minimongo has no positional projection, and no field is named so: '%s'", path)
+		}
+	}
 	for _, p := range parts[:len(parts)-1] {
 		next := t.fields[p]
 		if next == nil {

@@ -55,6 +55,11 @@ func readUpdate(d bson.D, filter, change string) (updateSpec, error) {
 			return u, commandNotSupported.errorf("minimongo has no arrayFilters")
 		}
 	}
+	if collation, ok := lookup(d, "collation"); ok {
+		if err := checkCollation(collation); err != nil {
+			return u, err
+		}
+	}
 	multi, _ := lookup(d, "multi")
 	upsert, _ := lookup(d, "upsert")
 	by, _ := lookup(d, "sort")
