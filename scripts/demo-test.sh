@@ -10,14 +10,15 @@ for wanted in 'http/1' mongodb 'lost'; do
 	grep -qi -- "$wanted" "$report" || { echo "demo: the report says nothing of '$wanted'"; exit 1; }
 done
 
-# Ctrl-C, as a terminal sends it: to the whole process group.
+# Ctrl-C, as a terminal sends it: to the whole process group. The demo's processes have groups of their own, so what is
+# left is looked for in the whole session.
 make build >/dev/null
 setsid bin/pitot demo --for 60s </dev/null >/dev/null 2>&1 &
 group=$!
 sleep 8
 kill -INT -- "-$group"
 for _ in $(seq 50); do
-	left=$(pgrep -g "$group" || true)
+	left=$(pgrep -s "$group" || true)
 	[ -n "$left" ] || break
 	sleep 0.2
 done

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pitot-io/pitot/internal/demo"
+	"github.com/pitot-io/pitot/sink/store/library"
 )
 
 // demoCommand runs sample services under load through pitot. Its subcommands are the processes it is made of.
@@ -37,6 +38,7 @@ func demoCommand() *cobra.Command {
 				return fmt.Errorf("demo: find this program: %w", err)
 			}
 			o.Program, o.MongoDB = program, os.Getenv("PITOT_DEMO_MONGODB")
+			_, o.NoStore = library.Find()
 			o.Out, o.Progress = c.OutOrStdout(), c.ErrOrStderr()
 			o.Watch = watchOnTerminal(report)
 			return demo.Run(c.Context(), o)

@@ -12,6 +12,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"time"
+
+	"github.com/pitot-io/pitot/internal/config"
 )
 
 const (
@@ -25,6 +27,7 @@ type Options struct {
 	Program  string        // this program, which the demo's processes are run from
 	For      time.Duration // of the load, when nobody watches; 20 s
 	Rate     int           // requests a second, 40
+	NoStore  error         // why there can be no store on this machine; nil when there can
 	MongoDB  string        // a real server, host:port or mongodb:// URI; empty for mongod on PATH or the in-memory one
 	Out      io.Writer     // takes the report
 	Progress io.Writer     // takes what happens meanwhile
@@ -40,6 +43,7 @@ type demo struct {
 	at       places
 	dir      string
 	children *children
+	storeDSN string // as pitot's configuration has it
 	mongoURI string // through pitot
 	mongo    string // what the MongoDB end is, for the report
 	load     *child
@@ -111,6 +115,15 @@ func (d *demo) say(format string, a ...any) { fmt.Fprintf(d.Progress, "demo: "+f
 
 // startStore runs a store of the demo's own, so that its numbers are the demo's and nothing of it stays.
 func (d *demo) startStore(ctx context.Context) error {
+	if d.NoStore != nil && d.Watch == nil {
+		return fmt.Errorf("demo: the report needs the store: %w", d.NoStore)
+	}
+	if d.NoStore != nil {
+		d.say("no history: %v", d.NoStore)
+		d.storeDSN = config.None
+		return nil
+	}
+	d.storeDSN = "http://" + d.at.store + "/"
 	data := filepath.Join(d.dir, "store")
 	if err := os.MkdirAll(data, 0o700); err != nil {
 		return fmt.Errorf("demo: %w", err)
@@ -185,7 +198,7 @@ func dial(ctx context.Context, address string) error {
 }
 
 func (d *demo) startProxy(ctx context.Context) error {
-	text, err := d.at.yaml("http://" + d.at.store + "/")
+	text, err := d.at.yaml(d.storeDSN)
 	if err != nil {
 		return err
 	}
@@ -208,7 +221,7 @@ func (d *demo) startServices(ctx context.Context) error {
 		return err
 	}
 	d.say("load -> pitot -> shop -> pitot -> orders -> pitot -> %s", d.mongo)
-	d.say("pitot's admin is http://%s, the store http://%s", d.at.admin, d.at.store)
+	d.say("pitot's admin is http://%s, the store %s", d.at.admin, d.storeDSN)
 	return nil
 }
 
