@@ -37,7 +37,7 @@ type Store struct {
 	Data    string // its data folder
 	Started bool   // by this process
 
-	lease  io.Closer
+	lease  *lease
 	exited <-chan error // of the process; nil unless Started
 }
 
@@ -169,17 +169,20 @@ func lastWords(path string) string {
 // and ended, or until ctx ends.
 func (s *Store) Close(ctx context.Context) error {
 	alone := s.Started && users(ctx, s.Addr) <= 1
-	err := s.lease.Close()
+	s.lease.close()
 	if !alone {
-		return err
+		return nil
 	}
 	select {
 	case <-s.exited:
-		return err
+		return nil
 	case <-ctx.Done():
-		return errors.Join(err, fmt.Errorf("the store at %s is still closing: %w", s.Addr, ctx.Err()))
+		return fmt.Errorf("the store at %s is still closing: %w", s.Addr, ctx.Err())
 	}
 }
+
+// Gone is closed when the store has ended, or the lease was closed.
+func (s *Store) Gone() <-chan struct{} { return s.lease.gone }
 
 // errSilent says that nothing listens at the address.
 var errSilent = errors.New("nothing answers")
@@ -227,8 +230,14 @@ func request(ctx context.Context, method, addr, path string) (*http.Response, er
 	return res, err
 }
 
-// hold opens a lease; closing it ends the request and with it the lease.
-func hold(ctx context.Context, addr string) (io.Closer, error) {
+// lease is an open request that lasts until it is closed or the store goes.
+type lease struct {
+	cancel context.CancelFunc
+	gone   chan struct{} // closed when the request has ended, from whichever side
+}
+
+// hold opens a lease.
+func hold(ctx context.Context, addr string) (*lease, error) {
 	open, cancel := context.WithCancel(context.WithoutCancel(ctx)) // the lease lasts beyond the call that took it
 	stop := context.AfterFunc(ctx, cancel)
 	req, err := http.NewRequestWithContext(open, http.MethodGet, "http://"+addr+store.LeasePath, nil)
@@ -241,9 +250,16 @@ func hold(ctx context.Context, addr string) (io.Closer, error) {
 		cancel()
 		return nil, fmt.Errorf("lease on the store at %s: %w", addr, errors.Join(err, ctx.Err()))
 	}
-	return closer(func() error { cancel(); return res.Body.Close() }), nil
+	l := &lease{cancel: cancel, gone: make(chan struct{})}
+	go func() { // ends with the request
+		defer close(l.gone)
+		_, _ = io.Copy(io.Discard, res.Body)
+		_ = res.Body.Close()
+	}()
+	return l, nil
 }
 
-type closer func() error
-
-func (c closer) Close() error { return c() }
+func (l *lease) close() {
+	l.cancel()
+	<-l.gone
+}

@@ -169,3 +169,41 @@ func TestEnsureLeavesOtherServersAlone(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 }
+
+func TestKeepStartsAKilledStoreAgain(t *testing.T) {
+	engine(t)
+	ctx := within(t)
+	told := make(chan string, 16)
+	k, err := Keep(ctx, Options{Listen: freeAddr(t), Data: filepath.Join(t.TempDir(), "data")}, func(what string, err error) {
+		told <- what
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		pid, err := os.ReadFile(filepath.Join(k.current().Data, "pitot.lock"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var n int
+		if _, err := fmt.Sscan(string(pid), &n); err != nil {
+			t.Fatal(err)
+		}
+		if err := syscall.Kill(n, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		for what := ""; what != "the store is back"; {
+			select {
+			case what = <-told:
+			case <-ctx.Done():
+				t.Fatal("not started again")
+			}
+		}
+	}
+	if err := k.Close(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := probe(ctx, k.Addr); !errors.Is(err, errSilent) {
+		t.Fatalf("still there after Close: %v", err)
+	}
+}
