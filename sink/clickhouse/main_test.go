@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/signal"
+	"syscall"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -20,7 +22,31 @@ var (
 	reason error
 )
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
+// TestMain plays `pitot store --data D --listen A` when it is started as one.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == "store" {
+		if err := serve(os.Args[3], os.Args[5]); err != nil {
+			fmt.Fprintln(os.Stderr, "pitot:", err)
+			os.Exit(1)
+		}
+		return
+	}
+	os.Exit(run(m))
+}
+
+func serve(data, listen string) error {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	s, err := store.Open(store.Options{Data: data, Listen: listen, WhileLeased: true}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return err
+	}
+	select {
+	case <-ctx.Done():
+	case <-s.Unused():
+	}
+	return s.Close(context.Background())
+}
 
 func run(m *testing.M) int {
 	data, err := os.MkdirTemp("", "pitot-clickhouse-")
