@@ -61,6 +61,6 @@ func TestEveryCaptureReplaysTheSameTwice(t *testing.T) {
 
 func replayFiles(ctx context.Context, files ...string) ([]byte, tap.Summary, error) {
 	out := new(lines)
-	sum, err := tap.Replay(ctx, tap.ReplayOptions{Files: files, Out: out})
+	sum, err := run(ctx, tap.ReplayOptions{Files: files}, out)
 	return out.b, sum, err
 }

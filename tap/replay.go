@@ -42,7 +42,6 @@ type ReplayOptions struct {
 	Files     []string  // pcap or pcapng; "-" is Stdin
 	Stdin     io.Reader // for "-"
 	Protocols []decode.Protocol
-	Out       event.Emitter
 	Names     Names        // may be nil
 	Capture   string       // label of every exchange
 	Limits    ReplayLimits // zero: the defaults
@@ -68,28 +67,10 @@ type Summary struct {
 	TCP       reassembly.Counts
 }
 
-// Replay reads the files, merged in order of time, and tells Out what their
-// connections say. The same files give the same exchanges in the same order,
-// whatever the speed: only the packets' own clock counts. When a file cannot be
-// read any further, everything that was read is still told before the error.
-func Replay(ctx context.Context, o ReplayOptions) (Summary, error) {
-	if o.Limits == (ReplayLimits{}) {
-		o.Limits = DefaultReplayLimits()
-	}
-	p := &replay{ReplayOptions: o, parser: packet.NewParser(o.Limits.Packet)}
-	p.tcp = reassembly.New(o.Limits.TCP, p.open)
-	err := p.openFiles()
-	defer p.close()
-	if err == nil {
-		err = p.run(ctx)
-		p.tcp.Flush()
-	}
-	p.sum.Packet, p.sum.TCP = p.parser.Counts, p.tcp.Counts
-	return p.sum, err
-}
-
-type replay struct {
+// Replay is files that are open and wait to be told.
+type Replay struct {
 	ReplayOptions
+	out     event.Emitter
 	sources []*source // with a packet to come, earliest first
 	opened  []*pcapfile.Reader
 	parser  *packet.Parser
@@ -99,6 +80,41 @@ type replay struct {
 	shift   int64
 	pace    pace
 	errs    []error
+}
+
+// OpenReplay opens the files and reads the first packet of each. A file that
+// cannot be read at all is told here, before anything else has happened.
+func OpenReplay(o ReplayOptions) (*Replay, error) {
+	if o.Limits == (ReplayLimits{}) {
+		o.Limits = DefaultReplayLimits()
+	}
+	p := &Replay{ReplayOptions: o, parser: packet.NewParser(o.Limits.Packet)}
+	p.tcp = reassembly.New(o.Limits.TCP, p.open)
+	if err := p.openFiles(); err != nil {
+		p.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+// Run reads the files to their end, merged in order of time, and tells out what
+// their connections say. The same files give the same exchanges in the same
+// order, whatever the speed: only the packets' own clock counts. When a file
+// cannot be read any further, everything that was read is still told before
+// the error. It is for one call.
+func (p *Replay) Run(ctx context.Context, out event.Emitter) (Summary, error) {
+	p.out = out
+	err := p.run(ctx)
+	p.tcp.Flush()
+	p.sum.Packet, p.sum.TCP = p.parser.Counts, p.tcp.Counts
+	return p.sum, err
+}
+
+// Close closes the files.
+func (p *Replay) Close() {
+	for _, r := range p.opened {
+		r.Close() // only read from
+	}
 }
 
 // source is a file with its next packet.
@@ -115,7 +131,7 @@ func (s *source) before(o *source) bool {
 	return s.order < o.order
 }
 
-func (p *replay) openFiles() error {
+func (p *Replay) openFiles() error {
 	for i, name := range p.Files {
 		r, err := pcapfile.Open(name, p.Stdin, p.Limits.File)
 		if err != nil {
@@ -134,14 +150,8 @@ func (p *replay) openFiles() error {
 	return nil
 }
 
-func (p *replay) close() {
-	for _, r := range p.opened {
-		r.Close() // only read from
-	}
-}
-
 // next reads the next packet of s; false says that there is none.
-func (p *replay) next(s *source) bool {
+func (p *Replay) next(s *source) bool {
 	err := s.file.Next(&s.record)
 	switch {
 	case err == nil:
@@ -160,7 +170,7 @@ func (p *replay) next(s *source) bool {
 
 const askEvery = 1024 // packets between two looks at the context
 
-func (p *replay) run(ctx context.Context) error {
+func (p *Replay) run(ctx context.Context) error {
 	for len(p.sources) > 0 {
 		if p.sum.Packets%askEvery == 0 && ctx.Err() != nil {
 			return ctx.Err()
@@ -179,13 +189,13 @@ func (p *replay) run(ctx context.Context) error {
 }
 
 // sink puts the first source, whose packet is a new one, where it belongs.
-func (p *replay) sink() {
+func (p *Replay) sink() {
 	for i := 1; i < len(p.sources) && p.sources[i].before(p.sources[i-1]); i++ {
 		p.sources[i], p.sources[i-1] = p.sources[i-1], p.sources[i]
 	}
 }
 
-func (p *replay) packet(ctx context.Context, rec *pcapfile.Record) error {
+func (p *Replay) packet(ctx context.Context, rec *pcapfile.Record) error {
 	at := p.clock(rec.Time)
 	p.sum.Packets++
 	p.sum.Bytes += uint64(len(rec.Data))
@@ -205,7 +215,7 @@ func (p *replay) packet(ctx context.Context, rec *pcapfile.Record) error {
 
 // clock is the time of a packet, shifted where that was asked for, and never
 // before that of the packet before.
-func (p *replay) clock(at int64) int64 {
+func (p *Replay) clock(at int64) int64 {
 	if p.sum.Packets == 0 {
 		if p.ShiftTo != 0 {
 			p.shift = p.ShiftTo - at
@@ -223,7 +233,7 @@ func (p *replay) clock(at int64) int64 {
 }
 
 // open begins to follow a connection.
-func (p *replay) open(c *reassembly.Conn) reassembly.Stream {
+func (p *Replay) open(c *reassembly.Conn) reassembly.Stream {
 	conn := decode.Conn{
 		Client: c.Client, Server: c.Server, Stream: c.Number, MidStream: c.MidStream,
 		Limits: p.Limits.Decode, Position: c.Position,
@@ -236,11 +246,11 @@ func (p *replay) open(c *reassembly.Conn) reassembly.Stream {
 }
 
 // counting counts what goes by on its way to Out.
-type counting struct{ *replay }
+type counting struct{ *Replay }
 
 func (c counting) Exchange(x *event.Exchange) {
 	c.sum.Exchanges++
-	c.Out.Exchange(x)
+	c.out.Exchange(x)
 }
 
 func (c counting) Notice(n *event.Notice) {
@@ -248,7 +258,7 @@ func (c counting) Notice(n *event.Notice) {
 	if n.Name == event.EventDecodeFailure {
 		c.sum.Failures++
 	}
-	c.Out.Notice(n)
+	c.out.Notice(n)
 }
 
 // pace makes packets wait for their time.

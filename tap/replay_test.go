@@ -81,12 +81,20 @@ func (t *tape) save(tb testing.TB) string {
 func replay(t *testing.T, o tap.ReplayOptions) (*testkit.Recorder, tap.Summary) {
 	t.Helper()
 	r := new(testkit.Recorder)
-	o.Out = r
-	sum, err := tap.Replay(t.Context(), o)
+	sum, err := run(t.Context(), o, r)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return r, sum
+}
+
+func run(ctx context.Context, o tap.ReplayOptions, out event.Emitter) (tap.Summary, error) {
+	p, err := tap.OpenReplay(o)
+	if err != nil {
+		return tap.Summary{}, err
+	}
+	defer p.Close()
+	return p.Run(ctx, out)
 }
 
 func brief(r *testkit.Recorder) string {
@@ -252,7 +260,7 @@ func TestReplayStopsWhenTold(t *testing.T) {
 		ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 		defer stop()
 		r := new(testkit.Recorder)
-		_, err := tap.Replay(ctx, tap.ReplayOptions{Files: []string{name}, Speed: 1, Out: r})
+		_, err := run(ctx, tap.ReplayOptions{Files: []string{name}, Speed: 1}, r)
 		if !errors.Is(err, context.DeadlineExceeded) || len(r.Exchanges) != 1 {
 			t.Errorf("%v, %d exchanges", err, len(r.Exchanges))
 		}
@@ -276,7 +284,7 @@ func TestOneBadFileOfTwo(t *testing.T) {
 	bad.talk(1, 1002)
 	bad.Write(bytes.Repeat([]byte{0xff}, 16))
 	r := new(testkit.Recorder)
-	_, err := tap.Replay(t.Context(), tap.ReplayOptions{Files: []string{good.save(t), bad.save(t)}, Out: r})
+	_, err := run(t.Context(), tap.ReplayOptions{Files: []string{good.save(t), bad.save(t)}}, r)
 	if err == nil || !strings.Contains(err.Error(), "corrupt here") || len(r.Exchanges) != 2 {
 		t.Errorf("%v, %d exchanges", err, len(r.Exchanges))
 	}
@@ -307,7 +315,7 @@ func FuzzReplay(f *testing.F) {
 		for i := range told {
 			r := new(testkit.Recorder)
 			// What is wrong with the file does not matter here.
-			_, _ = tap.Replay(t.Context(), tap.ReplayOptions{Files: []string{"-"}, Stdin: bytes.NewReader(b), Out: r})
+			_, _ = run(t.Context(), tap.ReplayOptions{Files: []string{"-"}, Stdin: bytes.NewReader(b)}, r)
 			told[i] = r.JSON()
 		}
 		if told[0] != told[1] {
@@ -326,7 +334,7 @@ func BenchmarkReplay(b *testing.B) {
 	b.SetBytes(int64(p.Len()))
 	b.ReportAllocs()
 	for b.Loop() {
-		sum, err := tap.Replay(b.Context(), tap.ReplayOptions{Files: []string{"-"}, Stdin: io.Reader(bytes.NewReader(p.Bytes())), Out: &lines{}})
+		sum, err := run(b.Context(), tap.ReplayOptions{Files: []string{"-"}, Stdin: io.Reader(bytes.NewReader(p.Bytes()))}, &lines{})
 		if err != nil || sum.TCP.Gaps != 0 {
 			b.Fatal(err, sum.TCP)
 		}

@@ -79,9 +79,12 @@ func (s *summary) apply(now bool) {
 
 const summaryWidth = 100 // cells
 
-func (s *summary) print(w io.Writer) {
+func (s *summary) print(w io.Writer) error {
 	s.apply(s.batch.Len() > 0)
-	if table := tui.Summary(s.store, summaryWidth); table != "" {
-		io.WriteString(w, table+"\n") // a broken pipe is told by the shell
+	table := tui.Summary(s.store, summaryWidth)
+	if table == "" {
+		return nil
 	}
+	_, err := io.WriteString(w, table+"\n")
+	return err
 }

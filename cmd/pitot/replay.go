@@ -26,6 +26,7 @@ type replayFlags struct {
 	filter    string
 	speed     string
 	shiftTime string
+	store     string
 }
 
 func replayCommand() *cobra.Command {
@@ -54,6 +55,7 @@ func replayCommand() *cobra.Command {
 	fl.StringVar(&f.filter, "filter", "", "keep the spans that fit this `expression`")
 	fl.StringVar(&f.speed, "speed", "max", "max, or a multiple of the capture's pace: 1x, 4x")
 	fl.StringVar(&f.shiftTime, "shift-time", "keep", "keep the capture's times, or begin now")
+	fl.StringVar(&f.store, "store", "", "keep history in this store: embedded, none, or a `DSN` as http://HOST:8123 (default embedded; none with --json or --json-file)")
 	return c
 }
 
@@ -108,41 +110,72 @@ func runReplay(ctx context.Context, o tap.ReplayOptions, f *replayFlags, stdout,
 	if err != nil {
 		return usagef("--filter: %w", err)
 	}
-	var outs emitters
-	var lines []*jsonLines
+	told := stderr
+	if !f.json {
+		told = stdout
+	}
+	o.Warn = func(err error) { fmt.Fprintln(stderr, "pitot: warning:", err) }
+	r, err := tap.OpenReplay(o)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	outs, finish, err := f.outputs(ctx, stdout, stderr, told)
+	if err != nil {
+		return err
+	}
+	began := time.Now()
+	sum, err := r.Run(ctx, outs.filtered(keep, f.filter != ""))
+	took := time.Since(began)
+	err = errors.Join(err, finish())
+	tellReplay(told, &sum, took)
+	return err
+}
+
+// outputs opens everything that exchanges go to; finish writes out and closes
+// it. The store comes last: it is the one that others need not wait for.
+func (f *replayFlags) outputs(ctx context.Context, stdout, stderr, told io.Writer) (outs emitters, finish func() error, err error) {
+	var ends []func() error
+	finish = func() (err error) {
+		for _, end := range ends {
+			err = errors.Join(err, end())
+		}
+		return err
+	}
 	if f.json {
-		lines = append(lines, newJSONLines(stdout))
+		l := newJSONLines(stdout)
+		outs, ends = append(outs, l), append(ends, l.flush)
+	} else {
+		table := newSummary()
+		outs, ends = append(outs, table), append(ends, func() error { return table.print(told) })
 	}
 	if f.jsonFile != "" {
 		file, err := os.Create(f.jsonFile)
 		if err != nil {
-			return fmt.Errorf("--json-file: %w", err)
+			return nil, nil, fmt.Errorf("--json-file: %w", err)
 		}
-		defer file.Close() // errors of writing are told by flush
-		lines = append(lines, newJSONLines(file))
+		l := newJSONLines(file)
+		outs, ends = append(outs, l), append(ends, l.flush, file.Close)
 	}
-	for _, l := range lines {
-		outs = append(outs, l)
+	h, err := openHistory(ctx, f.storeName(), stderr)
+	if err != nil {
+		return nil, nil, errors.Join(err, finish())
 	}
-	var table *summary
-	if !f.json {
-		table = newSummary()
-		outs = append(outs, table)
+	if h != nil {
+		outs, ends = append(outs, h.emitter()), append(ends, func() error { return h.finish(ctx, told) })
 	}
-	o.Out = outs.filtered(keep, f.filter != "")
-	o.Warn = func(err error) { fmt.Fprintln(stderr, "pitot: warning:", err) }
-	began := time.Now()
-	sum, err := tap.Replay(ctx, o)
-	for _, l := range lines {
-		err = errors.Join(err, l.flush())
+	return outs, finish, nil
+}
+
+// storeName is --store, or what it is by default.
+func (f *replayFlags) storeName() string {
+	switch {
+	case f.store != "":
+		return f.store
+	case f.json || f.jsonFile != "":
+		return storeNone
 	}
-	told := stderr
-	if table != nil {
-		told = stdout
-		table.print(stdout)
-	}
-	tellReplay(told, &sum, time.Since(began))
-	return err
+	return storeEmbedded
 }
 
 // tellReplay prints what was met, and what was lost where.

@@ -83,7 +83,7 @@ func TestReplayFlags(t *testing.T) {
 		t.Fatalf("only %d spans", spans)
 	}
 	out := filepath.Join(t.TempDir(), "out.jsonl")
-	table, _, code := pitot(t, "replay", file, "--json-file", out)
+	table, _, code := pitot(t, "replay", file, "--json-file", out, "--store", "none")
 	if written, err := os.ReadFile(out); err != nil || string(written) != plain || code != exitDone {
 		t.Errorf("--json-file wrote %d bytes, not %d: %v", len(written), len(plain), err)
 	}
@@ -103,5 +103,20 @@ func TestReplayFlags(t *testing.T) {
 	}
 	if got, _, _ := pitot(t, "replay", file, "--json", "--shift-time", "now"); strings.Count(got, `"kind":"span"`) != spans || got == plain {
 		t.Error("--shift-time now changes nothing, or too much")
+	}
+}
+
+// TestReplayStore: a store that cannot be is told before anything is read.
+func TestReplayStore(t *testing.T) {
+	file := testdata + "/http1-curl.pcap"
+	for dsn, says := range map[string]string{
+		"nonsense":                 "is not one: want clickhouse://HOST:9000, http://HOST:8123",
+		"http://127.0.0.1:1":       "cannot be reached",
+		"clickhouse://127.0.0.1:1": "cannot be reached",
+	} {
+		stdout, stderr, code := pitot(t, "replay", file, "--json", "--store", dsn)
+		if code != exitFailed || stdout != "" || !strings.Contains(stderr, says) {
+			t.Errorf("--store %s: exit %d, %d bytes on stdout, %q", dsn, code, len(stdout), stderr)
+		}
 	}
 }
