@@ -6,136 +6,165 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"time"
 
+	"github.com/pitot-io/pitot/internal/builtin"
 	"github.com/pitot-io/pitot/internal/config"
 	"github.com/pitot-io/pitot/internal/event"
 	"github.com/pitot-io/pitot/proxy/admin"
+	"github.com/pitot-io/pitot/sink"
 	"github.com/pitot-io/pitot/tap"
 )
 
-// outputs are the places that what a live run sees is written to.
+// outputs are the sinks of a live run, each behind a subscription and a pump.
 type outputs struct {
-	mu    sync.Mutex // guards json: the admin port may ask before all is open
-	json  *liveJSON
-	close []func() error
+	hub   *tap.Hub
+	log   *slog.Logger
+	store *embedded // nil unless the store is the embedded one
+
+	mu  sync.Mutex // guards all: the admin port may ask before everything is open
+	all []output
 }
 
-// open starts what the configuration asks for. stop is told when an output
-// that the run is for cannot go on.
-func (o *outputs) open(_ context.Context, cfg *config.Config, hub *tap.Hub, stdout io.Writer, _ *slog.Logger, stop func(error)) error {
-	if cfg.Sinks.JSON.File == "" {
-		return nil
+type output struct {
+	name string
+	sub  *tap.Subscription
+	pump *sink.Pump
+}
+
+// subscriptionQueue is how many batches wait before a pump, which has a larger
+// queue of its own.
+const subscriptionQueue = 256
+
+// open opens every sink that cfg asks for. Without the embedded engine a run
+// goes on without history, and says so.
+func (o *outputs) open(ctx context.Context, cfg *config.Config, stdout io.Writer) error {
+	opts := builtin.SinkOptions{StoreTTL: cfg.Store.TTL, Version: versionText(), JSONFile: cfg.Sinks.JSON.File, Stdout: stdout}
+	var err error
+	if opts.StoreDSN, err = o.openStore(ctx, cfg.Store); err != nil {
+		return err
 	}
-	w := stdout
-	if name := cfg.Sinks.JSON.File; name != "-" {
-		f, err := os.Create(name)
+	for _, kind := range builtin.Sinks() {
+		s, err := kind.Open(ctx, opts)
 		if err != nil {
-			return fmt.Errorf("sinks.json.file (--json-file): %w", err)
+			return err
 		}
-		o.close = append(o.close, f.Close)
-		w = f
+		if s != nil {
+			o.start(kind, s)
+		}
 	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.json = startJSON(hub, w, stop)
 	return nil
 }
 
-// finish writes what is left and closes all. Nobody publishes any more.
-func (o *outputs) finish(hub *tap.Hub) (err error) {
-	hub.Close()
-	if o.json != nil {
-		err = o.json.wait()
+// openStore gives the DSN of the store, "" when there is to be none.
+func (o *outputs) openStore(ctx context.Context, c config.Store) (dsn string, err error) {
+	switch c.DSN {
+	case config.None:
+		return "", nil
+	case config.Embedded:
+		o.store, err = openEmbedded(ctx, c.Data, o.log)
+		if o.store == nil {
+			return "", err
+		}
+		return o.store.dsn(), nil
 	}
-	for _, c := range o.close {
-		err = errors.Join(err, c())
+	return c.DSN, nil
+}
+
+func (o *outputs) start(kind builtin.SinkKind, s sink.Sink) {
+	if kind.Name == storeSink && o.store != nil {
+		s = reviving{s, o.store}
+	}
+	kind.Pump.Name = kind.Name
+	sub := o.hub.Subscribe(kind.Name, subscriptionQueue, false)
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.all = append(o.all, output{kind.Name, sub, sink.NewPump(s, sub.C(), kind.Pump)})
+}
+
+// storeSink is the name of the sink that writes to the store.
+const storeSink = "clickhouse"
+
+// finishWithin bounds how long the end of a run waits for its sinks.
+const finishWithin = 20 * time.Second
+
+// finish writes what is left and closes all. Nobody publishes any more.
+func (o *outputs) finish(ctx context.Context) (err error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), finishWithin)
+	defer cancel()
+	o.hub.Close()
+	for _, out := range o.all {
+		err = errors.Join(err, out.pump.Close(ctx))
+		c := out.pump.Counters()
+		o.log.Info("sink closed", "sink", out.name, "written", c.Written, "failed", c.Failed, "dropped", out.sub.Dropped()+c.Dropped)
+	}
+	if o.store != nil {
+		err = errors.Join(err, o.store.close(ctx))
 	}
 	return err
 }
 
+// stats are the numbers of every sink, for the admin port.
 func (o *outputs) stats() (all []admin.SinkStats) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.json != nil {
-		all = append(all, o.json.stats())
+	for _, out := range o.all {
+		c := out.pump.Counters()
+		all = append(all, admin.SinkStats{
+			Name: out.name, Taken: out.sub.Taken(), Written: c.Written,
+			Dropped: out.sub.Dropped() + c.Dropped, Failed: c.Failed, Retried: c.Retries,
+		})
 	}
 	return all
 }
 
-// liveJSON writes JSON Lines of a live run. What it cannot take in time is
-// dropped, and said.
-type liveJSON struct {
-	sub     *tap.Subscription
-	lines   *jsonLines
-	written atomic.Uint64
-	told    uint64 // of the loss
-	done    chan error
-}
-
-// jsonQueue is how many batches wait to be written.
-const jsonQueue = 1024
-
-func startJSON(hub *tap.Hub, w io.Writer, stop func(error)) *liveJSON {
-	j := &liveJSON{sub: hub.Subscribe("json", jsonQueue, false), lines: newJSONLines(w), done: make(chan error, 1)}
-	go func() {
-		err := j.run()
-		if err != nil {
-			stop(err)
+// watch tells, once a second and until ctx is done, what subscribers had to
+// drop, and when a sink begins to fail and works again.
+func (o *outputs) watch(ctx context.Context) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	told, failing := map[string]uint64{}, map[string]bool{}
+	for {
+		select {
+		case <-ctx.Done():
+			o.tellLoss(told)
+			return
+		case <-tick.C:
+			o.tellLoss(told)
+			o.tellFailures(failing)
 		}
-		j.done <- err
-	}()
-	return j
-}
-
-func (j *liveJSON) run() error {
-	defer j.sub.Close()
-	for b := range j.sub.C() {
-		for i := range b.Exchanges {
-			j.lines.Exchange(&b.Exchanges[i])
-		}
-		for i := range b.Notices {
-			j.lines.Notice(&b.Notices[i])
-		}
-		j.loss()
-		if len(j.sub.C()) == 0 { // somebody may be watching: do not keep it back
-			if err := j.lines.flush(); err != nil {
-				return fmt.Errorf("write JSON Lines: %w", err)
-			}
-		}
-		j.written.Add(uint64(len(b.Exchanges)))
 	}
-	j.loss()
-	if err := j.lines.flush(); err != nil {
-		return fmt.Errorf("write JSON Lines: %w", err)
-	}
-	return nil
 }
 
-// loss tells what was dropped since the last time.
-func (j *liveJSON) loss() {
-	dropped := j.sub.Dropped()
-	if dropped == j.told {
-		return
+func (o *outputs) tellLoss(told map[string]uint64) {
+	for _, s := range o.stats() {
+		lost := s.Dropped + s.Failed
+		if lost == told[s.Name] {
+			continue
+		}
+		o.hub.Publisher(0).Notice(&event.Notice{
+			Time: time.Now().UnixNano(), Name: event.EventLoss, Severity: event.Warn,
+			Body: fmt.Sprintf("%d exchanges did not get to %s", lost-told[s.Name], s.Name),
+			Attributes: []event.KeyValue{
+				{Key: "place", Value: s.Name},
+				{Key: "lost", Value: strconv.FormatUint(lost-told[s.Name], 10)},
+				{Key: "lost_total", Value: strconv.FormatUint(lost, 10)},
+			},
+		})
+		told[s.Name] = lost
 	}
-	j.lines.Notice(&event.Notice{
-		Time: time.Now().UnixNano(), Name: event.EventLoss, Severity: event.Warn,
-		Body: fmt.Sprintf("writing was too slow for %d exchanges", dropped-j.told),
-		Attributes: []event.KeyValue{
-			{Key: "place", Value: "json"},
-			{Key: "lost", Value: strconv.FormatUint(dropped-j.told, 10)},
-			{Key: "lost_total", Value: strconv.FormatUint(dropped, 10)},
-		},
-	})
-	j.told = dropped
 }
 
-func (j *liveJSON) wait() error { return <-j.done }
-
-func (j *liveJSON) stats() admin.SinkStats {
-	return admin.SinkStats{Name: "json", Taken: j.sub.Taken(), Written: j.written.Load(), Dropped: j.sub.Dropped()}
+func (o *outputs) tellFailures(failing map[string]bool) {
+	for _, out := range o.all {
+		switch err := out.pump.Counters().LastError; {
+		case err != nil && !failing[out.name]:
+			o.log.Warn("sink fails; what it is to get waits", "sink", out.name, "error", err)
+		case err == nil && failing[out.name]:
+			o.log.Info("sink works again", "sink", out.name)
+		}
+		failing[out.name] = out.pump.Counters().LastError != nil
+	}
 }

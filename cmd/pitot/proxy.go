@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"runtime"
 	"strings"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -116,30 +117,24 @@ func inFlags(err error) error {
 // runProxy serves until ctx is done and everything that was seen is written.
 func runProxy(ctx context.Context, cfg *config.Config, stdout, stderr io.Writer) error {
 	log := slog.New(slog.NewTextHandler(stderr, nil))
-	hub := tap.NewHub(runtime.GOMAXPROCS(0))
-	var outs outputs
-	server, err := proxy.New(cfg, proxy.Deps{Hub: hub, Protocols: builtin.Protocols(), Sinks: outs.stats, Log: log})
+	outs := &outputs{hub: tap.NewHub(runtime.GOMAXPROCS(0)), log: log}
+	server, err := proxy.New(cfg, proxy.Deps{Hub: outs.hub, Protocols: builtin.Protocols(), Sinks: outs.stats, Log: log})
 	if err != nil {
 		return err
 	}
-	ctx, stop := context.WithCancelCause(ctx)
-	defer stop(nil)
-	if err := outs.open(ctx, cfg, hub, stdout, log, stop); err != nil {
+	if err := outs.open(ctx, cfg, stdout); err != nil {
 		server.Close()
-		return errors.Join(err, outs.finish(hub))
+		return errors.Join(err, outs.finish(ctx))
 	}
-	flushing, flushed := context.WithCancel(context.WithoutCancel(ctx))
-	done := make(chan struct{})
-	go func() { defer close(done); hub.Run(flushing) }()
+	serving, served := context.WithCancel(context.WithoutCancel(ctx))
+	var beside sync.WaitGroup
+	beside.Go(func() { outs.hub.Run(serving) })
+	beside.Go(func() { outs.watch(serving) })
 	err = server.Run(ctx)
-	flushed()
-	<-done
-	if err = errors.Join(err, outs.finish(hub)); err != nil {
-		return err
+	served()
+	beside.Wait()
+	if err = errors.Join(err, outs.finish(ctx)); err == nil {
+		log.Info("ended", "exchanges", outs.hub.Seen(), "why", fmt.Sprint(context.Cause(ctx)))
 	}
-	for _, s := range outs.stats() {
-		log.Info("sink closed", "sink", s.Name, "taken", s.Taken, "written", s.Written, "dropped", s.Dropped)
-	}
-	log.Info("ended", "exchanges", hub.Seen(), "why", fmt.Sprint(context.Cause(ctx)))
-	return nil
+	return err
 }
