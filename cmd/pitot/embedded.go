@@ -21,8 +21,8 @@ type embedded struct {
 
 // openEmbedded finds or starts the store. It gives nil when the engine is
 // missing: then there is no history, which is said once.
-func openEmbedded(ctx context.Context, data string, log *slog.Logger) (*embedded, error) {
-	e := &embedded{options: launch.Options{Data: data}, log: log}
+func openEmbedded(ctx context.Context, options launch.Options, log *slog.Logger) (*embedded, error) {
+	e := &embedded{options: options, log: log}
 	var err error
 	var missing *library.MissingError
 	if e.lease, err = launch.Ensure(ctx, e.options); errors.As(err, &missing) {

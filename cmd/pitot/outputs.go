@@ -15,6 +15,7 @@ import (
 	"github.com/pitot-io/pitot/internal/event"
 	"github.com/pitot-io/pitot/proxy/admin"
 	"github.com/pitot-io/pitot/sink"
+	"github.com/pitot-io/pitot/sink/store/launch"
 	"github.com/pitot-io/pitot/tap"
 )
 
@@ -64,7 +65,7 @@ func (o *outputs) openStore(ctx context.Context, c config.Store) (dsn string, er
 	case config.None:
 		return "", nil
 	case config.Embedded:
-		o.store, err = openEmbedded(ctx, c.Data, o.log)
+		o.store, err = openEmbedded(ctx, launch.Options{Data: c.Data}, o.log)
 		if o.store == nil {
 			return "", err
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -13,6 +14,9 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/pitot-io/pitot/sink/store/launch"
+	"github.com/pitot-io/pitot/sink/store/library"
 )
 
 // lines hands on what a command writes, one line at a time.
@@ -94,6 +98,25 @@ func TestProxyCommand(t *testing.T) {
 	}
 }
 
+// Without the engine a run has no history, says so, and goes on.
+func TestMissingEngineIsSaidAndNoMore(t *testing.T) {
+	t.Setenv(library.EnvPath, filepath.Join(t.TempDir(), "none.so"))
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	silent := l.Addr().String()
+	l.Close()
+	var said strings.Builder
+	e, err := openEmbedded(t.Context(), launch.Options{Listen: silent, Data: t.TempDir()}, slog.New(slog.NewTextHandler(&said, nil)))
+	if e != nil || err != nil {
+		t.Fatalf("store %v, error %v", e, err)
+	}
+	if strings.Count(said.String(), "\n") != 1 || !strings.Contains(said.String(), "pitot engine") {
+		t.Errorf("said %q", said.String())
+	}
+}
+
 func TestProxyCommandMistakes(t *testing.T) {
 	busy, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -125,6 +148,8 @@ func TestProxyCommandMistakes(t *testing.T) {
 		{"proxy -c " + bad, "", "bad.yaml:4: listeners[0].portocol: unknown key", exitFailed},
 		{"proxy -c nowhere.yaml", "", "nowhere.yaml: no such file", exitFailed},
 		{"proxy --listen " + busy.Addr().String() + " --to x:1 --admin none --store none", "", "is in use by another process; stop that one", exitFailed},
+		{"proxy --listen 127.0.0.1:0 --to x:1 --admin none --store http://127.0.0.1:1", "", "cannot be reached", exitFailed},
+		{"proxy --listen 127.0.0.1:0 --to x:1 --admin none --store none --json-file " + dir + "/no/file", "", "name a file that can be written", exitFailed},
 		{"check", "", "pitot check -c FILE", exitUsage},
 		{"check -c " + good, "good.yaml is good: 1 listeners, 1 clusters", "", exitDone},
 		{"check -c " + bad, "bad.yaml:5: clusters[0].endpoints: must name at least one", "bad.yaml cannot be used: 2 to mend", exitFailed},
