@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"encoding/hex"
 
-	"github.com/cespare/xxhash/v2"
-
 	"github.com/pitot-io/pitot/decode"
 	"github.com/pitot-io/pitot/decode/bson"
 	"github.com/pitot-io/pitot/decode/callsite"
@@ -311,14 +309,4 @@ func (c *conn) callSite(x *exchange, k *command) {
 	if !k.traced && !s.TraceID.IsZero() {
 		x.TraceID, x.ParentID, x.TraceState = s.TraceID, s.SpanID, s.TraceState
 	}
-}
-
-// hash is the shape's: operation, namespace and text.
-func hash(m *event.Mongo) uint64 {
-	var d xxhash.Digest
-	d.Reset()
-	for _, s := range [...]string{m.Operation, "\x00", m.Database, ".", m.Collection, "\x00", m.Query} {
-		_, _ = d.WriteString(s)
-	}
-	return d.Sum64()
 }

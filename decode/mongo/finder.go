@@ -68,7 +68,7 @@ func (f *finder) push(at int) bool {
 	if f.hole.nPatch == len(f.hole.patch) {
 		return false
 	}
-	f.hole.patch[f.hole.nPatch] = at
+	f.hole.patch[f.hole.nPatch] = int32(at)
 	f.hole.nPatch++
 	return true
 }

@@ -25,7 +25,7 @@ type hole struct {
 	got    int
 	kind   bson.Type
 	lost   bool // the elements make no sense: not counted any more
-	patch  [16]int
+	patch  [16]int32
 	nPatch int
 }
 

@@ -155,7 +155,7 @@ func (c *conn) legacyFilter(x *exchange, op string, doc []byte) {
 	}
 	x.mongo.Class = filterClass(filter)
 	c.callSite(x, &k)
-	s := shaper{b: x.text, from: len(x.text), limit: len(x.text) + c.Limits.Text}
+	s := x.shaper(c.Limits.Text)
 	s.add("{filter: {")
 	s.fields(filter, shapeDepth, false)
 	s.add("}}")

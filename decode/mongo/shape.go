@@ -1,6 +1,8 @@
 package mongo
 
 import (
+	"github.com/cespare/xxhash/v2"
+
 	"github.com/pitot-io/pitot/decode"
 	"github.com/pitot-io/pitot/decode/bson"
 	"github.com/pitot-io/pitot/internal/event"
@@ -13,7 +15,7 @@ const shapeDepth = 20
 // shape tells the command without a single value: keys in the order sent, ?
 // for every literal, documents and lists of documents kept, other lists ?.
 func (x *exchange) shape(doc []byte, lists []list, limit int) {
-	s := shaper{b: x.text, from: len(x.text), limit: len(x.text) + limit}
+	s := x.shaper(limit)
 	s.add("{")
 	s.fields(doc, shapeDepth, true)
 	for _, l := range lists {
@@ -23,19 +25,32 @@ func (x *exchange) shape(doc []byte, lists []list, limit int) {
 	x.setShape(&s)
 }
 
+// shaper begins a shape of at most limit bytes. What its hash is made of
+// beside it stands before it: operation and namespace.
+func (x *exchange) shaper(limit int) shaper {
+	m := &x.mongo
+	s := shaper{hashed: len(x.text)}
+	b := append(append(x.text, m.Operation...), 0)
+	b = append(append(b, m.Database...), '.')
+	s.b = append(append(b, m.Collection...), 0)
+	s.from, s.limit = len(s.b), len(s.b)+limit
+	return s
+}
+
 // setShape takes over what s wrote.
 func (x *exchange) setShape(s *shaper) {
 	x.text = s.b
 	x.mongo.Query = decode.View(x.text[s.from:])
-	x.mongo.Shape = hash(&x.mongo)
+	x.mongo.Shape = xxhash.Sum64(x.text[s.hashed:])
 }
 
 // shaper writes a shape to b and stops at limit.
 type shaper struct {
-	b     []byte
-	from  int
-	limit int
-	full  bool
+	b      []byte
+	hashed int // where begins what the hash is made of
+	from   int // where the shape begins
+	limit  int
+	full   bool
 }
 
 func (s *shaper) add(text string) {
