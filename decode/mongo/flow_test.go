@@ -58,6 +58,11 @@ func TestCursorOfAnotherConnection(t *testing.T) {
 	testkit.Play(p.New(testConn()), 0,
 		testkit.C(msg(1, 0, 0, d{e("find", "c"), e("filter", d{e("_id", 1)}), e("comment", d{e("function", "Cart.load"), e("x", "y"), e("traceparent", parentText)}), e("$db", "d")})),
 		testkit.S(msg(9, 1, 0, batch(77, "firstBatch", 1))))
+	// Requests between must not write over what is remembered.
+	for range 3 {
+		testkit.Play(p.New(testConn()), 0, testkit.C(msg(1, 0, 0, d{e("count", strings.Repeat("c", 200)), e("query", d{e(strings.Repeat("k", 500), 1)}),
+			e("comment", d{e("function", "Other.thing"), e("z", "zzz")}), e("$db", "other")})), testkit.S(msg(9, 1, 0, ok1)))
+	}
 	more := func(comment ...any) string {
 		ask := d{e("getMore", int64(77)), e("collection", "c"), e("$db", "d")}
 		if len(comment) > 0 {
@@ -236,5 +241,53 @@ func TestPositionsAndSizes(t *testing.T) {
 	}
 	if x.RequestBytes != int64(len(ask)/2) || x.ResponseBytes != int64(len(answer)/2) {
 		t.Errorf("sizes %d, %d", x.RequestBytes, x.ResponseBytes)
+	}
+}
+
+// A message that is found after a search is told where it begins, also when
+// its beginning was carried over from the call before.
+func TestPositionAfterASearch(t *testing.T) {
+	lost := ping(1)[20:]
+	for _, chunk := range []int{0, 1, 7, 30} {
+		c := testConn()
+		c.MidStream = true
+		fed := 0
+		c.Position = func(_ event.Dir, off int) uint32 { return uint32(fed + off) }
+		dec, r := Protocol(Options{}).New(c), new(testkit.Recorder)
+		for b := []byte(lost + ping(2)); fed < len(b); {
+			n := min(len(b)-fed, max(1, chunk))
+			if chunk == 0 {
+				n = len(b)
+			}
+			if err := dec.Feed(event.ToServer, 1, b[fed:fed+n], r); err != nil {
+				t.Fatal(err)
+			}
+			fed += n
+		}
+		dec.Close(2, r)
+		if len(r.Exchanges) != 1 || r.Exchanges[0].RequestSeq != uint32(len(lost)) {
+			t.Errorf("chunks of %d: %s at %d, want %d", chunk, tellAll(r), r.Exchanges[0].RequestSeq, len(lost))
+		}
+	}
+}
+
+// What is told of a message must not depend on how it comes, not even when
+// more of it is wanted than is kept.
+func TestMoreThanIsKept(t *testing.T) {
+	parts := a{}
+	for i := range 9000 {
+		parts = append(parts, d{e("a", i), e("b", strings.Repeat("x", 20))})
+	}
+	ask := msg(7, 0, 0, d{e("find", "c"), e("filter", d{e("$or", parts)}), e("limit", 3), e("$db", "d")})
+	values := msg(8, 0, 0, d{e("find", "c"), e("filter", d{e("_id", d{e("$in", noise(1200, 300))})}), e("limit", 3), e("$db", "d")})
+	play := func(chunk int) string {
+		return tellAll(testkit.Play(fresh(), chunk, testkit.C(ask+values), testkit.S(msg(1, 7, 0, ok1)+msg(2, 8, 0, ok1))))
+	}
+	want := "find c unset db=d q={find: ?, filter: {$or: [{a: ?, b: ?}]}, limit: ?} class=scatter limit=3 +body_cut\n" +
+		"find c unset db=d q={find: ?, filter: {_id: {$in: [{_id: ?, x: ?}]}}, limit: ?} class=multi limit=3 +body_cut"
+	for _, chunk := range []int{0, 1460, 100_000} {
+		if got := play(chunk); got != want {
+			t.Errorf("chunks of %d:\n got %s\nwant %s", chunk, got, want)
+		}
 	}
 }

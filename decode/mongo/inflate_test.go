@@ -199,3 +199,15 @@ func TestUnsnapStart(t *testing.T) {
 		t.Errorf("the whole block gives %d of %d bytes", longest, len(text))
 	}
 }
+
+func TestCompressedSizeThatIsNotThere(t *testing.T) {
+	for id, name := range compressors {
+		m := packed(id, ping(1))
+		size := len(ping(1)) - headerLen
+		m = m[:20] + le32(size+50) + m[24:]
+		got := tellAll(testkit.Play(fresh(), 0, testkit.C(m), testkit.S(msg(2, 1, 0, ok1))))
+		if got != "ping unset db=d q={ping: ?} compressor="+name+" +body_cut" {
+			t.Errorf("told %s", got)
+		}
+	}
+}
