@@ -1,6 +1,10 @@
 package h1
 
-import "github.com/pitot-io/pitot/decode/http1"
+import (
+	"time"
+
+	"github.com/pitot-io/pitot/decode/http1"
+)
 
 func (e *exchange) untilClose() bool { return e.resp.Framing == http1.UntilClose }
 
@@ -33,6 +37,7 @@ func (e *exchange) received() bool {
 // not understand (RFC 9110, 15.2).
 func (e *exchange) interim(n int) bool {
 	e.up.r += n
+	e.ax.FirstByte = 0 // the final answer's is what counts
 	if e.req.Minor == 0 {
 		return true
 	}
@@ -59,6 +64,9 @@ func (e *exchange) answer(n int) bool {
 		return true
 	}
 	e.answered = true
+	if e.ax.FirstByte == 0 { // it came together with an interim one
+		e.ax.FirstByte = time.Now().UnixNano()
+	}
 	e.x.FirstByte = e.ax.FirstByte
 	http1.FillResponse(&e.x, &e.p, h)
 	if e.keep && !tunnel {

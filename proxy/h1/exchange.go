@@ -104,7 +104,10 @@ func (e *exchange) begin(n int) {
 }
 
 // fresh forgets the attempt before.
-func (e *exchange) fresh() { e.attempt = attempt{up: window{buf: e.up.buf}} }
+func (e *exchange) fresh() {
+	e.attempt = attempt{up: window{buf: e.up.buf}}
+	e.resp.Reset()
+}
 
 // needsSocket reports whether carrying e out means waiting for the client's
 // bytes elsewhere than in the connection's own read.
@@ -177,7 +180,7 @@ func (e *exchange) choose(h *upstream.Host) {
 // closing, so that another may be made: when nothing was sent, or when sending
 // it twice does no harm (RFC 9110, 9.2.2) and all of it is still here.
 func (e *exchange) stale() bool {
-	if !e.reused || e.ax.FirstByte != 0 || e.begun || e.conn.why() != notCut {
+	if !e.reused || e.ax.ResponseBytes != 0 || e.begun || e.conn.why() != notCut {
 		return false
 	}
 	return e.written == 0 || e.whole && idempotent(e.req.Method)

@@ -379,3 +379,42 @@ func TestCloseEndsTunnels(t *testing.T) {
 		}
 	}
 }
+
+// A head that broke off leaves no trace in the next answer.
+func TestAnswerAfterABrokenOne(t *testing.T) {
+	var o *origin
+	o = serveRaw(t, func(u *net.TCPConn, r *bufio.Reader) {
+		head(r)
+		if o.conns.Load() == 1 {
+			io.WriteString(u, "HTTP/1.1 200 OK\r\nServer: a server with a long name\r\nContent-Le")
+			return
+		}
+		io.WriteString(u, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+		head(r)
+	})
+	p := start(t, o.addr)
+	c := p.dial()
+	c.send(get + "\r\n")
+	if resp, _ := c.answer("GET"); resp.StatusCode != 503 {
+		t.Fatalf("the first answer is %s", resp.Status)
+	}
+	c.send(get + "\r\n")
+	if resp, body := c.answer("GET"); resp.StatusCode != 200 || body != "ok" {
+		t.Fatalf("the second answer is %s %q", resp.Status, body)
+	}
+}
+
+// A client that does not read its answer is cut, and that is not its leaving.
+func TestClientThatDoesNotRead(t *testing.T) {
+	o := serveRaw(t, func(c *net.TCPConn, r *bufio.Reader) {
+		head(r)
+		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")
+		io.Copy(c, io.LimitReader(zeros{}, 1000000000))
+	})
+	p := start(t, o.addr, func(o *Options, _ *Route) { o.StreamIdle = brief })
+	c := p.dial()
+	c.send(get + "\r\n")
+	if x := p.spans.server(t, 1); x.Flags != event.FlagSI || x.HTTP.StatusCode != 200 {
+		t.Errorf("span %s", x.AppendJSON(nil))
+	}
+}

@@ -46,7 +46,7 @@ func (s *Server) Serve(ctx context.Context, nc *net.TCPConn, first []byte, info 
 // after the exchange under way.
 func (s *Server) Drain() {
 	s.draining.Store(true)
-	s.watch.each(cutIdle, idle, resting)
+	s.watch.each(cutDrain, idle, resting)
 }
 
 // Close breaks off what is still under way, tunnels included. Calls of Serve

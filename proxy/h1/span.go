@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/pitot-io/pitot/decode"
+	"github.com/pitot-io/pitot/decode/http1"
 	"github.com/pitot-io/pitot/internal/event"
 	"github.com/pitot-io/pitot/proxy/upstream"
 )
@@ -28,6 +29,7 @@ func (e *exchange) unreadable() {
 	e.p.Scheme, e.p.Version = "http", "1.1"
 	e.x.RequestBytes = int64(len(e.conn.in.bytes()))
 	e.req.Method, e.req.Minor = nil, 1
+	e.reqBody = http1.Body{}
 	e.identify()
 }
 
@@ -42,6 +44,9 @@ func (e *exchange) depart(up *upstream.Conn) {
 	}
 	if e.ax.Service == "" {
 		e.ax.Service = proxyName
+	}
+	if x.Attempt > 0 {
+		e.ax.Start = time.Now().UnixNano()
 	}
 	if up != nil {
 		e.ax.Client, e.ax.Server = up.Local(), up.Remote()

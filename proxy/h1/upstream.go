@@ -182,14 +182,14 @@ func (e *exchange) reusable(why cut) bool {
 // cause is why an attempt came to no good end.
 func (e *exchange) cause(why cut) *failure {
 	switch {
+	case why != notCut:
+		return e.cutCause(why)
 	case e.gone:
 		return &clientGone
 	case e.broken != nil:
 		return e.broken
 	case e.why != nil:
 		return e.why
-	case why != notCut:
-		return e.cutCause(why)
 	case errors.Is(e.readErr, net.ErrClosed), e.conn.ctx.Err() != nil:
 		return &proxyEnds
 	}

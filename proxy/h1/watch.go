@@ -32,7 +32,8 @@ type cut uint8
 
 const (
 	notCut     cut = iota
-	cutIdle        // nothing came for long, or the client has gone, or we drain
+	cutIdle        // nothing came for long
+	cutDrain       // no further request is wanted
 	cutHead        // the head took too long
 	cutRequest     // the whole request took too long
 	cutRoute       // the answer took too long
@@ -123,7 +124,7 @@ func (c *conn) attach(up *upstream.Conn, now int64, complete bool, timeout time.
 	if c.complete = complete; complete && timeout > 0 {
 		c.deadline = now + int64(timeout)
 	}
-	if c.cut == cutIdle { // just when its request came
+	if c.cut == cutIdle || c.cut == cutDrain { // just when its request came
 		c.cut = notCut
 		_ = c.net.SetReadDeadline(time.Time{})
 	}
@@ -288,7 +289,7 @@ func (w *watcher) lookOver(s *shard, now int64) {
 		next := c.next
 		s.move(c, idle)
 		if w.left(c.raw) {
-			s.end(c, cutIdle)
+			s.end(c, cutGone)
 		}
 		c = next
 	}
