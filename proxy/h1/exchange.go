@@ -180,7 +180,7 @@ func (e *exchange) choose(h *upstream.Host) {
 // closing, so that another may be made: when nothing was sent, or when sending
 // it twice does no harm (RFC 9110, 9.2.2) and all of it is still here.
 func (e *exchange) stale() bool {
-	if !e.reused || e.ax.ResponseBytes != 0 || e.begun || e.conn.why() != notCut {
+	if !e.reused || e.ax.ResponseBytes != 0 || e.conn.why() != notCut {
 		return false
 	}
 	return e.written == 0 || e.whole && idempotent(e.req.Method)

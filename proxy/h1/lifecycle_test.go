@@ -394,11 +394,10 @@ func TestAnswerAfterABrokenOne(t *testing.T) {
 	})
 	p := start(t, o.addr)
 	c := p.dial()
-	c.send(get + "\r\n")
+	c.send(get + "\r\n" + get + "\r\n")
 	if resp, _ := c.answer("GET"); resp.StatusCode != 503 {
 		t.Fatalf("the first answer is %s", resp.Status)
 	}
-	c.send(get + "\r\n")
 	if resp, body := c.answer("GET"); resp.StatusCode != 200 || body != "ok" {
 		t.Fatalf("the second answer is %s %q", resp.Status, body)
 	}
@@ -416,5 +415,25 @@ func TestClientThatDoesNotRead(t *testing.T) {
 	c.send(get + "\r\n")
 	if x := p.spans.server(t, 1); x.Flags != event.FlagSI || x.HTTP.StatusCode != 200 {
 		t.Errorf("span %s", x.AppendJSON(nil))
+	}
+}
+
+// A connection on which the upstream says more than its answer is not kept.
+func TestUnaskedAnswer(t *testing.T) {
+	o := serveRaw(t, func(c *net.TCPConn, r *bufio.Reader) {
+		for head(r) != "" {
+			io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nmineHTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nothers")
+		}
+	})
+	p := start(t, o.addr)
+	c := p.dial()
+	for i := range 3 {
+		c.send(get + "\r\n")
+		if _, body := c.answer("GET"); body != "mine" {
+			t.Fatalf("answer %d is %q", i, body)
+		}
+		if n := o.conns.Load(); n != int64(i+1) {
+			t.Errorf("%d connections after answer %d, want one each", n, i)
+		}
 	}
 }
