@@ -86,6 +86,9 @@ func (c *httpConn) Query(ctx context.Context, sql, format string, out io.Writer)
 		return err
 	}
 	res, err := c.client.Do(req)
+	if ctx.Err() != nil {
+		return errors.New("stopped")
+	}
 	if err != nil {
 		var wrapped *url.Error
 		if errors.As(err, &wrapped) { // its text repeats the whole URL

@@ -32,10 +32,11 @@ type spans struct {
 	rpc string // rpc.response.status_code of the row being added
 }
 
-// Column types as sent over HTTP. Low-cardinality columns go as plain text: the server builds their dictionaries faster than a client.
+// Column types as sent over HTTP. Low-cardinality columns go as plain text: the server builds their dictionaries faster than a client. The keys
+// of attributes are the exception: they are most of a row's bytes, and boxed already.
 const (
 	text    = "String"
-	textMap = "Map(String, String)"
+	textMap = "Map(LowCardinality(String), String)"
 	instant = "DateTime64(9)"
 )
 
