@@ -86,7 +86,7 @@ func (c *httpConn) Query(ctx context.Context, sql, format string, out io.Writer)
 		return err
 	}
 	res, err := c.client.Do(req)
-	if ctx.Err() != nil {
+	if err != nil && ctx.Err() != nil {
 		return errors.New("stopped")
 	}
 	if err != nil {
