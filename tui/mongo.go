@@ -48,9 +48,13 @@ var mongoSorts = [...]string{"time", "calls", "p95", "docs", "errors", "name"}
 
 func mongoColumns(w int) []column {
 	trend := min(2*store.TrendSlots, max(8, (w-90)/3))
+	op := 9
+	if w >= 110 {
+		op = len("commitTransaction")
+	}
 	return []column{
 		{title: "COLLECTION / CALL SITE", sort: "name"},
-		{title: "OP", width: 9, from: 60},
+		{title: "OP", width: op, from: 60},
 		{title: "TREND", width: trend, from: 100},
 		{title: "TIME", width: 6, right: true, sort: "time"},
 		{title: "SHARE", width: 5, right: true, from: 120},

@@ -107,8 +107,12 @@ func Run(ctx context.Context, o Options) error {
 	return nil
 }
 
+// framesPerSecond is how often a change is looked for: it costs even when there
+// is none, and keys need no more.
+const framesPerSecond = 30
+
 func programOptions(ctx context.Context, o Options) []tea.ProgramOption {
-	opts := []tea.ProgramOption{tea.WithContext(ctx), tea.WithOutput(o.Output), tea.WithoutSignalHandler()}
+	opts := []tea.ProgramOption{tea.WithContext(ctx), tea.WithOutput(o.Output), tea.WithoutSignalHandler(), tea.WithFPS(framesPerSecond)}
 	if o.Input != nil {
 		opts = append(opts, tea.WithInput(o.Input))
 	}

@@ -215,6 +215,29 @@ func TestCursorStaysOnItsRow(t *testing.T) {
 	}
 }
 
+// In Live it stays on its exchange while newer ones come, until one follows.
+func TestCursorStaysOnItsExchange(t *testing.T) {
+	s := shop()
+	m := screenOf(s, 120, 40)
+	keys(m, "2kkk")
+	v := m.views[1].(*live)
+	want := v.rows[v.cur]
+	newer := new(event.Batch)
+	for range 10 {
+		newer.Exchange(&traffic().Exchanges[0])
+	}
+	s.Apply(newer, noon)
+	m.Update(tick{})
+	if v.rows[v.cur] != want {
+		t.Errorf("the cursor went to row %d of %d", v.cur+1, len(v.rows))
+	}
+	keys(m, "f")
+	m.Update(tick{})
+	if v.cur != len(v.rows)-1 {
+		t.Errorf("following, the cursor is on row %d of %d", v.cur+1, len(v.rows))
+	}
+}
+
 func TestPlainTellsWhyItCannotWrite(t *testing.T) {
 	err := Run(t.Context(), Options{Plain: true, Output: broken{}, Batches: full()})
 	if !errors.Is(err, os.ErrClosed) {

@@ -138,3 +138,44 @@ func TestTopComesBack(t *testing.T) {
 		t.Errorf("asked for %s", got)
 	}
 }
+
+// What was said about lost contact is taken back when there is contact.
+func TestLostContactIsTakenBack(t *testing.T) {
+	requests := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if requests++; requests == 2 {
+			http.Error(w, "draining", http.StatusServiceUnavailable)
+			return
+		}
+		fmt.Fprint(w, spanLine("GET /"))
+		w.(http.Flusher).Flush()
+		if requests == 3 {
+			<-r.Context().Done()
+		}
+	}))
+	defer server.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	a, f := newAttachment(address(server), "", ""), newFeed()
+	body, err := a.open(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said bytes.Buffer
+	f.tell = &said
+	f.start(func() error { return a.follow(ctx, body, f) })
+	for range 2 {
+		<-f.batches
+	}
+	if got := f.status(); got != "" {
+		t.Errorf("in contact, it says %q", got)
+	}
+	cancel()
+	if err := f.wait(true); err != nil {
+		t.Error(err)
+	}
+	for _, want := range []string{"it ended the stream", "503 Service Unavailable: draining"} {
+		if !strings.Contains(said.String(), want) {
+			t.Errorf("it never said %q:\n%s", want, &said)
+		}
+	}
+}
