@@ -77,6 +77,8 @@ type Counts struct {
 	Evicted     uint64 // connections that had to make room
 }
 
+const numRecent = 256
+
 // Assembler follows connections. It is for one goroutine.
 type Assembler struct {
 	Counts Counts
@@ -84,11 +86,11 @@ type Assembler struct {
 	limits  Limits
 	open    func(*Conn) Stream
 	conns   map[key]*Conn
-	last    *Conn // of the segment before
-	live    list  // longest silent first
-	dead    list  // longest dead first
-	waiting list  // with a hole, oldest hole first
-	waits   int   // bytes that wait in all connections
+	recent  [numRecent]*Conn // see slot
+	live    list             // longest silent first
+	dead    list             // longest dead first
+	waiting list             // with a hole, oldest hole first
+	waits   int              // bytes that wait in all connections
 	now     int64
 	spare   spare
 }

@@ -16,6 +16,7 @@ type Conn struct {
 
 	key       key
 	client    packet.Endpoint
+	server    packet.Endpoint
 	half      [2]half
 	stream    Stream
 	seen      int64 // time of the latest segment
@@ -74,10 +75,10 @@ func less(x, y *packet.Endpoint) bool {
 
 // find gives the connection of s, a new one where s begins one.
 func (a *Assembler) find(s *packet.Segment) *Conn {
-	k := keyOf(s)
-	c := a.last
-	if c == nil || c.key != k {
-		c = a.conns[k]
+	slot := a.slot(&s.Src, &s.Dst)
+	c := *slot
+	if c == nil || !c.joins(s) {
+		c = a.conns[keyOf(s)]
 	}
 	if c != nil && c.reused(s) {
 		a.shut(c)
@@ -85,10 +86,21 @@ func (a *Assembler) find(s *packet.Segment) *Conn {
 		c = nil
 	}
 	if c == nil {
-		c = a.add(k, s)
+		c = a.add(keyOf(s), s)
 	}
-	a.last = c
+	*slot = c
 	return c
+}
+
+// slot is where the latest connection between two ports, and others of the
+// same remainder, is found without a look into the map.
+func (a *Assembler) slot(x, y *packet.Endpoint) **Conn {
+	return &a.recent[(x.Port^y.Port)%numRecent]
+}
+
+// joins reports whether s is of the connection.
+func (c *Conn) joins(s *packet.Segment) bool {
+	return s.Src == c.client && s.Dst == c.server || s.Src == c.server && s.Dst == c.client
 }
 
 // reused reports whether s is the SYN of a new connection between the same
@@ -125,11 +137,11 @@ func (a *Assembler) add(k key, s *packet.Segment) *Conn {
 	c.key, c.client = k, clientOf(s)
 	c.Number = int64(a.Counts.Connections)
 	c.MidStream = s.Flags&packet.SYN == 0
-	server := k.lo
-	if server == c.client {
-		server = k.hi
+	c.server = k.lo
+	if c.server == c.client {
+		c.server = k.hi
 	}
-	c.Client, c.Server = c.client.AddrPort(), server.AddrPort()
+	c.Client, c.Server = c.client.AddrPort(), c.server.AddrPort()
 	a.Counts.Connections++
 	a.conns[k] = c
 	a.live.add(c, linkLive)
@@ -210,7 +222,7 @@ func (a *Assembler) remove(c *Conn) {
 		a.live.remove(c, linkLive)
 	}
 	delete(a.conns, c.key)
-	if a.last == c {
-		a.last = nil
+	if slot := a.slot(&c.client, &c.server); *slot == c {
+		*slot = nil
 	}
 }
