@@ -207,6 +207,9 @@ func TestUpstreamRefuses(t *testing.T) {
 	if x := p.spans.server(t, 1); x.Flags != event.FlagUF {
 		t.Errorf("span %s", x.AppendJSON(nil))
 	}
+	if a := p.spans.all(t, event.Client, 1)[0]; a.Flags != event.FlagUF || a.Server.String() != l.Addr().String() {
+		t.Errorf("attempt %s", a.AppendJSON(nil))
+	}
 }
 
 func TestNoWay(t *testing.T) {

@@ -48,6 +48,7 @@ func (e *exchange) depart(up *upstream.Conn) {
 	if x.Attempt > 0 {
 		e.ax.Start = time.Now().UnixNano()
 	}
+	e.ax.Server = e.host.AddrPort()
 	if up != nil {
 		e.ax.Client, e.ax.Server = up.Local(), up.Remote()
 	}
