@@ -38,7 +38,7 @@ type Store struct {
 	Started bool   // by this process
 
 	lease  *lease
-	exited <-chan error // of the process; nil unless Started
+	exited <-chan struct{} // closed when the process that was started has ended; nil when none was
 }
 
 // DSN names the store for clickhouse-go.
@@ -111,7 +111,7 @@ func start(ctx context.Context, opts Options) (*Store, error) {
 		return nil, fmt.Errorf("store data folder: %w", err)
 	}
 	logPath := filepath.Clean(data) + ".log"
-	logFile, err := os.Create(logPath)
+	logFile, err := os.OpenFile(logPath, os.O_WRONLY|os.O_CREATE|os.O_TRUNC|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("store log: %w", err)
 	}
@@ -122,8 +122,11 @@ func start(ctx context.Context, opts Options) (*Store, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start the store: %w", err)
 	}
-	exited := make(chan error, 1)
-	go func() { exited <- cmd.Wait() }() // ends with the process; Close waits for it when the process ends with the lease
+	exited := make(chan struct{})
+	go func() { // ends with the process; Close waits for it when the process ends with the lease
+		defer close(exited)
+		_ = cmd.Wait() // why it ended stands in its log
+	}()
 	s := &Store{Addr: opts.Listen, Data: data, Started: true, exited: exited}
 	if err := s.await(ctx, opts.Wait, logPath); err != nil {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
@@ -132,22 +135,30 @@ func start(ctx context.Context, opts Options) (*Store, error) {
 	return s, nil
 }
 
-// await polls until the started store gives a lease, and tells its last words when it ended instead.
+// await polls until the started store gives a lease, and tells its last words when it ended instead. When it ended because another
+// process was faster at starting one, that one's lease will do.
 func (s *Store) await(ctx context.Context, wait time.Duration, logPath string) error {
 	deadline := time.NewTimer(wait)
 	defer deadline.Stop()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
+	exited, failure := s.exited, fmt.Errorf("the store did not answer at %s within %s; its log is %s", s.Addr, wait, logPath)
 	for {
-		if _, err := probe(ctx, s.Addr); err == nil {
+		if data, err := probe(ctx, s.Addr); err == nil {
+			s.Data = data
 			s.lease, err = hold(ctx, s.Addr)
 			return err
 		}
 		select {
-		case <-s.exited:
-			return fmt.Errorf("the store did not start: %s", lastWords(logPath))
+		case <-exited:
+			failure = fmt.Errorf("the store did not start: %s", lastWords(logPath))
+			if !strings.Contains(failure.Error(), "in use") {
+				return failure
+			}
+			s.Started, exited = false, nil
+			deadline.Reset(min(wait, othersWait))
 		case <-deadline.C:
-			return fmt.Errorf("the store did not answer at %s within %s; its log is %s", s.Addr, wait, logPath)
+			return failure
 		case <-ctx.Done():
 			return fmt.Errorf("start the store: %w", ctx.Err())
 		case <-tick.C:
@@ -155,14 +166,24 @@ func (s *Store) await(ctx context.Context, wait time.Duration, logPath string) e
 	}
 }
 
-// lastWords is the last line of the store's log.
+// othersWait is how long another process's store, just started, may take to answer.
+const othersWait = 5 * time.Second
+
+// lastWords is the error that ended the store, or the last line of its log.
 func lastWords(path string) string {
 	text, err := os.ReadFile(path)
 	if err != nil {
 		return err.Error()
 	}
-	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
-	return strings.TrimPrefix(lines[len(lines)-1], "pitot: ")
+	words := ""
+	for line := range strings.Lines(string(text)) {
+		line = strings.TrimSpace(line)
+		if said, ok := strings.CutPrefix(line, "pitot: "); ok {
+			return said
+		}
+		words = line
+	}
+	return words
 }
 
 // Close gives the lease back. When this process started the store and nobody else uses it, Close waits until the store has written out

@@ -109,10 +109,7 @@ func TestEnsureStartsSharesAndEndsWithTheLastUser(t *testing.T) {
 		t.Fatal(err)
 	}
 	select {
-	case err := <-first.exited:
-		if err != nil {
-			t.Fatalf("the store ended with %v", err)
-		}
+	case <-first.exited:
 	case <-ctx.Done():
 		t.Fatal("the store did not end with its last user")
 	}
@@ -205,5 +202,47 @@ func TestKeepStartsAKilledStoreAgain(t *testing.T) {
 	}
 	if _, err := probe(ctx, k.Addr); !errors.Is(err, errSilent) {
 		t.Fatalf("still there after Close: %v", err)
+	}
+}
+
+// Two processes that start a store at the same moment end up with one.
+func TestEnsureAtTheSameTimeSharesOneStore(t *testing.T) {
+	engine(t)
+	ctx := within(t)
+	opts := Options{Listen: freeAddr(t), Data: filepath.Join(t.TempDir(), "data")}
+	type result struct {
+		s   *Store
+		err error
+	}
+	all := make(chan result)
+	const users = 3
+	for range users {
+		go func() {
+			s, err := Ensure(ctx, opts)
+			all <- result{s, err}
+		}()
+	}
+	var stores []*Store
+	for range users {
+		if r := <-all; r.err != nil {
+			t.Error(r.err)
+		} else {
+			stores = append(stores, r.s)
+		}
+	}
+	for _, s := range stores {
+		if err := s.Close(ctx); err != nil {
+			t.Error(err)
+		}
+	}
+	for _, s := range stores {
+		if s.exited == nil {
+			continue
+		}
+		select {
+		case <-s.exited:
+		case <-ctx.Done():
+			t.Fatal("a store did not end")
+		}
 	}
 }
