@@ -3,11 +3,9 @@ package h1
 import (
 	"bufio"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"os"
 	"strings"
 	"syscall"
 	"testing"
@@ -297,86 +295,6 @@ func TestCloseBreaksOff(t *testing.T) {
 	p.srv.Close()
 	if x := p.spans.server(t, 1); x.Flags != event.FlagLR {
 		t.Errorf("span %s", x.AppendJSON(nil))
-	}
-}
-
-// An upgrade is passed on, and then bytes go both ways untouched.
-func TestUpgrade(t *testing.T) {
-	o := serveRaw(t, func(c *net.TCPConn, r *bufio.Reader) {
-		if h := head(r); !strings.Contains(strings.ToLower(h), "connection: upgrade\r\nupgrade: websocket\r\n") {
-			t.Errorf("the upstream got %q", h)
-		}
-		io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\n\r\nhi")
-		io.Copy(c, r)
-		c.CloseWrite()
-	})
-	p := start(t, o.addr)
-	c := p.dial()
-	c.send("GET /chat HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nahead")
-	if h := head(c.r); !strings.HasPrefix(h, "HTTP/1.1 101 ") || !strings.Contains(h, "connection: upgrade\r\nupgrade: websocket\r\n") {
-		t.Fatalf("the client got %q", h)
-	}
-	want := "hiahead"
-	for i := range 100 {
-		s := fmt.Sprintf("frame %d;", i)
-		c.send(s)
-		want += s
-	}
-	c.CloseWrite()
-	c.ends2(want)
-	x := p.spans.server(t, 1)
-	if x.Protocol != event.WebSocket || x.HTTP.Upgrade != "websocket" || x.HTTP.StatusCode != 101 || x.Flags != 0 {
-		t.Errorf("span %s", x.AppendJSON(nil))
-	}
-}
-
-func TestRefusedUpgradeGoesOn(t *testing.T) {
-	p := start(t, serveHTTP(t, hello))
-	c := p.dial()
-	for range 2 {
-		c.send("GET /chat HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n")
-		if resp, body := c.answer("GET"); body != "hello /chat" || resp.Close {
-			t.Errorf("answer %q, close %v", body, resp.Close)
-		}
-	}
-}
-
-func TestConnectWhereAllowed(t *testing.T) {
-	o := serveRaw(t, func(c *net.TCPConn, r *bufio.Reader) {
-		head(r)
-		io.WriteString(c, "HTTP/1.1 200 OK\r\n\r\n")
-		io.Copy(c, r)
-		c.CloseWrite()
-	})
-	p := start(t, o.addr, func(o *Options, _ *Route) { o.Connect = true })
-	c := p.dial()
-	c.send("CONNECT x:443 HTTP/1.1\r\nHost: x:443\r\n\r\n")
-	if h := head(c.r); !strings.HasPrefix(h, "HTTP/1.1 200 ") {
-		t.Fatalf("the client got %q", h)
-	}
-	c.send("opaque")
-	c.CloseWrite()
-	c.ends2("opaque")
-}
-
-// Closing the server ends tunnels.
-func TestCloseEndsTunnels(t *testing.T) {
-	o := serveRaw(t, func(c *net.TCPConn, r *bufio.Reader) {
-		head(r)
-		io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n")
-		io.Copy(io.Discard, r)
-	})
-	p := start(t, o.addr)
-	c := p.dial()
-	c.send("GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
-	head(c.r)
-	c.send("x")
-	for { // until the tunnel is open, which the client cannot see
-		p.srv.Close()
-		_ = c.SetReadDeadline(time.Now().Add(brief))
-		if _, err := c.r.ReadByte(); !errors.Is(err, os.ErrDeadlineExceeded) {
-			return
-		}
 	}
 }
 
