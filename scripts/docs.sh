@@ -11,7 +11,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir "$work/home"
 cp -r testdata "$work/testdata"
-[ ! -f docs/pitot.yaml ] || cp docs/pitot.yaml "$work/pitot.yaml"
+cp -r deploy "$work/deploy"
 # The engine is a download; the user's cache keeps it.
 cache=${XDG_CACHE_HOME:-$HOME/.cache}
 
