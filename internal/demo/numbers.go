@@ -43,7 +43,7 @@ func readCounters(ctx context.Context, admin string) (counters, error) {
 			c.failed = s.Value
 		case "sink." + storeSink + ".written":
 			sinks++
-		case "sink." + storeSink + ".dropped", "sink." + storeSink + ".failed", "subscription." + storeSink + ".dropped":
+		case "sink." + storeSink + ".dropped", "sink." + storeSink + ".failed": // the first counts its queue too
 			c.dropped += s.Value
 		}
 	}
