@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/charmbracelet/x/term"
@@ -41,6 +43,10 @@ func demoCommand() *cobra.Command {
 			_, o.NoStore = library.Find()
 			o.Out, o.Progress = c.OutOrStdout(), c.ErrOrStderr()
 			o.Watch = watchOnTerminal(report)
+			// A reader that has gone (pitot demo | head) is an error of writing, not the end of this process: it tidies up.
+			gone := make(chan os.Signal, 1)
+			signal.Notify(gone, syscall.SIGPIPE)
+			defer signal.Stop(gone)
 			return demo.Run(c.Context(), o)
 		},
 	}

@@ -1,6 +1,7 @@
 package demo
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -74,7 +75,11 @@ func (d *demo) finish(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	f.write(d.Out)
+	var page bytes.Buffer
+	f.write(&page)
+	if _, err := d.Out.Write(page.Bytes()); err != nil {
+		return fmt.Errorf("demo: print the report: %w", err)
+	}
 	return f.disagreement()
 }
 

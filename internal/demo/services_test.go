@@ -2,6 +2,7 @@ package demo
 
 import (
 	"context"
+	"net"
 	"net/http"
 	"testing"
 	"time"
@@ -74,6 +75,31 @@ func TestTheShopServesItsCustomers(t *testing.T) {
 		if seen[name] == 0 {
 			t.Errorf("no %s reached the server: %v", name, seen)
 		}
+	}
+}
+
+func TestAConnectionNobodyUsesDoesNotKeepAServiceFromEnding(t *testing.T) {
+	at, err := freePorts(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- RunShop(ctx, ShopOptions{Listen: at[0], Orders: "http://127.0.0.1:1"}) }()
+	if err := awaitHTTP(t.Context(), "http://"+at[0]+"/health", 10*time.Second); err != nil {
+		t.Fatal(err)
+	}
+	nc, err := net.Dial("tcp", at[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	if err := awaitHTTP(t.Context(), "http://"+at[0]+"/health", 10*time.Second); err != nil { // accepted after nc
+		t.Fatal(err)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Errorf("the shop ended with %v", err)
 	}
 }
 
