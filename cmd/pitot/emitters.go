@@ -2,7 +2,10 @@ package main
 
 import (
 	"io"
+	"os"
 	"time"
+
+	"github.com/charmbracelet/x/term"
 
 	"github.com/pitot-io/pitot/internal/event"
 	"github.com/pitot-io/pitot/internal/filter"
@@ -77,11 +80,17 @@ func (s *summary) apply(now bool) {
 	}
 }
 
-const summaryWidth = 100 // cells
+const summaryWidth = 100 // cells, where there is no terminal to fill
 
 func (s *summary) print(w io.Writer) error {
 	s.apply(s.batch.Len() > 0)
-	table := tui.Summary(s.store, summaryWidth)
+	width := summaryWidth
+	if f, ok := w.(*os.File); ok {
+		if cells, _, err := term.GetSize(f.Fd()); err == nil {
+			width = cells
+		}
+	}
+	table := tui.Summary(s.store, width)
 	if table == "" {
 		return nil
 	}

@@ -29,6 +29,7 @@ type proxyFlags struct {
 	json     bool
 	jsonFile string
 	store    string
+	top      bool
 }
 
 func proxyCommand() *cobra.Command {
@@ -47,7 +48,10 @@ func proxyCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return runProxy(c.Context(), cfg, c.OutOrStdout(), c.ErrOrStderr())
+			if !f.top {
+				return runProxy(c.Context(), cfg, nil, c.OutOrStdout(), c.ErrOrStderr())
+			}
+			return f.underScreen(c.Context(), cfg, c.InOrStdin(), c.OutOrStdout(), c.ErrOrStderr())
 		},
 	}
 	fl := c.Flags()
@@ -60,7 +64,23 @@ func proxyCommand() *cobra.Command {
 	fl.BoolVar(&f.json, "json", false, "print spans and events as JSON Lines")
 	fl.StringVar(&f.jsonFile, "json-file", "", "write spans and events as JSON Lines to this `file`")
 	fl.StringVar(&f.store, "store", "", "where history goes: embedded, none, or the `DSN` of a ClickHouse (default embedded)")
+	fl.BoolVar(&f.top, "top", false, "watch it in this terminal; leaving the screen ends the proxy")
 	return c
+}
+
+// underScreen runs the proxy with a screen over it; log lines wait until the
+// screen is gone.
+func (f *proxyFlags) underScreen(ctx context.Context, cfg *config.Config, stdin io.Reader, stdout, stderr io.Writer) error {
+	if f.json {
+		return usagef("--top and --json both want standard output; use --json-file")
+	}
+	if err := needTerminal(stdout); err != nil {
+		return err
+	}
+	var held heldLog
+	defer held.release(stderr)
+	title := cfg.Listeners[0].Address
+	return runProxy(ctx, cfg, func(hub *tap.Hub) *screen { return newScreen(hub, title, false, stdin, stdout) }, stdout, &held)
 }
 
 // config is what the file or the flags say; the latter are checked here.
@@ -114,8 +134,12 @@ func inFlags(err error) error {
 	return usageError{problems}
 }
 
+// errLeft is why a run ended whose screen the user left.
+var errLeft = errors.New("the screen was left")
+
 // runProxy serves until ctx is done and everything that was seen is written.
-func runProxy(ctx context.Context, cfg *config.Config, stdout, stderr io.Writer) error {
+// With open, it shows a screen meanwhile, and ends when the user leaves it.
+func runProxy(ctx context.Context, cfg *config.Config, open func(*tap.Hub) *screen, stdout, stderr io.Writer) error {
 	log := slog.New(slog.NewTextHandler(stderr, nil))
 	outs := &outputs{hub: tap.NewHub(runtime.GOMAXPROCS(0)), log: log}
 	server, err := proxy.New(cfg, proxy.Deps{Hub: outs.hub, Protocols: builtin.Protocols(), Sinks: outs.stats, Log: log})
@@ -130,10 +154,20 @@ func runProxy(ctx context.Context, cfg *config.Config, stdout, stderr io.Writer)
 	var beside sync.WaitGroup
 	beside.Go(func() { outs.hub.Run(serving) })
 	beside.Go(func() { outs.watch(serving) })
+	ctx, leave := context.WithCancelCause(ctx)
+	var shown error
+	if open != nil {
+		s := open(outs.hub)
+		beside.Go(func() {
+			shown = s.show(ctx)
+			leave(errLeft)
+		})
+	}
 	err = server.Run(ctx)
+	leave(nil)
 	served()
 	beside.Wait()
-	if err = errors.Join(err, outs.finish(ctx)); err == nil {
+	if err = errors.Join(err, shown, outs.finish(ctx)); err == nil {
 		log.Info("ended", "exchanges", outs.hub.Seen(), "why", fmt.Sprint(context.Cause(ctx)))
 	}
 	return err

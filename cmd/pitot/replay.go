@@ -6,13 +6,16 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/pitot-io/pitot/internal/builtin"
 	"github.com/pitot-io/pitot/internal/config"
+	"github.com/pitot-io/pitot/internal/event"
 	"github.com/pitot-io/pitot/internal/filter"
 	"github.com/pitot-io/pitot/tap"
 )
@@ -27,6 +30,7 @@ type replayFlags struct {
 	speed     string
 	shiftTime string
 	store     string
+	top       bool
 }
 
 func replayCommand() *cobra.Command {
@@ -44,7 +48,10 @@ func replayCommand() *cobra.Command {
 				return err
 			}
 			o.Stdin = c.InOrStdin()
-			return runReplay(c.Context(), o, &f, c.OutOrStdout(), c.ErrOrStderr())
+			if f.top {
+				return f.underScreen(c.Context(), o, c.InOrStdin(), c.OutOrStdout(), c.ErrOrStderr())
+			}
+			return runReplay(c.Context(), o, &f, nil, c.OutOrStdout(), c.ErrOrStderr())
 		},
 	}
 	fl := c.Flags()
@@ -55,6 +62,7 @@ func replayCommand() *cobra.Command {
 	fl.StringVar(&f.filter, "filter", "", "keep the spans that fit this `expression`")
 	fl.StringVar(&f.speed, "speed", "max", "max, or a multiple of the capture's pace: 1x, 4x")
 	fl.StringVar(&f.shiftTime, "shift-time", "keep", "keep the capture's times, or begin now")
+	fl.BoolVar(&f.top, "top", false, "watch it in this terminal")
 	fl.StringVar(&f.store, "store", "", "keep history in this store: embedded, none, or a `DSN` as http://HOST:8123 (default embedded; none with --json or --json-file)")
 	return c
 }
@@ -103,9 +111,47 @@ func serviceNames(pairs []string) (tap.Names, error) {
 	return s, nil
 }
 
-// runReplay replays with everything that the flags ask for, and tells how it
-// went: to stderr, or to stdout when that is not taken by spans.
-func runReplay(ctx context.Context, o tap.ReplayOptions, f *replayFlags, stdout, stderr io.Writer) error {
+// underScreen replays with a screen over it, which stays when the files have
+// ended; what there is to say waits until the user has left it.
+func (f *replayFlags) underScreen(ctx context.Context, o tap.ReplayOptions, stdin io.Reader, stdout, stderr io.Writer) error {
+	switch {
+	case f.json:
+		return usagef("--top and --json both want standard output; use --json-file")
+	case slices.Contains(o.Files, "-"):
+		return usagef("--top takes its keys from standard input, so it cannot be the capture; name a file")
+	}
+	if err := needTerminal(stdout); err != nil {
+		return err
+	}
+	var said, warned heldLog
+	defer func() { said.release(stdout); warned.release(stderr) }()
+	hub := tap.NewHub(1)
+	screen := newScreen(hub, strings.Join(o.Files, " "), true, stdin, stdout)
+	ctx, leave := context.WithCancel(ctx)
+	defer leave()
+	replayed := make(chan error, 1)
+	go func() {
+		flushing, stop := context.WithCancel(ctx)
+		var flusher sync.WaitGroup
+		flusher.Go(func() { hub.Run(flushing) })
+		err := runReplay(ctx, o, f, hub.Publisher(0), &said, &warned)
+		stop()
+		flusher.Wait()
+		hub.Close()
+		replayed <- err
+	}()
+	err := screen.show(ctx)
+	leave()
+	if r := <-replayed; !errors.Is(r, context.Canceled) {
+		err = errors.Join(err, r)
+	}
+	return err
+}
+
+// runReplay replays with everything that the flags ask for, and into also
+// where it is not nil. It tells how it went: to stderr, or to stdout when that
+// is not taken by spans.
+func runReplay(ctx context.Context, o tap.ReplayOptions, f *replayFlags, also event.Emitter, stdout, stderr io.Writer) error {
 	keep, err := filter.Parse(f.filter)
 	if err != nil {
 		return usagef("--filter: %w", err)
@@ -123,6 +169,9 @@ func runReplay(ctx context.Context, o tap.ReplayOptions, f *replayFlags, stdout,
 	outs, finish, err := f.outputs(ctx, stdout, stderr, told)
 	if err != nil {
 		return err
+	}
+	if also != nil {
+		outs = append(outs, also)
 	}
 	began := time.Now()
 	sum, err := r.Run(ctx, outs.filtered(keep, f.filter != ""))
@@ -142,10 +191,11 @@ func (f *replayFlags) outputs(ctx context.Context, stdout, stderr, told io.Write
 		}
 		return err
 	}
-	if f.json {
+	switch {
+	case f.json:
 		l := newJSONLines(stdout)
 		outs, ends = append(outs, l), append(ends, l.flush)
-	} else {
+	case !f.top: // the screen shows more than the table
 		table := newSummary()
 		outs, ends = append(outs, table), append(ends, func() error { return table.print(told) })
 	}
