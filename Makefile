@@ -6,6 +6,7 @@ SHELL := /bin/bash
 GO ?= go
 BIN := bin/pitot
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo devel)
+LDFLAGS := -s -w -X main.version=$(VERSION)
 export CGO_ENABLED := 0
 
 ## help: list the targets
@@ -18,11 +19,13 @@ help:
 demo: build engine
 	@exec $(BIN) demo
 
-## build: the static binary bin/pitot
+## build: the static binary bin/pitot, and bin/pitot-engine, which `pitot store` becomes to load the engine
+# A static program cannot load a library, so the same source is built twice; pitot alone is all that proxies and replays need.
 .PHONY: build
 build:
 	@mkdir -p bin
-	$(GO) build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $(BIN) ./cmd/pitot
+	$(GO) build -trimpath -tags noengine -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/pitot
+	$(GO) build -trimpath -ldflags '$(LDFLAGS)' -o $(BIN)-engine ./cmd/pitot
 
 ## engine: fetch the embedded ClickHouse engine into the user's cache, once
 .PHONY: engine

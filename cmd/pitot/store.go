@@ -23,6 +23,9 @@ func storeCommand() *cobra.Command {
 		Example: "  pitot store\n  curl 'http://127.0.0.1:8123/?query=SELECT+version()'",
 		Args:    usageArgs(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
+			if err := storeBeside(); err != nil {
+				return err
+			}
 			if opts.Password == "" {
 				opts.Password = os.Getenv("PITOT_STORE_PASSWORD")
 			}

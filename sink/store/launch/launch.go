@@ -27,7 +27,7 @@ import (
 type Options struct {
 	Listen  string        // "" is store.DefaultListen
 	Data    string        // "" is DefaultData, and any running store will do
-	Program string        // what to run as PROGRAM store ...; "" is this program
+	Program string        // what to run as PROGRAM store ...; "" is Program()
 	Wait    time.Duration // for a started store to answer; default 30 s
 }
 
@@ -103,8 +103,8 @@ func start(ctx context.Context, opts Options) (*Store, error) {
 	}
 	if program == "" {
 		var err error
-		if program, err = os.Executable(); err != nil {
-			return nil, fmt.Errorf("start the store: %w", err)
+		if program, err = Program(); err != nil {
+			return nil, err
 		}
 	}
 	if err := os.MkdirAll(data, 0o700); err != nil {

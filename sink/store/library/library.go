@@ -40,6 +40,7 @@ func platforms() map[string]platform {
 type MissingError struct {
 	Tried  []string // places looked at, in order
 	Reason string   // why a place named by hand does not do, or empty
+	Mend   string   // what mends it, where fetching does not
 }
 
 // Error is one line: what is missing, where it was looked for, and the command that mends it.
@@ -48,7 +49,11 @@ func (e *MissingError) Error() string {
 	if reason == "" {
 		reason = "not found in " + strings.Join(e.Tried, ", ")
 	}
-	return fmt.Sprintf("the embedded ClickHouse engine (libchdb %s) is missing: %s; fetch it once with `make engine` or `pitot engine`, or point %s at it", Version, reason, EnvPath)
+	mend := e.Mend
+	if mend == "" {
+		mend = fmt.Sprintf("fetch it once with `make engine` or `pitot engine`, or point %s at it", EnvPath)
+	}
+	return fmt.Sprintf("the embedded ClickHouse engine (libchdb %s) is missing: %s; %s", Version, reason, mend)
 }
 
 // Folder is the folder of this version's library in the user's cache.
