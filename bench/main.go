@@ -26,7 +26,7 @@ type options struct {
 func main() {
 	var o options
 	flag.StringVar(&o.pitot, "pitot", "bin/pitot", "the binary to measure")
-	flag.StringVar(&o.work, "work", "http1,mongo,tcp,idle,replay,store", "workloads, in this order")
+	flag.StringVar(&o.work, "work", "http1,mongo,tcp,idle,replay,store,tui", "workloads, in this order")
 	flag.IntVar(&o.rounds, "rounds", 5, "rounds; every peer runs once in each")
 	flag.DurationVar(&o.secs, "secs", 2*time.Second, "length of one run (at most 60s)")
 	flag.IntVar(&o.conns, "conns", 64, "client connections (at most 1000)")
@@ -52,6 +52,7 @@ var workloads = []struct {
 	{"idle", benchIdle},
 	{"replay", benchReplay},
 	{"store", benchStore},
+	{"tui", benchTUI},
 }
 
 func run(o options) error {
