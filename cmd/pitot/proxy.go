@@ -154,6 +154,7 @@ func runProxy(ctx context.Context, cfg *config.Config, open func(*tap.Hub) *scre
 	var beside sync.WaitGroup
 	beside.Go(func() { outs.hub.Run(serving) })
 	beside.Go(func() { outs.watch(serving) })
+	beside.Go(func() { tendMemory(serving) })
 	ctx, leave := context.WithCancelCause(ctx)
 	var shown error
 	if open != nil {
