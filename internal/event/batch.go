@@ -34,12 +34,25 @@ func (b *Batch) Exchange(x *Exchange) {
 	if b.Exchanges == nil {
 		b.Exchanges = make([]Exchange, 0, BatchCap)
 	}
-	var prev *Exchange
-	if n := len(b.Exchanges); n > 0 {
-		prev = &b.Exchanges[n-1]
-	}
+	prev, last := b.alike(x)
 	b.Exchanges = append(b.Exchanges, *x)
-	b.own(&b.Exchanges[len(b.Exchanges)-1], prev)
+	b.own(&b.Exchanges[len(b.Exchanges)-1], prev, last)
+}
+
+// alike is where x's text may be found already: last is the exchange before,
+// prev the one of x's own kind where the last is not. A proxy tells the span of
+// an attempt and then that of its exchange: these two share the request, and
+// each shares the names of services with the one before the other.
+func (b *Batch) alike(x *Exchange) (prev, last *Exchange) {
+	n := len(b.Exchanges)
+	if n == 0 {
+		return &noExchange, &noExchange
+	}
+	last = &b.Exchanges[n-1]
+	if n > 1 && last.Kind != x.Kind {
+		return &b.Exchanges[n-2], last
+	}
+	return last, last
 }
 
 // Notice adds a copy of n.
@@ -51,11 +64,8 @@ func (b *Batch) Notice(n *Notice) {
 }
 
 // own replaces what x borrows by copies. Fields that tend to repeat are taken
-// over from the exchange before where they are equal.
-func (b *Batch) own(x, prev *Exchange) {
-	if prev == nil {
-		prev = &noExchange
-	}
+// over from an exchange before where they are equal.
+func (b *Batch) own(x, prev, last *Exchange) {
 	b.keep(&x.Name, prev.Name)
 	b.keep(&x.Service, prev.Service)
 	b.keep(&x.Peer, prev.Peer)
@@ -68,10 +78,10 @@ func (b *Batch) own(x, prev *Exchange) {
 	b.keep(&x.Endpoint, prev.Endpoint)
 	b.keep(&x.Capture, prev.Capture)
 	if x.HTTP != nil {
-		x.HTTP = b.ownHTTP(x.HTTP, prev.HTTP)
+		x.HTTP = b.ownHTTP(x.HTTP, last.HTTP)
 	}
 	if x.Mongo != nil {
-		x.Mongo = b.ownMongo(x.Mongo, prev.Mongo)
+		x.Mongo = b.ownMongo(x.Mongo, last.Mongo)
 	}
 }
 
@@ -98,7 +108,7 @@ func (b *Batch) ownHTTP(h, prev *HTTP) *HTTP {
 	b.keep(&c.Query, prev.Query)
 	b.keep(&c.Version, prev.Version)
 	b.keep(&c.UserAgent, prev.UserAgent)
-	b.keep(&c.RequestID, "")
+	b.keep(&c.RequestID, prev.RequestID)
 	b.keep(&c.Template, prev.Template)
 	b.keep(&c.Upgrade, prev.Upgrade)
 	return c

@@ -66,3 +66,31 @@ func BenchmarkBatch(b *testing.B) {
 		batch.Exchange(&x)
 	}
 }
+
+// A proxy tells an attempt, then its exchange: what they have in common is
+// copied once, and so is what each repeats from the one of its kind before.
+func TestBatchSharesTextOfAttemptsAndTheirExchanges(t *testing.T) {
+	var b Batch
+	id := func(i int) *HTTP {
+		return &HTTP{Path: "/cart/7", RequestID: "3f2504e0-4f89-41d3-9a0c-00000000000" + string(rune('0'+i))}
+	}
+	for i := range 3 {
+		b.Exchange(&Exchange{Kind: Client, Service: "pitot", Peer: "shop", HTTP: id(i)})
+		b.Exchange(&Exchange{Kind: Server, Service: "shop", Peer: "", HTTP: id(i)})
+	}
+	for i := 0; i < len(b.Exchanges); i += 2 {
+		attempt, x := &b.Exchanges[i], &b.Exchanges[i+1]
+		if unsafe.StringData(attempt.HTTP.RequestID) != unsafe.StringData(x.HTTP.RequestID) {
+			t.Errorf("request %d: its id is there twice", i/2)
+		}
+		if first := &b.Exchanges[i%2]; unsafe.StringData(attempt.Service) != unsafe.StringData(first.Service) {
+			t.Errorf("attempt %d: the name of its service was copied again", i/2)
+		}
+		if want := *id(i / 2); *x.HTTP != want || *attempt.HTTP != want || x.Service != "shop" || attempt.Service != "pitot" || attempt.Peer != "shop" {
+			t.Errorf("request %d: %+v %+v", i/2, attempt, x)
+		}
+	}
+	if want := len("/cart/7") + 3*len(id(0).RequestID) + len("pitot") + 2*len("shop"); len(b.arena) != want {
+		t.Errorf("%d bytes of text were copied, want %d", len(b.arena), want)
+	}
+}
