@@ -40,6 +40,8 @@ type Flow struct {
 	ordinal uint64
 	off     bool // the decoder is lost, or the flow is closed
 	conn    decode.Conn
+
+	client, server string // conn's addresses as text, once somebody needed them
 }
 
 // NewFlow starts to follow a connection.
@@ -133,18 +135,41 @@ func (f *Flow) name(x *event.Exchange) {
 			x.Service = client
 		}
 		if x.Service == "" && x.Client.IsValid() {
-			x.Service = x.Client.Addr().String()
+			x.Service = f.clientText(x.Client)
 		}
 		x.Peer = server
 		if x.Peer == "" && x.Server.IsValid() {
-			x.Peer = x.Server.String()
+			x.Peer = f.serverText(x.Server)
 		}
 		return
 	}
 	x.Service, x.Peer = server, client
 	if x.Service == "" && x.Server.IsValid() {
-		x.Service = x.Server.String()
+		x.Service = f.serverText(x.Server)
 	}
+}
+
+// clientText is the address of a client without a name; its port would tell
+// nothing.
+func (f *Flow) clientText(a netip.AddrPort) string {
+	if a != f.conn.Client {
+		return a.Addr().String()
+	}
+	if f.client == "" {
+		f.client = a.Addr().String()
+	}
+	return f.client
+}
+
+// serverText is the address of a server without a name.
+func (f *Flow) serverText(a netip.AddrPort) string {
+	if a != f.conn.Server {
+		return a.String()
+	}
+	if f.server == "" {
+		f.server = a.String()
+	}
+	return f.server
 }
 
 func (f *Flow) lookup(a netip.AddrPort) string {
