@@ -35,6 +35,7 @@ type metrics struct {
 	errors   *prometheus.CounterVec
 	bytes    *prometheus.CounterVec
 	series   map[labels]*series // used by run alone
+	recent   [2]*series         // used last, by kind; used by run alone
 }
 
 type labels struct {
@@ -44,6 +45,7 @@ type labels struct {
 }
 
 type series struct {
+	labels
 	duration          prometheus.Observer
 	errors            prometheus.Counter
 	request, response prometheus.Counter
@@ -90,7 +92,12 @@ func (m *metrics) run(ctx context.Context) {
 }
 
 func (m *metrics) count(x *event.Exchange) {
-	s := m.of(labels{x.Service, x.Name, x.Protocol, x.Kind})
+	l := labels{x.Service, x.Name, x.Protocol, x.Kind}
+	recent := &m.recent[l.kind&1]
+	if *recent == nil || (*recent).labels != l {
+		*recent = m.of(l)
+	}
+	s := *recent
 	s.duration.Observe(time.Duration(x.Duration()).Seconds())
 	s.request.Add(float64(max(0, x.RequestBytes)))
 	s.response.Add(float64(max(0, x.ResponseBytes)))
@@ -109,9 +116,9 @@ func (m *metrics) of(l labels) *series {
 			return s
 		}
 	}
-	s := m.newSeries(l)
 	// The key must not hold on to the batch that it came with.
 	l.service, l.operation = strings.Clone(l.service), strings.Clone(l.operation)
+	s := m.newSeries(l)
 	m.series[l] = s
 	return s
 }
@@ -121,7 +128,7 @@ func (m *metrics) newSeries(l labels) *series {
 	with := func(direction string) prometheus.Counter {
 		return m.bytes.WithLabelValues(append(v[:len(v):len(v)], direction)...)
 	}
-	return &series{m.duration.WithLabelValues(v...), m.errors.WithLabelValues(v...), with("request"), with("response")}
+	return &series{l, m.duration.WithLabelValues(v...), m.errors.WithLabelValues(v...), with("request"), with("response")}
 }
 
 // label makes text fit for a label: UTF-8, printable, bounded.
