@@ -3,7 +3,6 @@ package main
 import (
 	"io"
 	"os"
-	"time"
 
 	"github.com/charmbracelet/x/term"
 
@@ -54,36 +53,17 @@ func (f filtering) Exchange(x *event.Exchange) {
 
 // summary collects what the table at the end of a replay shows: rate, errors
 // and latencies by service and operation, and call sites.
-type summary struct {
-	store *store.Store
-	batch *event.Batch
-}
+type summary struct{ store *store.Store }
 
-func newSummary() *summary {
-	return &summary{store: store.New(store.DefaultLimits()), batch: new(event.Batch)}
-}
+func newSummary() summary { return summary{store.New(store.DefaultLimits())} }
 
-func (s *summary) Exchange(x *event.Exchange) {
-	s.batch.Exchange(x)
-	s.apply(s.batch.Full())
-}
+func (s summary) Exchange(x *event.Exchange) { s.store.Count(x) }
 
-func (s *summary) Notice(n *event.Notice) {
-	s.batch.Notice(n)
-	s.apply(s.batch.Full())
-}
-
-func (s *summary) apply(now bool) {
-	if now {
-		s.store.Apply(s.batch, time.Now())
-		s.batch = new(event.Batch) // the store keeps the old one
-	}
-}
+func (s summary) Notice(*event.Notice) {} // the table tells of none
 
 const summaryWidth = 100 // cells, where there is no terminal to fill
 
-func (s *summary) print(w io.Writer) error {
-	s.apply(s.batch.Len() > 0)
+func (s summary) print(w io.Writer) error {
 	width := summaryWidth
 	if f, ok := w.(*os.File); ok {
 		if cells, _, err := term.GetSize(f.Fd()); err == nil {

@@ -70,19 +70,30 @@ func (s *Store) Apply(b *event.Batch, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i := range b.Exchanges {
-		x := &b.Exchanges[i]
-		s.last = max(s.last, x.End)
-		s.all.add(x)
-		if s.filtered != nil && s.filter.Match(x) {
-			s.filtered.add(x)
-		}
+		s.count(&b.Exchanges[i])
 	}
-	s.seen += uint64(len(b.Exchanges))
 	s.wallLast = now
 	s.recent.add(b)
 	for i := range b.Notices {
 		s.notice(&b.Notices[i])
 	}
+}
+
+// Count takes in one exchange and keeps nothing of it: it is in all numbers,
+// but not among the newest.
+func (s *Store) Count(x *event.Exchange) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.count(x)
+}
+
+func (s *Store) count(x *event.Exchange) {
+	s.last = max(s.last, x.End)
+	s.all.add(x)
+	if s.filtered != nil && s.filter.Match(x) {
+		s.filtered.add(x)
+	}
+	s.seen++
 }
 
 func (s *Store) notice(n *event.Notice) {
