@@ -121,8 +121,8 @@ func (c *httpConn) Close() error {
 // exception is the store's own words without what only its makers need.
 func exception(text, status string) error {
 	text, _, _ = strings.Cut(strings.TrimSpace(text), " (version ")
-	if text == "" {
-		text = status
+	if page := strings.HasPrefix(text, "<"); page || text == "" {
+		text = status + " (is a ClickHouse there?)"
 	}
 	return errors.New(text)
 }

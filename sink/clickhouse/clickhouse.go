@@ -2,6 +2,7 @@
 package clickhouse
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
@@ -26,7 +27,7 @@ type Options struct {
 	Shift      time.Duration // added to every time, for captures replayed as of now
 	MaxNames   int           // SpanName values per service before "METHOD _OTHER"; default 1000
 	MaxSites   int           // CallSite values per service before "_OTHER"; default 2000
-	DialWithin time.Duration // default 5 s
+	DialWithin time.Duration // for a connection and its greeting; default that of the DSN, or 5 s
 }
 
 // DefaultOptions are Options with pitot's retention.
@@ -53,9 +54,7 @@ func Open(ctx context.Context, o Options) (*Sink, error) {
 	if err != nil {
 		return nil, err
 	}
-	if o.DialWithin > 0 {
-		opts.DialTimeout = o.DialWithin
-	}
+	opts.DialTimeout = cmp.Or(o.DialWithin, opts.DialTimeout, 5*time.Second)
 	conn, err := clickhouse.Open(opts)
 	if err != nil {
 		return nil, fmt.Errorf("store %s: %w", redact(o.DSN), err)
@@ -68,13 +67,19 @@ func Open(ctx context.Context, o Options) (*Sink, error) {
 	s.logs.init(o)
 	if err := conn.Ping(ctx); err != nil {
 		_ = conn.Close()
-		return nil, fmt.Errorf("store %s cannot be reached: %w (is it running? `pitot store` starts the embedded one)", s.addr, err)
+		return nil, unusable(s.addr, err)
 	}
 	if err := schema.Apply(ctx, conn, s.schema); err != nil {
 		_ = conn.Close()
-		return nil, fmt.Errorf("store %s: %w", s.addr, err)
+		return nil, fmt.Errorf("store %s: %w", s.addr, brief(err))
 	}
 	return s, nil
+}
+
+// CheckDSN says what is wrong with a DSN, without asking anybody.
+func CheckDSN(dsn string) error {
+	_, _, err := parseDSN(dsn)
+	return err
 }
 
 // parseDSN fills in what pitot needs. The connection itself stays in the default database, as pitot's may not exist yet.
@@ -215,7 +220,7 @@ func Ready(ctx context.Context, dsn string) error {
 	defer conn.Close()
 	var n uint64
 	if err := conn.QueryRow(ctx, "SELECT count() FROM system.databases WHERE name = $1", database).Scan(&n); err != nil {
-		return fmt.Errorf("store %s: %w", redact(dsn), err)
+		return fmt.Errorf("store %s: %w", redact(dsn), brief(err))
 	}
 	if n > 0 {
 		return nil

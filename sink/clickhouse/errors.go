@@ -16,14 +16,14 @@ import (
 func (s *Sink) failed(ctx context.Context, err error) error {
 	var e *clickhouse.Exception
 	if !errors.As(err, &e) {
-		return fmt.Errorf("clickhouse %s: %w", s.addr, err)
+		return fmt.Errorf("clickhouse %s: %w", s.addr, brief(err))
 	}
 	switch e.Code {
 	case 60, 81: // UNKNOWN_TABLE, UNKNOWN_DATABASE
-		return fmt.Errorf("clickhouse %s: %w", s.addr, errors.Join(err, schema.Apply(ctx, s.conn, s.schema)))
+		return fmt.Errorf("clickhouse %s: %w", s.addr, errors.Join(brief(err), schema.Apply(ctx, s.conn, s.schema)))
 	case 6, 10, 16, 20, 26, 27, 33, 38, 41, 43, 44, 47, 50, 53, 62, 70, 73, // parsing, columns, types, syntax
 		115, 117, 164, 192, 193, 194, 349, 497, 516: // settings, data, read-only user, users and access, NULL
-		return sink.Permanent(fmt.Errorf("clickhouse %s: %w", s.addr, err))
+		return sink.Permanent(fmt.Errorf("clickhouse %s: %w", s.addr, brief(err)))
 	}
-	return fmt.Errorf("clickhouse %s: %w", s.addr, err)
+	return fmt.Errorf("clickhouse %s: %w", s.addr, brief(err))
 }
