@@ -202,6 +202,9 @@ const (
 var schemes = []string{"clickhouse://", "clickhouses://", "http://", "https://", "tcp://", "native://"}
 
 func (c *Config) checkStore(wrong report) {
+	if err := checkAddress(c.Store.Listen); err != nil || !isLoopback(c.Store.Listen) {
+		wrong("store.listen", "%q is not valid; the embedded store is for this machine: must be as 127.0.0.1:8123", c.Store.Listen)
+	}
 	dsn := c.Store.DSN
 	if dsn == Embedded || dsn == None {
 		return

@@ -109,9 +109,10 @@ type Admin struct {
 
 // Store says where history goes.
 type Store struct {
-	DSN  string        `yaml:"dsn"`  // embedded, none, or clickhouse://, http:// or https:// and so on
-	TTL  time.Duration `yaml:"ttl"`  // how long history is kept
-	Data string        `yaml:"data"` // folder of the embedded store; empty for the user's data folder
+	DSN    string        `yaml:"dsn"`    // embedded, none, or clickhouse://, http:// or https:// and so on
+	TTL    time.Duration `yaml:"ttl"`    // how long history is kept
+	Listen string        `yaml:"listen"` // address of the embedded store
+	Data   string        `yaml:"data"`   // folder of the embedded store; empty for the user's data folder
 }
 
 // Sinks are further destinations of what is seen.
@@ -138,7 +139,7 @@ type Tracing struct {
 func Default() *Config {
 	return &Config{
 		Admin:   Admin{Address: "127.0.0.1:9901"},
-		Store:   Store{DSN: "embedded", TTL: 7 * 24 * time.Hour},
+		Store:   Store{DSN: "embedded", TTL: 7 * 24 * time.Hour, Listen: "127.0.0.1:8123"},
 		Drain:   Drain{Timeout: 10 * time.Second},
 		Tracing: Tracing{AttemptSpans: true},
 	}

@@ -318,3 +318,12 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// A value that cannot be read is told once, not again for what stands in its place.
+func TestAProblemIsToldOnce(t *testing.T) {
+	_, err := Parse("x.yaml", []byte("listeners:\n- address: 127.0.0.1:0\n  cluster: a\n  limits: {head: 10XB}\nclusters: [{name: a, endpoints: [\"127.0.0.1:9\"]}]\nstore: {listen: \"0.0.0.0:8123\"}\n"))
+	var problems Problems
+	if !errors.As(err, &problems) || len(problems) != 2 || problems[0].Key != "listeners[0].limits.head" || problems[1].Key != "store.listen" {
+		t.Errorf("got\n%v", err)
+	}
+}

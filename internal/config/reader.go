@@ -22,11 +22,18 @@ type reader struct {
 
 // wrong adds a problem at key, on the line of the nearest key that has one.
 func (r *reader) wrong(key, format string, a ...any) {
+	if r.told(key) { // a value that could not be read is not judged again
+		return
+	}
 	line := 0
 	for k := key; k != "" && line == 0; k = parent(k) {
 		line = r.lines[k]
 	}
 	r.problems = append(r.problems, Problem{r.file, line, key, fmt.Sprintf(format, a...)})
+}
+
+func (r *reader) told(key string) bool {
+	return slices.ContainsFunc(r.problems, func(p Problem) bool { return p.Key == key })
 }
 
 func parent(key string) string { return key[:max(0, strings.LastIndexAny(key, ".["))] }
