@@ -82,7 +82,10 @@ func (a *attachment) refused(resp *http.Response) error {
 	if resp.StatusCode == http.StatusUnauthorized {
 		return fmt.Errorf("admin %s asks for a token; put it in %s", a.address, tokenVariable)
 	}
-	return fmt.Errorf("admin %s: %s: %s (is it a pitot?)", a.address, resp.Status, text)
+	if strings.HasPrefix(text, "<") { // a page for browsers
+		text = ""
+	}
+	return fmt.Errorf("admin %s: %s; is it the admin address of a pitot?", a.address, strings.TrimSuffix(resp.Status+": "+text, ": "))
 }
 
 // follow reads taps, one after the other as they are lost, until ctx is done.

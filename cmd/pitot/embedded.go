@@ -19,20 +19,20 @@ type embedded struct {
 	log     *slog.Logger
 }
 
-// openEmbedded finds or starts the store. It gives nil when the engine is
-// missing: then there is no history, which is said once.
+// openEmbedded finds or starts the store.
 func openEmbedded(ctx context.Context, options launch.Options, log *slog.Logger) (*embedded, error) {
-	e := &embedded{options: options, log: log}
-	var err error
-	var missing *library.MissingError
-	if e.lease, err = launch.Ensure(ctx, e.options); errors.As(err, &missing) {
-		log.Warn("no history is kept", "why", err, "quiet", "--store none")
-		return nil, nil
-	}
+	lease, err := launch.Ensure(ctx, options)
 	if err != nil {
 		return nil, err
 	}
-	return e, nil
+	return &embedded{options: options, lease: lease, log: log}, nil
+}
+
+// engineMissing tells that there can be no embedded store on this machine as it
+// is. A run that did not ask for one in so many words goes on without history.
+func engineMissing(err error) bool {
+	var missing *library.MissingError
+	return errors.As(err, &missing)
 }
 
 func (e *embedded) dsn() string { return e.lease.DSN() }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/url"
 	"time"
 
@@ -12,7 +13,6 @@ import (
 	"github.com/pitot-io/pitot/sink"
 	"github.com/pitot-io/pitot/sink/clickhouse"
 	"github.com/pitot-io/pitot/sink/store/launch"
-	"github.com/pitot-io/pitot/sink/store/library"
 	"github.com/pitot-io/pitot/tap"
 )
 
@@ -33,7 +33,7 @@ type history struct {
 	hub   *tap.Hub
 	sub   *tap.Subscription
 	pump  *sink.Pump
-	lease *launch.Store // of an embedded store; nil for others
+	store *embedded // nil unless the store is the embedded one
 	dsn   string
 	stop  []func() bool
 	quit  context.CancelFunc
@@ -41,31 +41,45 @@ type history struct {
 }
 
 // openHistory connects to the store of that name, and starts the embedded one
-// when it is asked for and none runs. Without the engine there is no history:
-// warn is told, and nil returned.
-func openHistory(ctx context.Context, name string, warn io.Writer) (*history, error) {
+// when that is the name and none runs. Without the engine there is no history:
+// unless it must be, warn is told, and nil returned.
+func openHistory(ctx context.Context, name string, must bool, warn io.Writer) (h *history, err error) {
 	if name == storeNone {
 		return nil, nil
 	}
-	h := &history{dsn: name, done: make(chan struct{})}
+	h = &history{dsn: name, done: make(chan struct{})}
 	if name == storeEmbedded {
-		lease, err := launch.Ensure(ctx, launch.Options{})
-		var missing *library.MissingError
-		if errors.As(err, &missing) {
+		h.store, err = openEmbedded(ctx, launch.Options{}, slog.New(slog.NewTextHandler(warn, nil)))
+		if engineMissing(err) && !must {
 			fmt.Fprintf(warn, "pitot: no history is kept: %v\n", err)
 			return nil, nil
 		}
 		if err != nil {
 			return nil, fmt.Errorf("%w; --store none goes without", err)
 		}
-		h.lease, h.dsn = lease, lease.DSN()
+		h.dsn = h.store.dsn()
 	}
-	out, err := clickhouse.Open(ctx, clickhouse.DefaultOptions(h.dsn))
+	s, err := clickhouse.Open(ctx, clickhouse.DefaultOptions(h.dsn))
 	if err != nil {
 		return nil, errors.Join(err, h.release(ctx))
 	}
-	h.begin(ctx, out)
+	if h.store != nil {
+		h.begin(ctx, reviving{s, h.store})
+	} else {
+		h.begin(ctx, s)
+	}
 	return h, nil
+}
+
+// checkStore tells a mistake in --store before anything is opened.
+func checkStore(name string) error {
+	if name == "" || name == storeEmbedded || name == storeNone {
+		return nil
+	}
+	if err := clickhouse.CheckDSN(name); err != nil {
+		return usagef("--store: %w", err)
+	}
+	return nil
 }
 
 func (h *history) begin(ctx context.Context, out sink.Sink) {
@@ -104,7 +118,7 @@ func (h *history) finish(ctx context.Context, told io.Writer) error {
 
 // where names the store without what a DSN may hold beside.
 func (h *history) where() string {
-	if h.lease != nil {
+	if h.store != nil {
 		return "the embedded store (pitot sql asks it)"
 	}
 	if u, err := url.Parse(h.dsn); err == nil {
@@ -114,8 +128,8 @@ func (h *history) where() string {
 }
 
 func (h *history) release(ctx context.Context) error {
-	if h.lease == nil {
+	if h.store == nil {
 		return nil
 	}
-	return h.lease.Close(ctx)
+	return h.store.close(ctx)
 }

@@ -37,6 +37,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if err == nil {
 		return exitDone
 	}
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		err = errors.New("stopped")
+	}
 	fmt.Fprintln(stderr, "pitot:", err)
 	var usage usageError
 	if errors.As(err, &usage) {

@@ -65,13 +65,22 @@ func (o *outputs) openStore(ctx context.Context, c config.Store) (dsn string, er
 	case config.None:
 		return "", nil
 	case config.Embedded:
-		o.store, err = openEmbedded(ctx, launch.Options{Data: c.Data}, o.log)
-		if o.store == nil {
-			return "", err
-		}
-		return o.store.dsn(), nil
+		return o.openEmbedded(ctx, launch.Options{Listen: c.Listen, Data: c.Data})
 	}
 	return c.DSN, nil
+}
+
+// openEmbedded goes on without the engine, and says so once.
+func (o *outputs) openEmbedded(ctx context.Context, options launch.Options) (dsn string, err error) {
+	o.store, err = openEmbedded(ctx, options, o.log)
+	if engineMissing(err) {
+		o.log.Warn("no history is kept", "why", err, "quiet", "--store none")
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	return o.store.dsn(), nil
 }
 
 func (o *outputs) start(kind builtin.SinkKind, s sink.Sink) {

@@ -108,9 +108,9 @@ func TestMissingEngineIsSaidAndNoMore(t *testing.T) {
 	silent := l.Addr().String()
 	l.Close()
 	var said strings.Builder
-	e, err := openEmbedded(t.Context(), launch.Options{Listen: silent, Data: t.TempDir()}, slog.New(slog.NewTextHandler(&said, nil)))
-	if e != nil || err != nil {
-		t.Fatalf("store %v, error %v", e, err)
+	o := &outputs{log: slog.New(slog.NewTextHandler(&said, nil))}
+	if dsn, err := o.openEmbedded(t.Context(), launch.Options{Listen: silent, Data: t.TempDir()}); dsn != "" || err != nil {
+		t.Fatalf("store %q, error %v", dsn, err)
 	}
 	if strings.Count(said.String(), "\n") != 1 || !strings.Contains(said.String(), "pitot engine") {
 		t.Errorf("said %q", said.String())

@@ -47,7 +47,7 @@ func replayCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			o.Stdin = c.InOrStdin()
+			o.Stdin = readUntil(c.Context(), c.InOrStdin())
 			if f.top {
 				return f.underScreen(c.Context(), o, c.InOrStdin(), c.OutOrStdout(), c.ErrOrStderr())
 			}
@@ -81,6 +81,9 @@ func (f *replayFlags) options(files []string) (o tap.ReplayOptions, err error) {
 		return o, usagef("--shift-time %q is unknown: say keep or now", f.shiftTime)
 	}
 	if o.Names, err = serviceNames(f.services); err != nil {
+		return o, err
+	}
+	if err := checkStore(f.store); err != nil {
 		return o, err
 	}
 	return o, onceStdin(files)
@@ -207,7 +210,7 @@ func (f *replayFlags) outputs(ctx context.Context, stdout, stderr, told io.Write
 		l := newJSONLines(file)
 		outs, ends = append(outs, l), append(ends, l.flush, file.Close)
 	}
-	h, err := openHistory(ctx, f.storeName(), stderr)
+	h, err := openHistory(ctx, f.storeName(), f.store != "", stderr)
 	if err != nil {
 		return nil, nil, errors.Join(err, finish())
 	}

@@ -109,13 +109,17 @@ func TestReplayFlags(t *testing.T) {
 // TestReplayStore: a store that cannot be is told before anything is read.
 func TestReplayStore(t *testing.T) {
 	file := testdata + "/http1-curl.pcap"
-	for dsn, says := range map[string]string{
-		"nonsense":                 "is not one: want clickhouse://HOST:9000, http://HOST:8123",
-		"http://127.0.0.1:1":       "cannot be reached",
-		"clickhouse://127.0.0.1:1": "cannot be reached",
+	for _, c := range []struct {
+		dsn, says string
+		code      int
+	}{
+		{"nonsense", "is not one: want clickhouse://HOST:9000, http://HOST:8123", exitUsage},
+		{"http://127.0.0.1:1", "store 127.0.0.1:1 cannot be reached: dial tcp 127.0.0.1:1: connect: connection refused (is it running?", exitFailed},
+		{"clickhouse://127.0.0.1:1", "cannot be reached", exitFailed},
 	} {
+		dsn, says := c.dsn, c.says
 		stdout, stderr, code := pitot(t, "replay", file, "--json", "--store", dsn)
-		if code != exitFailed || stdout != "" || !strings.Contains(stderr, says) {
+		if code != c.code || stdout != "" || !strings.Contains(stderr, says) {
 			t.Errorf("--store %s: exit %d, %d bytes on stdout, %q", dsn, code, len(stdout), stderr)
 		}
 	}

@@ -49,13 +49,16 @@ func sqlCommand() *cobra.Command {
 }
 
 func (f *sqlFlags) run(c *cobra.Command, query string) (err error) {
-	text, interactive, err := f.text(c.InOrStdin(), query)
+	if err := checkStore(f.store); err != nil {
+		return err
+	}
+	text, interactive, err := f.text(c.Context(), c.InOrStdin(), query)
 	if err != nil {
 		return err
 	}
 	ctx := c.Context()
 	dsn := f.store
-	if dsn == "embedded" {
+	if dsn == storeEmbedded {
 		s, err := launch.Ensure(ctx, launch.Options{Listen: f.listen, Data: f.data})
 		if err != nil {
 			return err
@@ -89,7 +92,7 @@ func (f *sqlFlags) run(c *cobra.Command, query string) (err error) {
 }
 
 // text is the SQL to run, or interactive when a person sits at a terminal and gave none.
-func (f *sqlFlags) text(in io.Reader, query string) (text string, interactive bool, err error) {
+func (f *sqlFlags) text(ctx context.Context, in io.Reader, query string) (text string, interactive bool, err error) {
 	switch {
 	case query != "":
 		return query, false, nil
@@ -102,7 +105,7 @@ func (f *sqlFlags) text(in io.Reader, query string) (text string, interactive bo
 	case f.file == "" && terminal(in):
 		return "", true, nil
 	}
-	b, err := io.ReadAll(in)
+	b, err := io.ReadAll(readUntil(ctx, in))
 	if err != nil {
 		return "", false, fmt.Errorf("read standard input: %w", err)
 	}

@@ -61,7 +61,7 @@ func TestTopSaysWhatIsWrong(t *testing.T) {
 		code       int
 	}{
 		{"--admin " + nobody(t), "no pitot answers at 127.0.0.1:", exitFailed},
-		{"--admin " + address(other), "404 Not Found: 404 page not found (is it a pitot?)", exitFailed},
+		{"--admin " + address(other), "404 Not Found: 404 page not found; is it the admin address of a pitot?", exitFailed},
 		{"--admin " + address(locked), "asks for a token; put it in PITOT_ADMIN_TOKEN", exitFailed},
 		{"--admin :x:", "--admin :x:", exitUsage},
 		{"--from nowhere.jsonl", "--from: open nowhere.jsonl", exitFailed},
