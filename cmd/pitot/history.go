@@ -23,8 +23,10 @@ const (
 )
 
 const (
-	historyQueue    = 256 // batches that wait for the store before the replay does
-	historyAttempts = 8   // per block: about a minute with their pauses
+	historyQueue    = 16                     // batches between the replay and the blocks
+	historyBlock    = 25_000                 // spans written at once: a block costs the store a part in every table
+	historyBytes    = 2 * historyBlock << 10 // of blocks, as the pump estimates them: one is written, the next is filled
+	historyAttempts = 8                      // per block: about a minute with their pauses
 	historyClose    = time.Minute
 )
 
@@ -85,7 +87,9 @@ func checkStore(name string) error {
 func (h *history) begin(ctx context.Context, out sink.Sink) {
 	h.hub = tap.NewHub(1)
 	h.sub = h.hub.Subscribe("store", historyQueue, true)
-	h.pump = sink.NewPump(out, h.sub.C(), sink.PumpOptions{Name: "store", Attempts: historyAttempts})
+	h.pump = sink.NewPump(out, h.sub.C(), sink.PumpOptions{
+		Name: "store", Attempts: historyAttempts, BlockRows: historyBlock, QueueBytes: historyBytes,
+	})
 	h.stop = append(h.stop, context.AfterFunc(ctx, h.sub.Close)) // so that the replay waits no longer
 	ctx, h.quit = context.WithCancel(ctx)
 	go func() {
