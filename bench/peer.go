@@ -20,6 +20,12 @@ type peer struct {
 	files   map[string]string // written into @DIR@ first, filled in alike
 }
 
+// named is p under another name.
+func (p peer) named(name string) peer {
+	p.name = name
+	return p
+}
+
 // running is a started peer.
 type running struct {
 	cmd    *exec.Cmd

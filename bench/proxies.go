@@ -71,14 +71,20 @@ func benchHTTP1(o options, dir string) error {
 	}.run(o, dir)
 }
 
-func benchMongo(o options, dir string) error {
-	find, err := opMsg(7, 0, bson.D{{Key: "find", Value: "orders"}, {Key: "filter", Value: bson.D{{Key: "user", Value: 7}}},
+// mongoFind is a find of one document, and its answer.
+func mongoFind() (find, reply []byte, err error) {
+	find, err = opMsg(7, 0, bson.D{{Key: "find", Value: "orders"}, {Key: "filter", Value: bson.D{{Key: "user", Value: 7}}},
 		{Key: "limit", Value: 1}, {Key: "comment", Value: `{"callingFunction":"Cart.load"}`}, {Key: "$db", Value: "shop"}})
 	if err != nil {
-		return err
+		return nil, nil, err
 	}
-	reply, err := opMsg(1, 7, bson.D{{Key: "cursor", Value: bson.D{{Key: "firstBatch", Value: bson.A{bson.D{{Key: "_id", Value: 1}, {Key: "user", Value: 7}, {Key: "pad", Value: string(body1k[:300])}}}},
+	reply, err = opMsg(1, 7, bson.D{{Key: "cursor", Value: bson.D{{Key: "firstBatch", Value: bson.A{bson.D{{Key: "_id", Value: 1}, {Key: "user", Value: 7}, {Key: "pad", Value: string(body1k[:300])}}}},
 		{Key: "id", Value: int64(0)}, {Key: "ns", Value: "shop.orders"}}}, {Key: "ok", Value: 1.0}})
+	return find, reply, err
+}
+
+func benchMongo(o options, dir string) error {
+	find, reply, err := mongoFind()
 	if err != nil {
 		return err
 	}
@@ -115,25 +121,47 @@ func benchIdle(o options, dir string) error {
 	if _, err := os.Stat(o.pitot); err != nil {
 		return errNoPitot
 	}
-	answer := append([]byte("HTTP/1.1 200 OK\r\nContent-Length: 1024\r\n\r\n"), body1k...)
-	upstream, stop, err := serve(untilHead, func([]byte) []byte { return answer })
+	find, reply, err := mongoFind()
 	if err != nil {
 		return err
 	}
-	defer stop()
-	t := newTable(fmt.Sprintf("Memory of %d idle HTTP/1.1 connections", o.idle), "KiB each", "whole process, KiB", "nginx", "haproxy")
-	for _, p := range (forwarding{peers: append([]peer{nginxPeer(nginxHTTP), haproxyPeer("http", "option http-keep-alive")}, pitotPeers(o, "http")[:1]...)}).present() {
-		each, all, err := idleOnce(p, o, dir, upstream)
+	answer := append([]byte("HTTP/1.1 200 OK\r\nContent-Length: 1024\r\n\r\n"), body1k...)
+	http := func(c net.Conn) client { return &httpClient{c, []byte(requestHead), idleBuffer} }
+	for _, w := range []struct {
+		what   string
+		peers  []peer
+		until  func([]byte) int
+		answer []byte
+		client func(net.Conn) client
+	}{
+		{"HTTP/1.1", append([]peer{nginxPeer(nginxHTTP), haproxyPeer("http", "option http-keep-alive")}, pitotPeers(o, "http")[0]), untilHead, answer, http},
+		{"TCP", append([]peer{haproxyPeer("tcp", "")}, pitotPeers(o, "tcp")[0]), untilFull, body1k,
+			func(c net.Conn) client { return &exchange{c, body1k, idleBuffer[:len(body1k)]} }},
+		{"MongoDB", append([]peer{haproxyPeer("tcp", "")}, pitotPeers(o, "mongodb")[0], pitotPeers(o, "auto")[0].named("pitot, auto")), untilMessage, reply,
+			func(c net.Conn) client { return &exchange{c, find, idleBuffer[:len(reply)]} }},
+	} {
+		t := newTable(fmt.Sprintf("Memory of %d idle %s connections", o.idle, w.what), "KiB each", "whole process, KiB", "nginx", "haproxy")
+		upstream, stop, err := serve(w.until, func([]byte) []byte { return w.answer })
 		if err != nil {
-			return fmt.Errorf("%s: %w", p.name, err)
+			return err
 		}
-		t.add(p.name, each, all)
+		for _, p := range (forwarding{peers: w.peers}).present() {
+			each, all, err := idleOnce(p, o, dir, upstream, w.client)
+			if err != nil {
+				stop()
+				return fmt.Errorf("%s: %w", p.name, err)
+			}
+			t.add(p.name, each, all)
+		}
+		stop()
+		t.print()
 	}
-	t.print()
 	return nil
 }
 
-func idleOnce(p peer, o options, dir, upstream string) (each, all float64, err error) {
+// idleOnce opens the connections, one after the other, and measures what each
+// has added to the peer's memory.
+func idleOnce(p peer, o options, dir, upstream string, dial func(net.Conn) client) (each, all float64, err error) {
 	r, err := p.start(dir, upstream)
 	if err != nil {
 		return 0, 0, err
@@ -151,8 +179,7 @@ func idleOnce(p peer, o options, dir, upstream string) (each, all float64, err e
 		if err != nil {
 			return 0, 0, err
 		}
-		// One small buffer for all: the connections take turns.
-		c := &httpClient{conn, []byte(requestHead), idleBuffer}
+		c := dial(conn)
 		open = append(open, c)
 		if err := c.once(); err != nil {
 			return 0, 0, err
@@ -163,4 +190,5 @@ func idleOnce(p peer, o options, dir, upstream string) (each, all float64, err e
 	return float64(after-before) / float64(o.idle), float64(after), nil
 }
 
+// idleBuffer serves all idle connections: they take turns.
 var idleBuffer = make([]byte, 64<<10)
