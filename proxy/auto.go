@@ -55,18 +55,19 @@ func serverOf(s Setup, protocol string) (Handler, error) {
 	return nil, nil
 }
 
-func (a *auto) Serve(ctx context.Context, c *net.TCPConn, first []byte, info ConnInfo) {
+func (a *auto) Serve(ctx context.Context, c *net.TCPConn, first []byte, info ConnInfo, done func()) {
 	first, found, err := a.detect(c, first, time.Now().Add(a.Listener.Timeouts.Detect))
 	switch {
 	case err == nil:
-		a.handler(found).Serve(ctx, c, first, info)
+		a.handler(found).Serve(ctx, c, first, info, done)
 	case len(first) > 0: // no more came in time, or ever
 		a.Stats.DetectTimeout.Add(1)
-		a.watched.Serve(ctx, c, first, info)
+		a.watched.Serve(ctx, c, first, info, done)
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		a.Stats.DetectTimeout.Add(1)
-		a.late(ctx, c, info)
+		a.late(ctx, c, info, done)
 	default: // the client went without a word
+		done()
 	}
 }
 
@@ -122,32 +123,44 @@ func look(all []decode.Protocol, d event.Dir, b []byte) (found *decode.Protocol,
 func clone(b []byte) []byte { return append([]byte(nil), b...) }
 
 // late goes on with a client that has said nothing for so long.
-func (a *auto) late(ctx context.Context, c *net.TCPConn, info ConnInfo) {
+func (a *auto) late(ctx context.Context, c *net.TCPConn, info ConnInfo, done func()) {
 	var host *upstream.Host
 	var up *upstream.Conn
 	var err error
 	elsewhere(func() { host, up, err = a.opaque.connect(ctx) })
 	if err != nil {
 		a.opaque.refuse(c, info, host, err)
+		done()
 		return
 	}
 	if !spokeFirst(c, up, a.Listener.Timeouts.Idle) {
-		a.opaque.join(c, up, nil, info)
+		a.opaque.join(c, up, nil, info, done)
 		return
 	}
 	first, found, err := a.detect(c, nil, time.Now().Add(a.Listener.Timeouts.Detect))
 	if err != nil {
-		a.watched.join(c, up, first, info)
+		a.watched.join(c, up, first, info, done)
 		return
 	}
 	switch h := a.handler(found).(type) {
 	case *passthrough:
-		h.join(c, up, first, info)
+		h.join(c, up, first, info, done)
 	default: // one that makes its own upstream connections
 		_ = up.Close()
 		host.Done()
-		h.Serve(ctx, c, first, info)
+		h.Serve(ctx, c, first, info, done)
 	}
+}
+
+// elsewhere runs f in a goroutine of its own and waits for it. Connecting needs
+// several times the stack that waiting does, and its goroutine would keep it.
+func elsewhere(f func()) {
+	over := make(chan struct{})
+	go func() {
+		defer close(over)
+		f()
+	}()
+	<-over
 }
 
 // spokeFirst waits until one of both sides has something to say, and reports

@@ -37,12 +37,16 @@ func (h *half) init(p *pair, d event.Dir, src, dst *net.TCPConn) (err error) {
 	return err
 }
 
-// run forwards until the source ends (io.EOF), or something breaks.
-func (h *half) run() error {
+// run forwards first, and then until the source ends (io.EOF) or something
+// breaks.
+func (h *half) run(first []byte) error {
 	if h.p.idle > 0 {
 		deadline := time.Now().Add(h.p.idle)
 		_ = h.src.SetReadDeadline(deadline) // fails only when closed, and then so does the read
 		_ = h.dst.SetWriteDeadline(deadline)
+	}
+	if err := h.forward(first); err != nil {
+		return err
 	}
 	for {
 		if err := h.wait(); err != nil {

@@ -18,14 +18,16 @@ import (
 // Handler speaks one protocol with the clients of one listener. A protocol
 // server is one file or folder that makes a Handler, and one line in servers.
 type Handler interface {
-	// Serve talks with one client until the connection is over. c is closed
-	// by the caller afterwards; the handler may close it sooner. first is
+	// Serve talks with one client. It calls done, once, when the connection
+	// is over; that closes c, which the handler may close sooner. Serve may
+	// return before that, when goroutines of the handler's own go on: what
+	// setting a connection up has taken of the stack is free then. first is
 	// what was read from c already.
 	//
 	// ctx ends when the proxy gives up what is still under way; c and all
 	// connections of the clusters are closed at the same time, so that no
 	// read outlasts it.
-	Serve(ctx context.Context, c *net.TCPConn, first []byte, info ConnInfo)
+	Serve(ctx context.Context, c *net.TCPConn, first []byte, info ConnInfo, done func())
 
 	// Drain ends connections on which nothing is under way, and sees to it
 	// that the others end soon. It is called again and again while the proxy
@@ -33,7 +35,7 @@ type Handler interface {
 	Drain()
 
 	// Close breaks off what is still under way and waits for goroutines of
-	// the handler's own. Calls of Serve return soon after.
+	// the handler's own. Connections are over soon after.
 	Close()
 }
 

@@ -38,7 +38,8 @@ func orNever(d time.Duration) time.Duration {
 	return d
 }
 
-func (h httpServer) Serve(ctx context.Context, c *net.TCPConn, first []byte, info ConnInfo) {
+func (h httpServer) Serve(ctx context.Context, c *net.TCPConn, first []byte, info ConnInfo, done func()) {
+	defer done()
 	h.Server.Serve(ctx, c, first, h1.Info(info))
 }
 

@@ -93,10 +93,9 @@ func (l *listener) enter(c *net.TCPConn) bool {
 }
 
 func (l *listener) serve(ctx context.Context, c *net.TCPConn) {
-	defer l.leave(c)
 	l.handler.Serve(ctx, c, nil, ConnInfo{
 		ID: l.next(), Client: addrPort(c.RemoteAddr()), Server: addrPort(c.LocalAddr()), Accepted: time.Now().UnixNano(),
-	})
+	}, func() { l.leave(c) })
 }
 
 func (l *listener) leave(c *net.TCPConn) {

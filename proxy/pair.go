@@ -13,8 +13,9 @@ import (
 )
 
 // pair is a client's connection and the upstream one that it is joined to.
-// Each direction has a goroutine, a half; what one does to the other it does
-// by closing connections.
+// Each direction has a goroutine and a half; what one does to the other it does
+// by closing connections. Whoever waits for the connection waits for both: done
+// is called by the last.
 type pair struct {
 	label
 	t      *passthrough
@@ -24,14 +25,16 @@ type pair struct {
 	tally  *tally        // set when bytes are only counted
 	idle   time.Duration // 0 for no limit
 	half   [2]half       // by direction
+	done   func()        // called when the connection is over
 
+	running atomic.Int32 // halves that have not ended
 	last    atomic.Int64 // when bytes moved last, ns since the Unix epoch
 	asking  atomic.Bool  // they were the client's: somebody may wait for an answer
 	closing atomic.Bool  // by us: errors that follow are our own doing
 }
 
-func newPair(t *passthrough, c *net.TCPConn, up *upstream.Conn, info ConnInfo) *pair {
-	p := &pair{t: t, client: c, up: up, idle: t.Listener.Timeouts.Idle}
+func newPair(t *passthrough, c *net.TCPConn, up *upstream.Conn, info ConnInfo, done func()) *pair {
+	p := &pair{t: t, client: c, up: up, done: done, idle: t.Listener.Timeouts.Idle}
 	p.out, p.failures = t.Hub.Publisher(info.ID), t.Failures
 	p.last.Store(info.Accepted)
 	conn := decodeConn(info)
@@ -45,32 +48,39 @@ func newPair(t *passthrough, c *net.TCPConn, up *upstream.Conn, info ConnInfo) *
 	return p
 }
 
-// run forwards until both directions are over. first is what the client has
-// sent already.
-func (p *pair) run(first []byte) {
+// start forwards until both directions are over; first is what the client has
+// sent already. Both directions get new goroutines, as small as they come: the
+// caller's has grown by what it took to get here.
+func (p *pair) start(first []byte) {
 	up, down := &p.half[event.ToServer], &p.half[event.ToClient]
-	if up.init(p, event.ToServer, p.client, p.up.TCPConn) == nil && down.init(p, event.ToClient, p.up.TCPConn, p.client) == nil {
-		p.join(up, down, first)
+	if up.init(p, event.ToServer, p.client, p.up.TCPConn) != nil || down.init(p, event.ToClient, p.up.TCPConn, p.client) != nil {
+		p.end() // closed already
+		return
 	}
-	p.close()
-	p.flow.Close(time.Now().UnixNano())
+	p.running.Store(2)
+	go p.carry(down, nil)
+	go p.carry(up, first)
 }
 
-func (p *pair) join(up, down *half, first []byte) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		p.finish(down, down.run())
-	}()
-	if err := up.forward(first); err != nil {
-		p.finish(up, err)
-	} else {
-		p.finish(up, up.run())
+// carry forwards in one direction; the one that is over last ends the pair.
+func (p *pair) carry(h *half, first []byte) {
+	p.finish(h, h.run(first))
+	if p.running.Add(-1) == 0 {
+		p.end()
 	}
-	<-done
-	p.t.Stats.RxBytes.Add(uint64(up.moved))
-	p.t.Stats.TxBytes.Add(uint64(down.moved))
-	p.up.Host().Transferred(down.moved, up.moved)
+}
+
+// end closes what is left and tells what there was.
+func (p *pair) end() {
+	p.close()
+	p.flow.Close(time.Now().UnixNano())
+	received, sent := p.half[event.ToServer].moved, p.half[event.ToClient].moved
+	p.t.Stats.RxBytes.Add(uint64(received))
+	p.t.Stats.TxBytes.Add(uint64(sent))
+	p.up.Host().Transferred(sent, received)
+	p.t.remove(p)
+	p.up.Host().Done()
+	p.done()
 }
 
 // What ends a half beside the end of its source's stream and errors of that.

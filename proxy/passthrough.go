@@ -27,8 +27,9 @@ type passthrough struct {
 	cluster *upstream.Cluster
 	decoder func(decode.Conn) decode.Decoder // nil: bytes are only counted
 
-	mu   sync.Mutex
-	open map[*pair]struct{}
+	mu     sync.Mutex
+	open   map[*pair]struct{}
+	closed bool
 }
 
 // newPassthrough forwards to the listener's cluster. Without a decoder bytes
@@ -37,51 +38,32 @@ func newPassthrough(s Setup, decoder func(decode.Conn) decode.Decoder) *passthro
 	return &passthrough{Setup: s, cluster: s.Clusters[s.Listener.Cluster], decoder: decoder, open: map[*pair]struct{}{}}
 }
 
-func (t *passthrough) Serve(ctx context.Context, c *net.TCPConn, first []byte, info ConnInfo) {
-	var p *pair
-	elsewhere(func() {
-		if host, up, err := t.connect(ctx); err != nil {
-			t.refuse(c, info, host, err)
-		} else {
-			p = newPair(t, c, up, info)
-		}
-	})
-	if p != nil {
-		t.forward(p, first)
+func (t *passthrough) Serve(ctx context.Context, c *net.TCPConn, first []byte, info ConnInfo, done func()) {
+	host, up, err := t.connect(ctx)
+	if err != nil {
+		t.refuse(c, info, host, err)
+		done()
+		return
 	}
+	t.join(c, up, first, info, done)
 }
 
-// elsewhere runs f in a goroutine of its own and waits for it. Setting a
-// connection up needs several times the stack that forwarding does, and the
-// connection's goroutine would keep it for life.
-func elsewhere(f func()) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		f()
-	}()
-	<-done
+// join forwards between c and up, in goroutines of its own, until both sides
+// are done, and closes them.
+func (t *passthrough) join(c *net.TCPConn, up *upstream.Conn, first []byte, info ConnInfo, done func()) {
+	p := newPair(t, c, up, info, done)
+	if !t.add(p) {
+		p.close()
+	}
+	p.start(first)
 }
 
-// join forwards between c and a connection that is there already.
-func (t *passthrough) join(c *net.TCPConn, up *upstream.Conn, first []byte, info ConnInfo) {
-	var p *pair
-	elsewhere(func() { p = newPair(t, c, up, info) })
-	t.forward(p, first)
-}
-
-// forward moves bytes until both sides are done, and closes them.
-func (t *passthrough) forward(p *pair, first []byte) {
-	defer p.up.Host().Done()
-	t.add(p)
-	defer t.remove(p)
-	p.run(first)
-}
-
-func (t *passthrough) add(p *pair) {
+// add notes p as open; it reports false after Close.
+func (t *passthrough) add(p *pair) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.open[p] = struct{}{}
+	return !t.closed
 }
 
 func (t *passthrough) remove(p *pair) {
@@ -142,8 +124,11 @@ func (t *passthrough) Drain() {
 	}
 }
 
-// Close closes every connection.
+// Close closes every connection, and those that come after it.
 func (t *passthrough) Close() {
+	t.mu.Lock()
+	t.closed = true
+	t.mu.Unlock()
 	for _, p := range t.pairs() {
 		t.Stats.CxDrainClose.Add(1)
 		p.close()
