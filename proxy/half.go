@@ -28,6 +28,7 @@ type half struct {
 	err   error
 	full  int   // reads in a row that filled their buffer
 	moved int64 // bytes so far
+	rests bool  // nothing has come for so long that the goroutine was changed
 }
 
 func (h *half) init(p *pair, d event.Dir, src, dst *net.TCPConn) (err error) {
@@ -37,20 +38,32 @@ func (h *half) init(p *pair, d event.Dir, src, dst *net.TCPConn) (err error) {
 	return err
 }
 
-// run forwards first, and then until the source ends (io.EOF) or something
-// breaks.
+// restAfter is how long a direction that is decoded must be quiet before it
+// changes to a new goroutine. Decoding takes several times the stack that
+// waiting does, and a goroutine's stack seldom shrinks.
+const restAfter = time.Second
+
+// errRest asks for the new goroutine.
+var errRest = errors.New("nothing has come for a while")
+
+// run forwards first, and then until the source ends (io.EOF), something
+// breaks, or another goroutine should go on (errRest).
 func (h *half) run(first []byte) error {
+	now := time.Now()
 	if h.p.idle > 0 {
-		deadline := time.Now().Add(h.p.idle)
-		_ = h.src.SetReadDeadline(deadline) // fails only when closed, and then so does the read
-		_ = h.dst.SetWriteDeadline(deadline)
+		_ = h.dst.SetWriteDeadline(now.Add(h.p.idle)) // fails only when closed, and then so does the write
 	}
+	h.watch(now)
 	if err := h.forward(first); err != nil {
 		return err
 	}
 	for {
 		if err := h.wait(); err != nil {
 			return err
+		}
+		if h.rests {
+			h.rests = false
+			h.watch(time.Now())
 		}
 		err := h.forward(h.buf[:h.n])
 		h.release()
@@ -80,13 +93,41 @@ func (h *half) wait() error {
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
 			return err
 		}
-		left := h.p.left(time.Now())
-		if left <= 0 {
-			return errIdle
+		if err := h.late(time.Now()); err != nil {
+			return err
 		}
-		// The other direction was busy meanwhile.
-		_ = h.src.SetReadDeadline(time.Now().Add(left))
 	}
+}
+
+// watch sets the time until which a read may wait.
+func (h *half) watch(now time.Time) {
+	var deadline time.Time
+	if h.p.idle > 0 {
+		deadline = now.Add(h.p.left(now))
+	}
+	if h.restless() {
+		if rest := now.Add(restAfter - h.p.quietFor(now)); deadline.IsZero() || rest.Before(deadline) {
+			deadline = rest
+		}
+	}
+	_ = h.src.SetReadDeadline(deadline) // fails only when closed, and then so does the read
+}
+
+// restless reports whether quiet would be a reason to change the goroutine.
+func (h *half) restless() bool { return h.p.tally == nil && !h.rests }
+
+// late handles a read that has waited until its time. Mostly bytes have moved
+// meanwhile, in this direction or the other, and it may wait on.
+func (h *half) late(now time.Time) error {
+	switch {
+	case h.p.idle > 0 && h.p.left(now) <= 0:
+		return errIdle
+	case h.restless() && h.p.quietFor(now) >= restAfter:
+		h.rests = true
+		return errRest
+	}
+	h.watch(now)
+	return nil
 }
 
 // read is one try to read, without waiting.

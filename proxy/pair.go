@@ -36,7 +36,7 @@ type pair struct {
 func newPair(t *passthrough, c *net.TCPConn, up *upstream.Conn, info ConnInfo, done func()) *pair {
 	p := &pair{t: t, client: c, up: up, done: done, idle: t.Listener.Timeouts.Idle}
 	p.out, p.failures = t.Hub.Publisher(info.ID), t.Failures
-	p.last.Store(info.Accepted)
+	p.last.Store(time.Now().UnixNano()) // detection and dialling are no quiet
 	conn := decodeConn(info)
 	meta := t.meta(t.cluster.Name(), up.Host())
 	if t.decoder != nil {
@@ -62,9 +62,14 @@ func (p *pair) start(first []byte) {
 	go p.carry(up, first)
 }
 
-// carry forwards in one direction; the one that is over last ends the pair.
+// carry forwards in one direction, in one goroutine at a time; the one that is over last ends the pair.
 func (p *pair) carry(h *half, first []byte) {
-	p.finish(h, h.run(first))
+	err := h.run(first)
+	if err == errRest {
+		go p.carry(h, nil)
+		return
+	}
+	p.finish(h, err)
 	if p.running.Add(-1) == 0 {
 		p.end()
 	}
@@ -134,10 +139,13 @@ func (p *pair) touch(d event.Dir, at int64) {
 }
 
 // left is how much of the idle timeout is left.
-func (p *pair) left(now time.Time) time.Duration {
-	return p.idle - time.Duration(now.UnixNano()-p.last.Load())
+func (p *pair) left(now time.Time) time.Duration { return p.idle - p.quietFor(now) }
+
+// quietFor is how long nothing has moved.
+func (p *pair) quietFor(now time.Time) time.Duration {
+	return time.Duration(now.UnixNano() - p.last.Load())
 }
 
 func (p *pair) quiet(now time.Time) bool {
-	return !p.asking.Load() && now.UnixNano()-p.last.Load() >= int64(quietFor)
+	return !p.asking.Load() && p.quietFor(now) >= quietAfter
 }

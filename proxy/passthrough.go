@@ -16,9 +16,9 @@ import (
 // maxConnects is how many hosts are tried for one connection.
 const maxConnects = 3
 
-// quietFor is how long nothing has to move on a connection, after bytes of the
+// quietAfter is how long nothing has to move on a connection, after bytes of the
 // server, before a drain takes it for idle.
-const quietFor = 250 * time.Millisecond
+const quietAfter = 250 * time.Millisecond
 
 // passthrough forwards connections as they are, and shows their bytes to a
 // decoder on the way.
