@@ -13,20 +13,37 @@ const (
 	lastPort  = 19999
 )
 
-// freePorts finds n addresses on loopback where nobody listens.
-func freePorts(n int) ([]string, error) {
-	var out []string
-	for port := firstPort; port <= lastPort && len(out) < n; port++ {
-		address := net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-		ln, err := net.Listen("tcp", address)
+// ports are addresses on loopback where nobody listens. Their block begins with a port that is held until release, so
+// that two demos at once, whose processes listen only later, never choose the same block.
+type ports struct {
+	held net.Listener
+	free []string
+}
+
+// takePorts finds a block of which n are free beside the one held.
+func takePorts(n int) (*ports, error) {
+	for first := firstPort; first+n <= lastPort; first += n + 1 {
+		held, err := listenOn(first)
 		if err != nil {
 			continue
 		}
-		defer ln.Close() // all stay taken until the last is found
-		out = append(out, address)
+		p := &ports{held: held}
+		for port := first + 1; port <= first+n; port++ {
+			if ln, err := listenOn(port); err == nil {
+				ln.Close()
+				p.free = append(p.free, ln.Addr().String())
+			}
+		}
+		if len(p.free) == n {
+			return p, nil
+		}
+		p.release()
 	}
-	if len(out) < n {
-		return nil, fmt.Errorf("demo: fewer than %d free ports from %d to %d on 127.0.0.1", n, firstPort, lastPort)
-	}
-	return out, nil
+	return nil, fmt.Errorf("demo: no %d free ports in a row from %d to %d on 127.0.0.1", n+1, firstPort, lastPort)
+}
+
+func (p *ports) release() { p.held.Close() }
+
+func listenOn(port int) (net.Listener, error) {
+	return net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 }

@@ -76,10 +76,12 @@ func TestEveryDisagreementIsAFailure(t *testing.T) {
 }
 
 func TestTheConfigurationIsValid(t *testing.T) {
-	p, err := newPlaces()
+	free, err := takePorts(placesNeeded)
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer free.release()
+	p := newPlaces(free.free)
 	text, err := p.yaml("http://" + p.store + "/")
 	if err != nil {
 		t.Fatal(err)

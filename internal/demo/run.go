@@ -60,9 +60,12 @@ func Run(ctx context.Context, o Options) (err error) {
 	defer os.RemoveAll(dir)
 	d := &demo{Options: o, dir: dir, children: newChildren(o.Program, dir)}
 	defer func() { err = errors.Join(err, d.children.close(stopTimeout)) }()
-	if d.at, err = newPlaces(); err != nil {
+	free, err := takePorts(placesNeeded)
+	if err != nil {
 		return err
 	}
+	defer free.release()
+	d.at = newPlaces(free.free)
 
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)

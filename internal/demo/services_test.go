@@ -34,10 +34,12 @@ func TestTheShopServesItsCustomers(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { m.Close() })
-	at, err := freePorts(2)
+	free, err := takePorts(2)
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(free.release)
+	at := free.free
 	background(t, "orders", func(ctx context.Context) error {
 		return RunOrders(ctx, OrdersOptions{Listen: at[0], Mongo: m.URI(), Seed: true})
 	})
@@ -79,10 +81,12 @@ func TestTheShopServesItsCustomers(t *testing.T) {
 }
 
 func TestAConnectionNobodyUsesDoesNotKeepAServiceFromEnding(t *testing.T) {
-	at, err := freePorts(1)
+	free, err := takePorts(1)
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(free.release)
+	at := free.free
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- RunShop(ctx, ShopOptions{Listen: at[0], Orders: "http://127.0.0.1:1"}) }()
