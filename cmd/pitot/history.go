@@ -35,7 +35,7 @@ type history struct {
 	hub   *tap.Hub
 	sub   *tap.Subscription
 	pump  *sink.Pump
-	store *embedded // nil unless the store is the embedded one
+	store *launch.Keeper // nil unless the store is the embedded one
 	dsn   string
 	stop  []func() bool
 	quit  context.CancelFunc
@@ -59,17 +59,13 @@ func openHistory(ctx context.Context, name string, must bool, warn io.Writer) (h
 		if err != nil {
 			return nil, fmt.Errorf("%w; --store none goes without", err)
 		}
-		h.dsn = h.store.dsn()
+		h.dsn = h.store.DSN()
 	}
 	s, err := clickhouse.Open(ctx, clickhouse.DefaultOptions(h.dsn))
 	if err != nil {
 		return nil, errors.Join(err, h.release(ctx))
 	}
-	if h.store != nil {
-		h.begin(ctx, reviving{s, h.store})
-	} else {
-		h.begin(ctx, s)
-	}
+	h.begin(ctx, s)
 	return h, nil
 }
 
@@ -135,5 +131,5 @@ func (h *history) release(ctx context.Context) error {
 	if h.store == nil {
 		return nil
 	}
-	return h.store.close(ctx)
+	return h.store.Close(ctx)
 }

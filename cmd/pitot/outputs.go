@@ -23,7 +23,7 @@ import (
 type outputs struct {
 	hub   *tap.Hub
 	log   *slog.Logger
-	store *embedded // nil unless the store is the embedded one
+	store *launch.Keeper // nil unless the store is the embedded one
 
 	mu  sync.Mutex // guards all: the admin port may ask before everything is open
 	all []output
@@ -80,22 +80,16 @@ func (o *outputs) openEmbedded(ctx context.Context, options launch.Options) (dsn
 	if err != nil {
 		return "", err
 	}
-	return o.store.dsn(), nil
+	return o.store.DSN(), nil
 }
 
 func (o *outputs) start(kind builtin.SinkKind, s sink.Sink) {
-	if kind.Name == storeSink && o.store != nil {
-		s = reviving{s, o.store}
-	}
 	kind.Pump.Name = kind.Name
 	sub := o.hub.Subscribe(kind.Name, subscriptionQueue, false)
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.all = append(o.all, output{kind.Name, sub, sink.NewPump(s, sub.C(), kind.Pump)})
 }
-
-// storeSink is the name of the sink that writes to the store.
-const storeSink = "clickhouse"
 
 // finishWithin bounds how long the end of a run waits for its sinks.
 const finishWithin = 20 * time.Second
@@ -111,7 +105,7 @@ func (o *outputs) finish(ctx context.Context) (err error) {
 		o.log.Info("sink closed", "sink", out.name, "written", c.Written, "failed", c.Failed, "dropped", out.sub.Dropped()+c.Dropped)
 	}
 	if o.store != nil {
-		err = errors.Join(err, o.store.close(ctx))
+		err = errors.Join(err, o.store.Close(ctx))
 	}
 	return err
 }
