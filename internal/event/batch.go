@@ -35,7 +35,12 @@ func (b *Batch) Exchange(x *Exchange) {
 		b.Exchanges = make([]Exchange, 0, BatchCap)
 	}
 	prev, last := b.alike(x)
-	b.Exchanges = append(b.Exchanges, *x)
+	if n := len(b.Exchanges); n < cap(b.Exchanges) {
+		b.Exchanges = b.Exchanges[:n+1]
+		b.Exchanges[n] = *x
+	} else {
+		b.Exchanges = append(b.Exchanges, *x)
+	}
 	b.own(&b.Exchanges[len(b.Exchanges)-1], prev, last)
 }
 
@@ -99,8 +104,9 @@ func (b *Batch) ownHTTP(h, prev *HTTP) *HTTP {
 	if len(b.http) == cap(b.http) {
 		b.http = make([]HTTP, 0, BatchCap) // the full slab stays alive through the exchanges that point into it
 	}
-	b.http = append(b.http, *h)
+	b.http = b.http[:len(b.http)+1]
 	c := &b.http[len(b.http)-1]
+	*c = *h // append would copy it by way of the stack, which many connections have
 	b.keep(&c.Method, prev.Method)
 	b.keep(&c.Scheme, prev.Scheme)
 	b.keep(&c.Host, prev.Host)
@@ -121,8 +127,9 @@ func (b *Batch) ownMongo(m, prev *Mongo) *Mongo {
 	if len(b.mongo) == cap(b.mongo) {
 		b.mongo = make([]Mongo, 0, BatchCap)
 	}
-	b.mongo = append(b.mongo, *m)
+	b.mongo = b.mongo[:len(b.mongo)+1]
 	c := &b.mongo[len(b.mongo)-1]
+	*c = *m
 	b.keep(&c.Database, prev.Database)
 	b.keep(&c.Collection, prev.Collection)
 	b.keep(&c.Operation, prev.Operation)
