@@ -60,6 +60,7 @@ type Scratch struct {
 	buf   []byte
 	extra [maxExtra]event.KeyValue
 	p     parser // here, so that a call does not allocate it
+	all   fields // of an array's elements so far
 }
 
 // Extra is the room for CallSite.Extra, for who copies a CallSite into an
@@ -81,8 +82,10 @@ func Parse(e bson.Element, size int, o Options, s *Scratch, out *event.CallSite)
 func (s *Scratch) begin(o Options, out *event.CallSite) *parser {
 	*out = event.CallSite{}
 	s.buf = s.buf[:0]
-	s.p = parser{s: s, f: newFields(), mode: o.Text}
-	return &s.p
+	p := &s.p
+	p.s, p.mode, p.keys, p.over, p.head = s, o.Text, 0, false, nil
+	p.f.reset()
+	return p
 }
 
 // ParseString is Parse of a string.
@@ -149,7 +152,8 @@ func (p *parser) array(doc []byte) {
 	if p.stack(doc) {
 		return
 	}
-	all := p.f
+	all := &p.s.all
+	*all = p.f
 	for it := bson.Elements(doc); ; {
 		e, ok := it.Next()
 		if !ok {
@@ -159,13 +163,13 @@ func (p *parser) array(doc []byte) {
 			p.over = true
 			break
 		}
-		p.f = newFields()
+		p.f.reset()
 		if e.Type != bson.Array {
 			p.element(e)
 		}
 		all.merge(&p.f)
 	}
-	p.f = all
+	p.f = *all
 }
 
 // stack reads an array of frames.
@@ -224,7 +228,7 @@ func (p *parser) joinStack(doc []byte) {
 func (p *parser) finish(e bson.Element, out *event.CallSite) {
 	if p.over {
 		out.Truncated = true
-		p.f = newFields()
+		p.f.reset()
 		p.f.noPlace = true
 		if p.head == nil && e.IsDocument() {
 			from := len(p.s.buf)

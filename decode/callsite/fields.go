@@ -47,12 +47,16 @@ type fields struct {
 	noPlace                   bool // the text is no place, whatever it looks like
 }
 
-func newFields() fields {
-	v := value{rank: unset}
-	return fields{
-		function: v, file: v, app: v, env: v, controller: v, action: v, route: v, text: v, traceState: v,
-		lineRank: unset, traceRank: unset,
+// reset forgets everything, in place: a fields on the stack of a connection's
+// goroutine would make that grow.
+func (f *fields) reset() {
+	*f = fields{}
+	for _, v := range [...]*value{
+		&f.function, &f.file, &f.app, &f.env, &f.controller, &f.action, &f.route, &f.text, &f.traceState,
+	} {
+		v.rank = unset
 	}
+	f.lineRank, f.traceRank = unset, unset
 }
 
 // merge fills what f lacks from g.
