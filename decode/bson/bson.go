@@ -9,6 +9,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math"
+	"math/bits"
 )
 
 // Type is the type byte of an element.
@@ -110,15 +111,16 @@ func (it *Iter) Next() (e Element, ok bool) {
 		it.rest = nil
 		return Element{}, it.end()
 	}
-	k := 1
-	for k < len(b) && b[k] != 0 { // keys are short: a plain loop is faster than a call
-		k++
-	}
+	k := keyEnd(b)
 	if k == len(b) {
 		return Element{}, it.stop()
 	}
 	e.Type, e.Key = Type(b[0]), b[1:k]
 	b = b[k+1:]
+	if n := int(fixed[e.Type]); n <= len(b) && n >= 0 {
+		e.Value, it.rest = b[:n], b[n:]
+		return e, true
+	}
 	n, known := size(e.Type, b)
 	switch {
 	case known && n <= len(b):
@@ -129,6 +131,23 @@ func (it *Iter) Next() (e Element, ok bool) {
 		return Element{}, it.stop()
 	}
 	return e, true
+}
+
+// keyEnd is where the zero after the key lies that begins at b[1]; len(b) when
+// there is none. Most keys end within the eight bytes of the first look.
+func keyEnd(b []byte) int {
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	k := 1
+	for ; k+8 <= len(b); k += 8 {
+		w := binary.LittleEndian.Uint64(b[k:])
+		if zeros := (w - ones) &^ w & highs; zeros != 0 {
+			return k + bits.TrailingZeros64(zeros)>>3
+		}
+	}
+	for k < len(b) && b[k] != 0 {
+		k++
+	}
+	return k
 }
 
 // end makes further calls of Next end the same way.
@@ -144,6 +163,17 @@ func (it *Iter) stop() bool {
 
 // endMark is a document's final zero, which Next takes for the end each time.
 var endMark = []byte{0}
+
+// fixed is the size of the values of every type that has one, else -1.
+var fixed = func() (t [256]int8) {
+	for c := range t {
+		t[c] = -1
+		if n, known := size(Type(c), nil); known {
+			t[c] = int8(n)
+		}
+	}
+	return t
+}()
 
 // size is the number of bytes of a value of type t at the start of b, which
 // may be more than b has. It is not known for unknown types, for lengths that
