@@ -13,7 +13,8 @@ import (
 // command is what a look through a command's document finds.
 type command struct {
 	first   bson.Element // operation and its value
-	filter  bson.Element // what selects documents
+	filter  bool         // something selects documents
+	id      bson.Element // what it says of _id; none when it says nothing
 	comment bson.Element
 	rank    int // of comment: lower is better, 0 is none
 	others  int // further comments
@@ -128,8 +129,7 @@ func (c *conn) field(x *exchange, k *command, e bson.Element) {
 		k.found(e, rankTop)
 	case "filter", "query", "q":
 		if e.Type == bson.Document {
-			k.filter = e
-			k.comments(e.Value)
+			k.filter, k.id = true, k.comments(e.Value)
 		}
 	case "pipeline":
 		k.match(e)
@@ -170,15 +170,17 @@ func (c *conn) rareField(x *exchange, k *command, e bson.Element) {
 	}
 }
 
-// comments looks for $comment in a filter.
-func (k *command) comments(filter []byte) {
+// comments looks for $comment in a filter, and gives the first _id in it.
+func (k *command) comments(filter []byte) (id bson.Element) {
 	for it := bson.Elements(filter); ; {
 		e, ok := it.Next()
-		if !ok {
-			return
-		}
-		if string(e.Key) == "$comment" {
+		switch {
+		case !ok:
+			return id
+		case string(e.Key) == "$comment":
 			k.found(e, rankFilter)
+		case id.Type == 0 && string(e.Key) == "_id":
+			id = e
 		}
 	}
 }
@@ -191,8 +193,7 @@ func (k *command) match(pipeline bson.Element) {
 	}
 	it := bson.Elements(stage)
 	if e, ok := it.Next(); ok && e.Type == bson.Document && string(e.Key) == "$match" {
-		k.filter = e
-		k.comments(e.Value)
+		k.filter, k.id = true, k.comments(e.Value)
 	}
 }
 
@@ -233,10 +234,9 @@ func (k *command) statement(list, doc []byte) {
 		return
 	}
 	if q, ok := bson.Lookup(doc, "q"); ok && q.Type == bson.Document {
-		if k.filter.Value == nil {
-			k.filter = q
+		if id := k.comments(q.Value); !k.filter {
+			k.filter, k.id = true, id
 		}
-		k.comments(q.Value)
 	}
 }
 
@@ -295,13 +295,12 @@ func (c *conn) callSite(x *exchange, k *command) {
 	if k.rank == rankNone {
 		return
 	}
-	e := k.comment
-	from := len(x.text)
-	x.text = append(x.text, bounded(e.Value, callsite.MaxInput)...)
-	whole := len(e.Value)
-	e.Value = x.text[from:]
-	callsite.Parse(e, whole, c.shared.comment, &x.site, &x.mongo.Site)
 	s := &x.mongo.Site
+	if seen := c.shared.sites.find(k.comment); seen != nil {
+		*s = seen.site
+	} else {
+		c.parseSite(x, k.comment)
+	}
 	s.Other = k.others - 1
 	if s.Truncated {
 		x.Decode |= event.BodyCut
@@ -309,4 +308,13 @@ func (c *conn) callSite(x *exchange, k *command) {
 	if !k.traced && !s.TraceID.IsZero() {
 		x.TraceID, x.ParentID, x.TraceState = s.TraceID, s.SpanID, s.TraceState
 	}
+}
+
+// parseSite reads a comment that is not among those seen often.
+func (c *conn) parseSite(x *exchange, e bson.Element) {
+	raw, from := e, len(x.text)
+	x.text = append(x.text, bounded(e.Value, callsite.MaxInput)...)
+	e.Value = x.text[from:]
+	callsite.Parse(e, len(raw.Value), c.shared.comment, &x.site, &x.mongo.Site)
+	c.shared.sites.learn(raw, &x.mongo.Site)
 }

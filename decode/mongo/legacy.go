@@ -148,12 +148,12 @@ func (k *command) beside(doc []byte) {
 func (c *conn) legacyFilter(x *exchange, op string, doc []byte) {
 	x.mongo.Operation = op
 	filter := unwrap(doc)
-	k := command{filter: bson.Element{Type: bson.Document, Value: filter}}
-	k.comments(filter)
+	var k command
+	id := k.comments(filter)
 	if len(filter) != len(doc) {
 		k.beside(doc)
 	}
-	x.mongo.Class = filterClass(filter)
+	x.mongo.Class = classOf(id)
 	c.callSite(x, &k)
 	s := x.shaper(c.Limits.Text)
 	s.add("{filter: {")

@@ -42,6 +42,7 @@ func Protocol(o Options) decode.Protocol {
 type shared struct {
 	comment   callsite.Options
 	cursors   cursorTable
+	sites     siteTable
 	exchanges sync.Pool // of *exchange
 	buffers   sync.Pool // of *[]byte
 	inflaters sync.Pool // of *inflater

@@ -78,6 +78,10 @@ func (s *shaper) fields(doc []byte, depth int, top bool) {
 		if string(e.Key) == "$comment" || (top && envelope(e.Key)) {
 			continue
 		}
+		if s.usual(e, first) {
+			first = false
+			continue
+		}
 		if !first {
 			s.add(", ")
 		}
@@ -86,6 +90,42 @@ func (s *shaper) fields(doc []byte, depth int, top bool) {
 		s.add(": ")
 		s.value(e, depth-1, top)
 	}
+}
+
+// usual writes an element of the most common form at once: a literal whose key
+// is letters and needs no look at its parts. It reports whether it did.
+func (s *shaper) usual(e bson.Element, first bool) bool {
+	if e.IsDocument() || len(e.Key) == 0 || len(s.b)+len(e.Key)+len(", : ?") > s.limit-len(ellipsis) {
+		return false
+	}
+	if !words(e.Key) {
+		return false
+	}
+	b := s.b
+	if !first {
+		b = append(b, ", "...)
+	}
+	b = append(b, e.Key...)
+	s.b = append(b, ": ?"...)
+	return true
+}
+
+// wordByte holds what keys are mostly made of: none of it needs quotes, and
+// without a digit no part of a key is data.
+var wordByte = func() (t [256]bool) {
+	for c := range t {
+		t[c] = c|0x20 >= 'a' && c|0x20 <= 'z' || c == '_' || c == '$' || c == '.'
+	}
+	return t
+}()
+
+func words(key []byte) bool {
+	for _, c := range key {
+		if !wordByte[c] {
+			return false
+		}
+	}
+	return true
 }
 
 // envelope reports whether a field of a command is about its transport.
@@ -190,6 +230,10 @@ func (s *shaper) key(k []byte) {
 		s.quoted(k)
 		return
 	}
+	if len(s.b)+len(k) <= s.limit-len(ellipsis) && words(k) {
+		s.b = append(s.b, k...)
+		return
+	}
 	for len(k) > 0 {
 		n := 0
 		for n < len(k) && k[n] != '.' {
@@ -256,18 +300,15 @@ func (s *shaper) quoted(k []byte) {
 func class(k *command) event.QueryClass {
 	switch string(k.first.Key) {
 	case "find", "aggregate", "count", "distinct", "update", "delete", "findAndModify", "findandmodify":
-		return filterClass(k.filter.Value)
+		return classOf(k.id)
 	}
 	return event.ClassNone
 }
 
-func filterClass(filter []byte) event.QueryClass {
-	if filter == nil {
-		return event.ClassScatter
-	}
-	e, ok := bson.Lookup(filter, "_id")
+// classOf judges a filter by the element that tells of _id.
+func classOf(e bson.Element) event.QueryClass {
 	switch {
-	case !ok:
+	case e.Type == 0:
 		return event.ClassScatter
 	case e.Type == bson.Document:
 		it := bson.Elements(e.Value)
