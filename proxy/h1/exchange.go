@@ -183,8 +183,11 @@ func (e *exchange) stale() bool {
 	if !e.reused || e.ax.ResponseBytes != 0 || e.conn.why() != notCut {
 		return false
 	}
-	return e.written == 0 || e.whole && idempotent(e.req.Method)
+	return e.written == 0 || e.repeatable()
 }
+
+// repeatable reports whether the request may be sent again.
+func (e *exchange) repeatable() bool { return e.whole && idempotent(e.req.Method) }
 
 func idempotent(method []byte) bool {
 	switch string(method) {

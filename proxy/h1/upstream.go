@@ -56,7 +56,7 @@ func (e *exchange) try(reuse bool) *failure {
 // connect takes a kept connection or makes one.
 func (e *exchange) connect(reuse bool) (*upstream.Conn, *failure) {
 	if reuse {
-		if up := e.host.Get(); up != nil {
+		if up := e.kept(); up != nil {
 			e.reused = true
 			return up, nil
 		}
@@ -77,6 +77,15 @@ func (e *exchange) connect(reuse bool) (*upstream.Conn, *failure) {
 		return nil, &connectTimeout
 	}
 	return nil, &connectFailed
+}
+
+// kept takes a kept connection, which is looked at when the request could not
+// be sent a second time.
+func (e *exchange) kept() *upstream.Conn {
+	if e.repeatable() {
+		return e.host.GetAgain(e.now)
+	}
+	return e.host.Get()
 }
 
 // exchange sends e's request and reads the answer, inside of one Read: the

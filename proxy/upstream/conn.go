@@ -25,7 +25,7 @@ type Conn struct {
 	alive  bool             // what the probe found
 	closed atomic.Bool
 
-	idle       time.Time // when it was put back; from here on guarded by the pool
+	idle       time.Time // when it was put back; from here on guarded by the pool, while c is in it
 	prev, next *Conn     // all open connections of the host
 }
 
@@ -87,6 +87,12 @@ func (c *Conn) Close() error {
 func (c *Conn) Alive() bool {
 	c.alive = false
 	return c.raw.Control(c.probe) == nil && c.alive
+}
+
+// trusted reports whether c was put back just before now.
+func (c *Conn) trusted(now int64) bool {
+	d := time.Duration(now - c.idle.UnixNano())
+	return -trustFor < d && d < trustFor
 }
 
 // look reads nothing, it only peeks: a live idle connection has nothing to give.

@@ -113,11 +113,23 @@ func (p *pool) expired(now time.Time) []*Conn {
 	return old
 }
 
+// trustFor is how long a connection that was put back in order is taken for
+// good without a look. What a look would find after so short a time could as
+// well come right after the look.
+const trustFor = time.Millisecond
+
 // Get takes an idle connection that is still good, nil when there is none.
-func (h *Host) Get() *Conn {
+func (h *Host) Get() *Conn { return h.take(0) }
+
+// GetAgain is Get for an exchange that may be tried again on another
+// connection, should this one turn out to be closed. now is the time, in ns
+// since the Unix epoch: while a host is busy, no system call is spent on a look.
+func (h *Host) GetAgain(now int64) *Conn { return h.take(now) }
+
+func (h *Host) take(now int64) *Conn {
 	for {
 		c := h.pool.pop()
-		if c == nil || c.Alive() {
+		if c == nil || c.trusted(now) || c.Alive() {
 			return c
 		}
 		h.stats.cxRemoteIdle.Add(1)

@@ -300,3 +300,34 @@ func BenchmarkExchange(b *testing.B) {
 		})
 	}
 }
+
+// Who can try again gets a connection that was just put back unseen; who
+// cannot, or comes later, gets none that the peer has closed.
+func TestGetAgainTrustsForAMoment(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		get   func(h *Host, put time.Time) *Conn
+		taken bool
+	}{
+		{"at once, again", func(h *Host, put time.Time) *Conn { return h.GetAgain(put.UnixNano()) }, true},
+		{"later, again", func(h *Host, put time.Time) *Conn { return h.GetAgain(put.Add(trustFor).UnixNano()) }, false},
+		{"the clock was set back", func(h *Host, put time.Time) *Conn { return h.GetAgain(put.Add(-time.Hour).UnixNano()) }, false},
+		{"once", func(h *Host, _ time.Time) *Conn { return h.Get() }, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			address, accepted := listen(t)
+			cluster := New(Options{Endpoints: []string{address}})
+			defer cluster.Close()
+			h := cluster.Hosts()[0]
+			conn := dial(t, h)
+			(<-accepted).Close()
+			if _, err := io.Copy(io.Discard, conn.TCPConn); err != nil { // the peer's end is there
+				t.Fatal(err)
+			}
+			h.Put(conn)
+			if got := c.get(h, conn.idle) != nil; got != c.taken {
+				t.Errorf("taken: %v, want %v", got, c.taken)
+			}
+		})
+	}
+}
