@@ -142,7 +142,11 @@ var errLeft = errors.New("the screen was left")
 func runProxy(ctx context.Context, cfg *config.Config, open func(*tap.Hub) *screen, stdout, stderr io.Writer) error {
 	log := slog.New(slog.NewTextHandler(stderr, nil))
 	outs := &outputs{hub: tap.NewHub(runtime.GOMAXPROCS(0)), log: log}
-	server, err := proxy.New(cfg, proxy.Deps{Hub: outs.hub, Protocols: builtin.Protocols(), Sinks: outs.stats, Log: log})
+	protocols, err := builtin.Protocols(builtin.ProtocolOptions{CommentText: cfg.Redact.Comments})
+	if err != nil {
+		return err
+	}
+	server, err := proxy.New(cfg, proxy.Deps{Hub: outs.hub, Protocols: protocols, Sinks: outs.stats, Log: log})
 	if err != nil {
 		return err
 	}

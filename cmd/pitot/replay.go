@@ -30,7 +30,9 @@ type replayFlags struct {
 	speed     string
 	shiftTime string
 	store     string
-	top       bool
+
+	commentText string
+	top         bool
 }
 
 func replayCommand() *cobra.Command {
@@ -59,6 +61,7 @@ func replayCommand() *cobra.Command {
 	fl.StringVar(&f.jsonFile, "json-file", "", "write spans and events as JSON Lines to this `file`")
 	fl.StringVar(&f.capture, "capture", "", "`label` stored with every span, to compare captures")
 	fl.StringSliceVar(&f.services, "services", nil, "names of services, as `addr=name`: 10.0.0.7:8080=shop,10.0.1.0/24=orders")
+	fl.StringVar(&f.commentText, "comment-text", "short", "how much free text of MongoDB comments is kept: off, short (128 bytes) or full")
 	fl.StringVar(&f.filter, "filter", "", "keep the spans that fit this `expression`")
 	fl.StringVar(&f.speed, "speed", "max", "max, or a multiple of the capture's pace: 1x, 4x")
 	fl.StringVar(&f.shiftTime, "shift-time", "keep", "keep the capture's times, or begin now")
@@ -69,7 +72,10 @@ func replayCommand() *cobra.Command {
 
 // options reads the flags; what cannot be is the user's mistake.
 func (f *replayFlags) options(files []string) (o tap.ReplayOptions, err error) {
-	o = tap.ReplayOptions{Files: files, Protocols: builtin.Protocols(), Capture: f.capture}
+	o = tap.ReplayOptions{Files: files, Capture: f.capture}
+	if o.Protocols, err = builtin.Protocols(builtin.ProtocolOptions{CommentText: f.commentText}); err != nil {
+		return o, usagef("--comment-text: %w", err)
+	}
 	if o.Speed, err = tap.ParseSpeed(f.speed); err != nil {
 		return o, usagef("--speed: %w", err)
 	}

@@ -2,16 +2,28 @@
 package builtin
 
 import (
+	"fmt"
+
 	"github.com/pitot-io/pitot/decode"
+	"github.com/pitot-io/pitot/decode/callsite"
 	"github.com/pitot-io/pitot/decode/http1"
 	"github.com/pitot-io/pitot/decode/mongo"
 )
 
+// ProtocolOptions are what decoders may be told.
+type ProtocolOptions struct {
+	CommentText string // how much of a comment's free text is kept: off, short or full; empty is short
+}
+
 // Protocols are all protocols that pitot decodes, in the order in which a
 // connection's first bytes are shown to them.
-func Protocols() []decode.Protocol {
+func Protocols(o ProtocolOptions) ([]decode.Protocol, error) {
+	text, ok := callsite.ParseText(o.CommentText)
+	if !ok {
+		return nil, fmt.Errorf("comment text %q is unknown: say off, short or full", o.CommentText)
+	}
 	return []decode.Protocol{
 		http1.Protocol(),
-		mongo.Protocol(mongo.Options{}),
-	}
+		mongo.Protocol(mongo.Options{Comment: callsite.Options{Text: text}}),
+	}, nil
 }

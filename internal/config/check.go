@@ -26,7 +26,12 @@ func (c *Config) check(wrong report) {
 	}
 	c.checkAdmin(wrong)
 	c.checkStore(wrong)
+	if !slices.Contains(comments, c.Redact.Comments) {
+		wrong("redact.comments", "%q is not valid; must be one of %s", c.Redact.Comments, strings.Join(comments, ", "))
+	}
 }
+
+var comments = []string{"off", "short", "full"}
 
 func (c *Config) checkNames(wrong report) {
 	listeners, addresses, clusters := map[string]int{}, map[string]int{}, map[string]int{}

@@ -19,6 +19,7 @@ type Config struct {
 	Services  Services   `yaml:"services"`
 	Drain     Drain      `yaml:"drain"`
 	Tracing   Tracing    `yaml:"tracing"`
+	Redact    Redact     `yaml:"redact"`
 }
 
 // Listener is one bound socket and what happens on it.
@@ -130,6 +131,11 @@ type Drain struct {
 	Timeout time.Duration `yaml:"timeout"` // for exchanges under way
 }
 
+// Redact says what is not kept of what was seen, as it may be personal.
+type Redact struct {
+	Comments string `yaml:"comments"` // free text of MongoDB comments: off, short or full
+}
+
 // Tracing says which spans are told.
 type Tracing struct {
 	AttemptSpans bool `yaml:"attempt_spans"` // one client span per upstream attempt
@@ -142,6 +148,7 @@ func Default() *Config {
 		Store:   Store{DSN: "embedded", TTL: 7 * 24 * time.Hour, Listen: "127.0.0.1:8123"},
 		Drain:   Drain{Timeout: 10 * time.Second},
 		Tracing: Tracing{AttemptSpans: true},
+		Redact:  Redact{Comments: "short"},
 	}
 }
 
