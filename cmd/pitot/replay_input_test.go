@@ -113,7 +113,7 @@ func TestReplayStore(t *testing.T) {
 		dsn, says string
 		code      int
 	}{
-		{"nonsense", "is not one: want clickhouse://HOST:9000, http://HOST:8123", exitUsage},
+		{"nonsense", "want clickhouse://HOST:9000, http://HOST:8123 or https://HOST:8443; embedded is the one of this machine", exitUsage},
 		{"http://127.0.0.1:1", "store 127.0.0.1:1 cannot be reached: dial tcp 127.0.0.1:1: connect: connection refused (is it running?", exitFailed},
 		{"clickhouse://127.0.0.1:1", "cannot be reached", exitFailed},
 	} {
