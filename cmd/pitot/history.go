@@ -75,7 +75,7 @@ func checkStore(name string) error {
 		return nil
 	}
 	if err := clickhouse.CheckDSN(name); err != nil {
-		return usagef("--store: %w; %s is the one of this machine, none goes without", err, storeEmbedded)
+		return usagef("--store: %w; %s is the one of this machine", err, storeEmbedded)
 	}
 	return nil
 }
