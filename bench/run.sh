@@ -5,5 +5,5 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 export PATH="$PATH:/usr/sbin:/sbin"
-ulimit -n 65536 2>/dev/null || echo "bench: few file descriptors; use -idle 400"
+ulimit -n 65536 2>/dev/null || echo "bench: at most $(ulimit -n) file descriptors; a proxied connection takes two of the peer, so mind -idle"
 exec go run ./bench -pitot "$PWD/bin/pitot" "$@"
