@@ -21,9 +21,10 @@ var law = []struct {
 	may []string
 }{
 	{"internal/event", nil},
-	{"internal/filter", []string{"internal/event"}},
+	{"internal/spelling", nil},
+	{"internal/filter", []string{"internal/event", "internal/spelling"}},
 	{"internal/testkit", []string{"decode", "internal/event"}},
-	{"internal/config", nil},
+	{"internal/config", []string{"internal/spelling"}},
 	{"internal/minimongo/...", []string{"internal/minimongo/..."}},
 	{"internal/demo/...", []string{"internal/demo/...", "internal/minimongo", "internal/config"}},
 	{"internal/sqlshell/...", []string{"internal/sqlshell/...", "sink/store/..."}},

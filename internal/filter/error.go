@@ -2,9 +2,10 @@ package filter
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/pitot-io/pitot/internal/spelling"
 )
 
 // Error is a mistake in an expression and where it is.
@@ -33,7 +34,7 @@ func nearest(s string, names []string) string {
 	s = strings.ToLower(s)
 	best, least := "", max(2, len(s)/2)+1
 	for _, n := range names {
-		d := edits(s, n)
+		d := spelling.Distance(s, n)
 		if strings.HasPrefix(n, s) || strings.Contains(n, "_"+s) {
 			d = min(d, 1)
 		}
@@ -42,25 +43,4 @@ func nearest(s string, names []string) string {
 		}
 	}
 	return best
-}
-
-// edits is the Levenshtein distance of a and b, both short.
-func edits(a, b string) int {
-	row := make([]int, len(b)+1)
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			swap := diagonal
-			if a[i] != b[j] {
-				swap++
-			}
-			diagonal = row[j+1]
-			row[j+1] = slices.Min([]int{swap, row[j] + 1, row[j+1] + 1})
-		}
-	}
-	return row[len(b)]
 }
