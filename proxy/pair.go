@@ -102,8 +102,10 @@ func (p *pair) finish(h *half, err error) {
 		p.flow.End(h.dir, time.Now().UnixNano())
 		_ = h.dst.CloseWrite() // if that side has gone, its own half notices
 	case errors.Is(err, errIdle):
-		p.t.Stats.CxIdleTimeout.Add(1)
-		p.flag(event.FlagSI)
+		if p.closing.CompareAndSwap(false, true) { // both halves may find out at once
+			p.t.Stats.CxIdleTimeout.Add(1)
+			p.flag(event.FlagSI)
+		}
 		p.close()
 	case errors.Is(err, errWrite):
 		// What the receiver said before it went is still to be read. The other

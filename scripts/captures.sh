@@ -6,8 +6,10 @@ captures=../shared/captures
 [ -d "$captures" ] || { echo "captures: ../shared/captures is not here; left out"; exit 0; }
 command -v python3 >/dev/null || { echo "captures: no python3; left out"; exit 0; }
 make build >/dev/null
-totals=$(python3 "$captures/agree.py" --pitot "$PWD/bin/pitot" --json | tee /dev/stderr | tail -1)
-python3 - "$totals" <<'PY'
+table=$(mktemp)
+trap 'rm -f "$table"' EXIT
+python3 "$captures/agree.py" --pitot "$PWD/bin/pitot" --json | tee "$table"
+python3 - "$(tail -1 "$table")" <<'PY'
 import json, sys
 t = json.loads(sys.argv[1])
 for family in ("http1", "mongo"):

@@ -127,15 +127,39 @@ func (e *exchange) run() {
 		return
 	}
 	e.choose(host)
+	f := e.ask()
+	for hosts := len(e.route.Cluster.Hosts()); hosts > 1 && f.unsent() && e.another(); hosts-- {
+		f = e.ask()
+	}
+	if f != nil {
+		e.fail(f)
+	}
+}
+
+// ask asks the chosen host, and once more on a fresh connection when a kept one
+// turns out to be stale.
+func (e *exchange) ask() *failure {
 	f := e.try(true)
 	if f != nil && e.stale() {
 		e.x.Attempt++
 		e.fresh()
 		f = e.try(false)
 	}
-	if f != nil {
-		e.fail(f)
+	return f
+}
+
+// another chooses the host that follows one which could not be reached. Nothing
+// has been sent, so any request may go there.
+func (e *exchange) another() bool {
+	next, err := e.route.Cluster.PickAfter(e.host)
+	if err != nil {
+		return false
 	}
+	e.host.Done()
+	e.choose(next)
+	e.x.Attempt++
+	e.fresh()
+	return true
 }
 
 // admit decides about a request by itself: what is wrong with it, and where it

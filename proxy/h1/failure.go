@@ -91,3 +91,7 @@ func (f *failure) appendTo(b []byte, head, closing, old bool) []byte {
 }
 
 func (f *failure) size() int { return len(prefix) + len(f.detail) + 1 }
+
+// unsent reports whether no host could be reached, so that the request is still
+// whole and nobody has seen it.
+func (f *failure) unsent() bool { return f == &connectFailed || f == &connectTimeout }

@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"github.com/pitot-io/pitot/internal/event"
+	"github.com/pitot-io/pitot/proxy/upstream"
 )
 
 const get = "GET / HTTP/1.1\r\nHost: x\r\n"
@@ -209,6 +212,47 @@ func TestUpstreamRefuses(t *testing.T) {
 	}
 	if a := p.spans.all(t, event.Client, 1)[0]; a.Flags != event.FlagUF || a.Server.String() != l.Addr().String() {
 		t.Errorf("attempt %s", a.AppendJSON(nil))
+	}
+}
+
+// While one host of a cluster is down, every request gets through all the same,
+// with a body too, and the attempt that could not connect is told.
+func TestAHostThatRefusesIsPassedOver(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Close()
+	o := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		fmt.Fprintf(w, "%s %d", r.Method, len(body))
+	}))
+	defer o.Close()
+	cluster := upstream.New(upstream.Options{Name: "pair", Endpoints: []string{l.Addr().String(), o.Listener.Addr().String()}})
+	defer cluster.Close()
+	p := start(t, "127.0.0.1:1", func(_ *Options, r *Route) { r.Cluster = cluster })
+	c := p.dial()
+	const n = 6
+	for range n {
+		c.send("POST /pay HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\ncard")
+		if resp, body := c.answer("POST"); resp.StatusCode != 200 || body != "POST 4" {
+			t.Fatalf("answer %s %q", resp.Status, body)
+		}
+	}
+	refused := 0
+	for _, a := range p.spans.all(t, event.Client, n+n/2) {
+		if a.Flags == event.FlagUF {
+			refused++
+		}
+	}
+	if refused != n/2 {
+		t.Errorf("%d attempts could not connect, want %d of round robin", refused, n/2)
+	}
+	if x := p.spans.server(t, n); x.Flags != 0 || x.Endpoint != o.Listener.Addr().String() {
+		t.Errorf("span %s", x.AppendJSON(nil))
 	}
 }
 
