@@ -28,11 +28,14 @@ var lock []byte
 //go:embed main.mjs
 var script []byte
 
+//go:embed zstd.cjs
+var zstdAddon []byte
+
 // ErrNoNode says that this machine cannot run the driver: no npm, or a node older than the driver takes.
 var ErrNoNode = errors.New("needs npm and node 20.19 or newer")
 
-// Compressors are those that the driver can use here: zstd needs an addon that its package does not bring.
-func Compressors() []string { return []string{"", "snappy", "zlib"} }
+// Compressors are those that the driver knows, none first.
+func Compressors() []string { return []string{"", "snappy", "zlib", "zstd"} }
 
 // Run lets the driver insert, find, page, change, aggregate, fail, commit and abort on the server at uri, and returns
 // the commands it sent by name. The compressor is one of Compressors.
@@ -61,7 +64,7 @@ func setUp(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("nodedriver: %w", err)
 	}
-	sum := sha256.Sum256(bytes.Join([][]byte{manifest, lock, script}, nil))
+	sum := sha256.Sum256(bytes.Join([][]byte{manifest, lock, script, zstdAddon}, nil))
 	dir := filepath.Join(cache, "pitot", "node-driver-"+hex.EncodeToString(sum[:6]))
 	if _, err := os.Stat(filepath.Join(dir, "main.mjs")); err == nil {
 		return dir, nil
@@ -89,8 +92,21 @@ func install(ctx context.Context, dir string) error {
 			return fmt.Errorf("nodedriver: %w", err)
 		}
 	}
-	_, err := run(ctx, dir, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline")
-	return err
+	if _, err := run(ctx, dir, "npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefer-offline"); err != nil {
+		return err
+	}
+	return addZstd(filepath.Join(dir, "node_modules", "@mongodb-js", "zstd"))
+}
+
+// addZstd puts our zstd where the driver looks for its addon.
+func addZstd(dir string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("nodedriver: %w", err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "index.js"), zstdAddon, 0o644); err != nil {
+		return fmt.Errorf("nodedriver: %w", err)
+	}
+	return nil
 }
 
 func checkNode(ctx context.Context) error {
