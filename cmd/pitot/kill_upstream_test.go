@@ -145,7 +145,7 @@ func TestKilledMongoUpstream(t *testing.T) {
 	kill := process(t, db, "demo", "mongo", "--listen", db)
 	file := filepath.Join(t.TempDir(), "spans.jsonl")
 	stop := startPitot(t, listen, "proxy", "--listen", listen, "--to", db, "--protocol", "mongodb", "--admin", "none", "--store", "none", "--json-file", file)
-	client, err := mongo.Connect(options.Client().ApplyURI("mongodb://" + listen + "/?directConnection=true&retryReads=false&serverSelectionTimeoutMS=500"))
+	client, err := mongo.Connect(options.Client().ApplyURI("mongodb://" + listen + "/?directConnection=true&retryReads=false&serverSelectionTimeoutMS=2000"))
 	if err != nil {
 		t.Fatal(err)
 	}

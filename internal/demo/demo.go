@@ -22,6 +22,8 @@ import (
 const (
 	shutdownTimeout = 3 * time.Second  // for requests under way when a service is told to stop
 	callTimeout     = 10 * time.Second // of one request between services
+	connectTimeout  = 3 * time.Second  // of one connection to MongoDB; a try that hangs is made again
+	selectTimeout   = 40 * time.Second // for MongoDB to be found: several such tries, and the driver's pause of 10 s between them
 	maxBody         = 1 << 20          // bytes of any body read
 )
 

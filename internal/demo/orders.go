@@ -36,7 +36,8 @@ func RunOrders(ctx context.Context, o OrdersOptions) (err error) {
 	if o.Listen == "" || o.Mongo == "" {
 		return errors.New("demo: the orders service needs an address to listen on and MongoDB's URI")
 	}
-	client, err := mongo.Connect(options.Client().ApplyURI(o.Mongo).SetAppName("orders").SetCompressors([]string{"snappy"}).SetServerSelectionTimeout(callTimeout))
+	client, err := mongo.Connect(options.Client().ApplyURI(o.Mongo).SetAppName("orders").SetCompressors([]string{"snappy"}).
+		SetConnectTimeout(connectTimeout).SetServerSelectionTimeout(selectTimeout))
 	if err != nil {
 		return fmt.Errorf("demo: connect to MongoDB: %w", err)
 	}

@@ -47,7 +47,7 @@ func TestTheShopServesItsCustomers(t *testing.T) {
 		return RunShop(ctx, ShopOptions{Listen: at[1], Orders: "http://" + at[0]})
 	})
 	for _, a := range at {
-		if err := awaitHTTP(t.Context(), "http://"+a+"/health", 20*time.Second); err != nil {
+		if err := awaitHTTP(t.Context(), "http://"+a+"/health", time.Minute); err != nil {
 			t.Fatal(err)
 		}
 	}

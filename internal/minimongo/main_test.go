@@ -31,7 +31,7 @@ func start(t testing.TB, o Options) *Server {
 // connect is a driver's client of s until the test ends.
 func connect(t testing.TB, s *Server, with ...func(*options.ClientOptions)) *mongo.Client {
 	t.Helper()
-	o := options.Client().ApplyURI(s.URI()).SetServerSelectionTimeout(5 * time.Second)
+	o := options.Client().ApplyURI(s.URI()).SetServerSelectionTimeout(30 * time.Second)
 	for _, f := range with {
 		f(o)
 	}

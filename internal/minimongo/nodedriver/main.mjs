@@ -6,7 +6,7 @@ import { MongoClient, MongoBulkWriteError, MongoServerError } from 'mongodb';
 const [, , uri, compressor] = process.argv;
 const client = new MongoClient(uri, {
   compressors: compressor ? [compressor] : [],
-  serverSelectionTimeoutMS: 5000,
+  serverSelectionTimeoutMS: 30000,
   monitorCommands: true,
   appName: 'pitot-node-test',
 });
