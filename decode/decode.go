@@ -46,11 +46,21 @@ type Conn struct {
 	Client, Server netip.AddrPort
 	Stream         int64 // number of the connection
 	MidStream      bool  // joined after its start: the first bytes may be anything
+	Secure         bool  // the bytes come out of TLS
+	Depth          int   // how often the connection's bytes were handed on
 	Limits         Limits
+	Keep           Keep
 
 	// Position, where set, tells the TCP sequence number of the byte that is
 	// being fed at offset off of the current Feed call. Captures set it.
 	Position func(d event.Dir, off int) uint32
+
+	// Inspect, where set, is told every message that a decoder finds.
+	Inspect func(*Message)
+
+	// Switch, where set, is the decoder of what follows on the same bytes.
+	// Decoders call it through Hand. NewDetector sets it.
+	Switch func(Conn, Handover) Decoder
 }
 
 // Limits bound what one connection may hold.
@@ -95,6 +105,10 @@ type Protocol struct {
 
 	// New makes the decoder of one connection.
 	New func(c Conn) Decoder
+
+	// Take makes the decoder of a connection that another protocol hands over.
+	// Where it is nil, New does.
+	Take func(c Conn, h Handover) Decoder
 }
 
 // View is b as a string, without a copy: valid as long as b is not changed.

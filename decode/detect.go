@@ -10,6 +10,7 @@ import "github.com/pitot-io/pitot/internal/event"
 // taken the wrong way round; so then every piece that is fed is looked at anew,
 // in both roles. When nothing fits, the connection is opaque.
 func NewDetector(protocols []Protocol, c Conn) Decoder {
+	c.Switch = switcher(protocols)
 	return &detector{protocols: protocols, conn: c}
 }
 

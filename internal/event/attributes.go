@@ -17,6 +17,15 @@ func (x *Exchange) Attributes(yield func(Attr)) {
 	if h := x.HTTP; h != nil {
 		e.http(x, h)
 	}
+	if h := x.HTTP2; h != nil {
+		e.http2(h)
+	}
+	if g := x.GRPC; g != nil {
+		e.grpc(g)
+	}
+	if w := x.WebSocket; w != nil {
+		e.websocket(w)
+	}
 	if m := x.Mongo; m != nil {
 		e.mongo(x, m)
 	}
@@ -53,6 +62,12 @@ func (e attrs) number(k string, v int64) {
 
 func (e attrs) count(k string, v int64) { e.yield(Attr{Key: k, Int: v, IsInt: true}) }
 
+func (e attrs) flag(k string, v bool) {
+	if v {
+		e.text(k, "true")
+	}
+}
+
 func (e attrs) http(x *Exchange, h *HTTP) {
 	e.text(AttrHTTPMethod, h.Method)
 	e.text(AttrURLScheme, h.Scheme)
@@ -72,6 +87,52 @@ func (e attrs) http(x *Exchange, h *HTTP) {
 	e.text(AttrHTTPRequestID, h.RequestID)
 	e.text(AttrHTTPUpgrade, h.Upgrade)
 	e.number(AttrHTTPInterim, int64(h.Interim))
+}
+
+func (e attrs) http2(h *H2) {
+	e.count(AttrHTTP2Stream, int64(h.StreamID))
+	e.flag(AttrHTTP2Pushed, h.Pushed)
+	e.text(AttrHTTP2Reset, h.Reset)
+	e.text(AttrHTTP2ResetBy, h.ResetBy)
+}
+
+func (e attrs) grpc(g *RPC) {
+	e.text(AttrRPCSystem, SystemGRPC)
+	e.text(AttrRPCMethod, g.Method)
+	e.text(AttrRPCStatus, GRPCStatus(g.Status))
+	e.text(AttrGRPCMessage, g.Message)
+	e.number(AttrGRPCTimeout, g.Timeout)
+	e.count(AttrGRPCRequestMessages, g.RequestMessages)
+	e.count(AttrGRPCResponseMessages, g.ResponseMessages)
+	e.number(AttrGRPCRequestPayload, g.RequestPayload)
+	e.number(AttrGRPCResponsePayload, g.ResponsePayload)
+	e.number(AttrGRPCRequestCompressed, g.RequestCompressed)
+	e.number(AttrGRPCResponseCompressed, g.ResponseCompressed)
+	e.text(AttrGRPCEncoding, g.Encoding)
+	e.text(AttrGRPCStreaming, g.Streaming)
+	e.text(AttrGRPCWeb, g.Web)
+	e.flag(AttrGRPCTrailersOnly, g.TrailersOnly)
+	e.text(AttrGRPCRequestJSON, g.RequestJSON)
+	e.text(AttrGRPCResponseJSON, g.ResponseJSON)
+	for _, kv := range g.Metadata {
+		e.yield(Attr{Key: kv.Key, Text: kv.Value, Foreign: true})
+	}
+}
+
+func (e attrs) websocket(w *WS) {
+	e.count(AttrWSClientMessages, w.ClientMessages)
+	e.count(AttrWSServerMessages, w.ServerMessages)
+	e.number(AttrWSClientFrames, w.ClientFrames)
+	e.number(AttrWSServerFrames, w.ServerFrames)
+	e.number(AttrWSClientPayload, w.ClientPayload)
+	e.number(AttrWSServerPayload, w.ServerPayload)
+	e.number(AttrWSPings, w.Pings)
+	e.number(AttrWSPingRTT, w.PingRTT)
+	e.number(AttrWSCloseCode, int64(w.CloseCode))
+	e.text(AttrWSCloseReason, w.CloseReason)
+	e.text(AttrWSClosedBy, w.ClosedBy)
+	e.text(AttrWSSubprotocol, w.Subprotocol)
+	e.text(AttrWSExtensions, w.Extensions)
 }
 
 func (e attrs) mongo(x *Exchange, m *Mongo) {
@@ -118,9 +179,7 @@ func (e attrs) mongoWire(x *Exchange, m *Mongo) {
 	if m.TxnNumber >= 0 {
 		e.count(AttrMongoTxn, m.TxnNumber)
 	}
-	if m.MoreToCome {
-		e.text(AttrMongoMore, "true")
-	}
+	e.flag(AttrMongoMore, m.MoreToCome)
 	if m.Replies > 1 {
 		e.count(AttrMongoReplies, int64(m.Replies))
 	}
@@ -128,9 +187,7 @@ func (e attrs) mongoWire(x *Exchange, m *Mongo) {
 
 func (e attrs) site(s *CallSite) {
 	e.text(AttrCallSite, s.Name)
-	if s.Inherited {
-		e.text(AttrCallSiteInherited, "true")
-	}
+	e.flag(AttrCallSiteInherited, s.Inherited)
 	e.text(AttrCodeFunction, s.Function)
 	e.text(AttrCodeFile, s.File)
 	e.number(AttrCodeLine, int64(s.Line))

@@ -18,8 +18,11 @@ type Batch struct {
 	Exchanges []Exchange
 	Notices   []Notice
 
-	http  []HTTP
-	mongo []Mongo
+	http  slab[HTTP]
+	http2 slab[H2]
+	grpc  slab[RPC]
+	ws    slab[WS]
+	mongo slab[Mongo]
 	arena []byte
 }
 
@@ -85,15 +88,41 @@ func (b *Batch) own(x, prev, last *Exchange) {
 	if x.HTTP != nil {
 		x.HTTP = b.ownHTTP(x.HTTP, last.HTTP)
 	}
+	if x.HTTP2 != nil {
+		x.HTTP2 = b.ownHTTP2(x.HTTP2)
+	}
+	if x.GRPC != nil {
+		x.GRPC = b.ownGRPC(x.GRPC, last.GRPC)
+	}
+	if x.WebSocket != nil {
+		x.WebSocket = b.ownWebSocket(x.WebSocket)
+	}
 	if x.Mongo != nil {
 		x.Mongo = b.ownMongo(x.Mongo, last.Mongo)
 	}
+}
+
+// slab gives out places for parts, BatchCap at a time. A full one stays alive
+// through the exchanges that point into it.
+type slab[T any] []T
+
+// copy is a place that holds what v does. append would copy it by way of the
+// stack, which many connections have.
+func (s *slab[T]) copy(v *T) *T {
+	if len(*s) == cap(*s) {
+		*s = make([]T, 0, BatchCap)
+	}
+	*s = (*s)[:len(*s)+1]
+	c := &(*s)[len(*s)-1]
+	*c = *v
+	return c
 }
 
 // The zero values stand for "no exchange before"; they are only read.
 var (
 	noExchange Exchange
 	noHTTP     HTTP
+	noGRPC     RPC
 	noMongo    Mongo
 )
 
@@ -101,12 +130,7 @@ func (b *Batch) ownHTTP(h, prev *HTTP) *HTTP {
 	if prev == nil {
 		prev = &noHTTP
 	}
-	if len(b.http) == cap(b.http) {
-		b.http = make([]HTTP, 0, BatchCap) // the full slab stays alive through the exchanges that point into it
-	}
-	b.http = b.http[:len(b.http)+1]
-	c := &b.http[len(b.http)-1]
-	*c = *h // append would copy it by way of the stack, which many connections have
+	c := b.http.copy(h)
 	b.keep(&c.Method, prev.Method)
 	b.keep(&c.Scheme, prev.Scheme)
 	b.keep(&c.Host, prev.Host)
@@ -117,6 +141,47 @@ func (b *Batch) ownHTTP(h, prev *HTTP) *HTTP {
 	b.keep(&c.RequestID, prev.RequestID)
 	b.keep(&c.Template, prev.Template)
 	b.keep(&c.Upgrade, prev.Upgrade)
+	if c.Detail != nil {
+		c.Detail = b.ownDetail(c.Detail)
+	}
+	return c
+}
+
+// ownDetail copies what is there only on demand: it may allocate.
+func (b *Batch) ownDetail(d *HTTPDetail) *HTTPDetail {
+	return &HTTPDetail{
+		RequestHeaders: b.pairs(d.RequestHeaders), ResponseHeaders: b.pairs(d.ResponseHeaders),
+		RequestBody: b.text(d.RequestBody), ResponseBody: b.text(d.ResponseBody),
+		RequestCut: d.RequestCut, ResponseCut: d.ResponseCut,
+	}
+}
+
+func (b *Batch) ownHTTP2(h *H2) *H2 {
+	c := b.http2.copy(h)
+	c.Reset, c.ResetBy = b.text(h.Reset), b.text(h.ResetBy)
+	return c
+}
+
+func (b *Batch) ownGRPC(g, prev *RPC) *RPC {
+	if prev == nil {
+		prev = &noGRPC
+	}
+	c := b.grpc.copy(g)
+	b.keep(&c.Method, prev.Method)
+	b.keep(&c.Message, prev.Message)
+	b.keep(&c.Encoding, prev.Encoding)
+	b.keep(&c.Streaming, prev.Streaming)
+	b.keep(&c.Web, prev.Web)
+	b.keep(&c.RequestJSON, prev.RequestJSON)
+	b.keep(&c.ResponseJSON, prev.ResponseJSON)
+	c.Metadata = b.pairs(c.Metadata)
+	return c
+}
+
+func (b *Batch) ownWebSocket(w *WS) *WS {
+	c := b.ws.copy(w)
+	c.CloseReason, c.ClosedBy = b.text(w.CloseReason), b.text(w.ClosedBy)
+	c.Subprotocol, c.Extensions = b.text(w.Subprotocol), b.text(w.Extensions)
 	return c
 }
 
@@ -124,12 +189,7 @@ func (b *Batch) ownMongo(m, prev *Mongo) *Mongo {
 	if prev == nil {
 		prev = &noMongo
 	}
-	if len(b.mongo) == cap(b.mongo) {
-		b.mongo = make([]Mongo, 0, BatchCap)
-	}
-	b.mongo = b.mongo[:len(b.mongo)+1]
-	c := &b.mongo[len(b.mongo)-1]
-	*c = *m
+	c := b.mongo.copy(m)
 	b.keep(&c.Database, prev.Database)
 	b.keep(&c.Collection, prev.Collection)
 	b.keep(&c.Operation, prev.Operation)

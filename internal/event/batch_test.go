@@ -1,8 +1,12 @@
 package event
 
 import (
+	"reflect"
 	"testing"
 	"unsafe"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
 )
 
 // lend is text in memory that the test overwrites afterwards.
@@ -25,6 +29,21 @@ func TestBatchOwnsWhatItWasLent(t *testing.T) {
 	if x.Name != "GET /cart/{id}" || x.HTTP.Path != "/cart/7" || x.Mongo.Site.Extra[0].Key != "framework" || b.Notices[0].Body != "/cart/7" {
 		t.Errorf("the batch still points into lent memory: %+v %+v %+v", x, x.HTTP, x.Mongo)
 	}
+}
+
+// Every field comes through; fields are found by reflection.
+func TestBatchCopiesEverything(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		var b Batch
+		all := make([]Exchange, 3)
+		for i := range all {
+			fill(t, reflect.ValueOf(&all[i]).Elem())
+			b.Exchange(&all[i])
+		}
+		if diff := cmp.Diff(all, b.Exchanges, sameAddr); diff != "" {
+			t.Fatal(diff)
+		}
+	})
 }
 
 func TestBatchKeepsPartsApart(t *testing.T) {

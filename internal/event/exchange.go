@@ -84,8 +84,11 @@ type Exchange struct {
 	ResponseSeq uint32 // the same of the answer
 	Capture     string // label of the replayed traffic; empty for live traffic
 
-	HTTP  *HTTP  // set for HTTP/1.x (and WebSocket handshakes)
-	Mongo *Mongo // set for MongoDB
+	HTTP      *HTTP  // set for HTTP of any version, gRPC, and WebSocket (its handshake)
+	HTTP2     *H2    // set for what a stream of HTTP/2 carried
+	GRPC      *RPC   // set for gRPC and gRPC-Web
+	WebSocket *WS    // set for WebSocket sessions
+	Mongo     *Mongo // set for MongoDB
 }
 
 // Duration is the time from the first byte of the request to the end, in

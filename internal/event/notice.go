@@ -39,7 +39,8 @@ type Notice struct {
 }
 
 // Emitter takes what a decoder or a proxy found. What it is given is lent for
-// the length of the call: it must copy what it keeps.
+// the length of the call: it must copy what it keeps. It may complete an
+// exchange in place (names, ids), and who told it may read that afterwards.
 type Emitter interface {
 	Exchange(*Exchange)
 	Notice(*Notice)

@@ -54,6 +54,8 @@ func (x *Exchange) setPart(s *scanner, key string, v value) {
 			x.HTTP = new(HTTP)
 		}
 		x.HTTP.set(s, key, v)
+	default:
+		x.setWeb(s, key, v)
 	}
 }
 

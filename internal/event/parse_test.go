@@ -101,6 +101,15 @@ func normalise(x *Exchange) {
 	if h := x.HTTP; h != nil && h.StatusCode == 0 {
 		h.ResponseBody = 0
 	}
+	if h := x.HTTP; h != nil {
+		h.Detail = nil
+	}
+	if g := x.GRPC; g != nil {
+		g.Status = max(-1, g.Status)
+		for i := range g.Metadata {
+			g.Metadata[i].Key = AttrRPCRequestMetadata + g.Metadata[i].Key
+		}
+	}
 	m := x.Mongo
 	if m == nil {
 		return

@@ -8,7 +8,7 @@ type HTTP struct {
 	Port       uint16 // port in Host or the target; 0 when none was named
 	Path       string // path as sent, without query
 	Query      string // without "?", secrets redacted
-	Version    string // "1.0", "1.1"
+	Version    string // "1.0", "1.1", "2"
 	UserAgent  string
 	RequestID  string // x-request-id
 	Template   string // path with its variable segments as {id}: a guess, not a route
@@ -19,6 +19,8 @@ type HTTP struct {
 
 	Upgrade string // protocol that a 101 agreed to; "connect" for a CONNECT tunnel
 	Interim uint8  // answers of class 1xx before the final one
+
+	Detail *HTTPDetail // fields and bodies, where they were asked for; else nil
 }
 
 // Mongo is the part of an exchange that only MongoDB has.

@@ -32,7 +32,52 @@ const (
 	AttrErrorType       = "error.type"
 	AttrServicePeer     = "service.peer.name"
 
-	AttrRPCStatus = "rpc.response.status_code"
+	AttrHTTP2Stream  = "pitot.http2.stream_id"
+	AttrHTTP2Pushed  = "pitot.http2.pushed"
+	AttrHTTP2Reset   = "pitot.http2.reset"
+	AttrHTTP2ResetBy = "pitot.http2.reset_by"
+
+	AttrRPCSystem           = "rpc.system.name"
+	AttrRPCMethod           = "rpc.method"
+	AttrRPCStatus           = "rpc.response.status_code"
+	AttrRPCRequestMetadata  = "rpc.request.metadata."
+	AttrRPCResponseMetadata = "rpc.response.metadata."
+
+	AttrGRPCMessage            = "pitot.grpc.message"
+	AttrGRPCTimeout            = "pitot.grpc.timeout_ns"
+	AttrGRPCRequestMessages    = "pitot.grpc.request_messages"
+	AttrGRPCResponseMessages   = "pitot.grpc.response_messages"
+	AttrGRPCRequestPayload     = "pitot.grpc.request_payload"
+	AttrGRPCResponsePayload    = "pitot.grpc.response_payload"
+	AttrGRPCRequestCompressed  = "pitot.grpc.request_compressed"
+	AttrGRPCResponseCompressed = "pitot.grpc.response_compressed"
+	AttrGRPCEncoding           = "pitot.grpc.encoding"
+	AttrGRPCStreaming          = "pitot.grpc.streaming"
+	AttrGRPCWeb                = "pitot.grpc.web"
+	AttrGRPCTrailersOnly       = "pitot.grpc.trailers_only"
+	AttrGRPCRequestJSON        = "pitot.grpc.request_json"
+	AttrGRPCResponseJSON       = "pitot.grpc.response_json"
+
+	AttrWSClientMessages = "pitot.websocket.client_messages"
+	AttrWSServerMessages = "pitot.websocket.server_messages"
+	AttrWSClientFrames   = "pitot.websocket.client_frames"
+	AttrWSServerFrames   = "pitot.websocket.server_frames"
+	AttrWSClientPayload  = "pitot.websocket.client_payload"
+	AttrWSServerPayload  = "pitot.websocket.server_payload"
+	AttrWSPings          = "pitot.websocket.pings"
+	AttrWSPingRTT        = "pitot.websocket.ping_rtt_ns"
+	AttrWSCloseCode      = "pitot.websocket.close_code"
+	AttrWSCloseReason    = "pitot.websocket.close_reason"
+	AttrWSClosedBy       = "pitot.websocket.closed_by"
+	AttrWSSubprotocol    = "pitot.websocket.subprotocol"
+	AttrWSExtensions     = "pitot.websocket.extensions"
+
+	// Of the event that tells a TLS connection.
+	AttrTLSServerName = "tls.client.server_name"
+	AttrTLSALPN       = "tls.next_protocol"
+	AttrTLSVersion    = "tls.protocol.version"
+	AttrTLSCipher     = "tls.cipher"
+	AttrTLSJA4        = "pitot.tls.ja4"
 
 	AttrDBSystem     = "db.system.name"
 	AttrDBNamespace  = "db.namespace"
@@ -97,10 +142,14 @@ const (
 	EventReset         = "pitot.event.connection_reset"
 	EventAmbiguous     = "pitot.event.ambiguous_message"
 	EventLoss          = "pitot.event.loss"
+	EventTLS           = "pitot.event.tls_connection"
 )
 
 // ErrUnanswered is error.type of an exchange that never got its answer.
 const ErrUnanswered = "unanswered"
 
-// SystemMongoDB is the value of AttrDBSystem.
-const SystemMongoDB = "mongodb"
+// SystemMongoDB is the value of AttrDBSystem, SystemGRPC that of AttrRPCSystem.
+const (
+	SystemMongoDB = "mongodb"
+	SystemGRPC    = "grpc"
+)
