@@ -4,6 +4,7 @@ import (
 	"bytes"
 
 	"github.com/pitot-io/pitot/decode"
+	"github.com/pitot-io/pitot/decode/semantics"
 	"github.com/pitot-io/pitot/internal/event"
 )
 
@@ -57,7 +58,7 @@ func detectRequest(b []byte) decode.Verdict {
 	case !whole && (m < 0 || m > maxMethod || !isToken(line[:m])):
 		return decode.No
 	case !whole:
-		if standard(line[:m]) != "" && plausibleTarget(line[m+1:]) {
+		if semantics.Method(line[:m]) != "" && plausibleTarget(line[m+1:]) {
 			return decode.Yes
 		}
 		return decode.Maybe
@@ -112,7 +113,7 @@ func recogniseRequest(line []byte) int {
 		return -1
 	}
 	m := bytes.IndexByte(line, ' ')
-	if m > 0 && m <= maxMethod && isToken(line[:m]) && (plausibleTarget(line[m+1:]) || standard(line[:m]) != "") {
+	if m > 0 && m <= maxMethod && isToken(line[:m]) && (plausibleTarget(line[m+1:]) || semantics.Method(line[:m]) != "") {
 		return 0
 	}
 	for _, name := range [...]string{"GET /", "POST /", "PUT /", "HEAD /", "DELETE /", "PATCH /", "OPTIONS /"} {
@@ -126,4 +127,13 @@ func recogniseRequest(line []byte) int {
 func plausibleTarget(b []byte) bool {
 	t, _ := cut(b, ' ')
 	return len(t) > 0 && (t[0] == '/' || bytes.Contains(t, []byte("://")))
+}
+
+func cut(b []byte, sep byte) (before, after []byte) {
+	for i, c := range b {
+		if c == sep {
+			return b[:i], b[i+1:]
+		}
+	}
+	return b, nil
 }

@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"github.com/pitot-io/pitot/decode"
+	"github.com/pitot-io/pitot/decode/semantics"
 	"github.com/pitot-io/pitot/internal/event"
 )
 
@@ -20,7 +21,7 @@ func FillRequest(x *event.Exchange, p *event.HTTP, h *Head) {
 	if is(h.Scheme, "https") {
 		p.Scheme = "https"
 	}
-	host, port := SplitPort(h.Host)
+	host, port := semantics.SplitPort(h.Host)
 	p.Host, p.Port = h.keep(host), port
 	p.Path = h.pathText()
 	p.Query = h.redacted(x)
@@ -103,36 +104,8 @@ func (h *Head) statusText() string {
 	return decode.View(h.text[at:])
 }
 
-// standard is the method as a constant, empty for one that the semantic
-// conventions do not list.
-func standard(m []byte) string {
-	switch string(m) {
-	case "GET":
-		return "GET"
-	case "POST":
-		return "POST"
-	case "PUT":
-		return "PUT"
-	case "DELETE":
-		return "DELETE"
-	case "HEAD":
-		return "HEAD"
-	case "OPTIONS":
-		return "OPTIONS"
-	case "PATCH":
-		return "PATCH"
-	case "CONNECT":
-		return "CONNECT"
-	case "TRACE":
-		return "TRACE"
-	case "QUERY":
-		return "QUERY"
-	}
-	return ""
-}
-
 func (h *Head) methodText() string {
-	if m := standard(h.Method); m != "" {
+	if m := semantics.Method(h.Method); m != "" {
 		return m
 	}
 	return h.keep(h.Method)
@@ -151,28 +124,30 @@ func (h *Head) redacted(x *event.Exchange) string {
 	}
 	at := len(h.text)
 	var hidden bool
-	h.text, hidden = AppendQuery(h.text, h.Query)
+	h.text, hidden = semantics.AppendQuery(h.text, h.Query)
 	if hidden {
 		x.Decode |= event.Redacted
 	}
 	return decode.View(h.text[at:min(len(h.text), at+h.limits.Text)])
 }
 
-// name makes the operation's name, method and template of the path. A method
-// that the semantic conventions do not know is "HTTP" there.
+// name makes the operation's name, method and template of the path.
 func (h *Head) name(x *event.Exchange, p *event.HTTP) {
-	at := len(h.text)
-	if standard(h.Method) != "" {
-		h.text = append(h.text, h.Method...)
-	} else {
-		h.text = append(h.text, "HTTP"...)
-	}
+	at, template := len(h.text), 0
+	h.text = semantics.AppendMethod(h.text, h.Method)
 	if h.Form == Authority || h.Form == Asterisk {
 		x.Name = decode.View(h.text[at:])
 		return
 	}
-	h.text = append(h.text, ' ')
-	from := len(h.text)
-	h.text = AppendTemplate(h.text, p.Path)
-	x.Name, p.Template = decode.View(h.text[at:]), decode.View(h.text[from:])
+	h.text, template = semantics.AppendTemplated(h.text, p.Path)
+	x.Name, p.Template = decode.View(h.text[at:]), decode.View(h.text[template:])
+}
+
+// trace takes the trace context that a request carries. The span that it names
+// is the parent of the exchange.
+func (h *Head) trace(x *event.Exchange) {
+	t := semantics.Trace{Parent: h.Traceparent, B3: h.B3, B3Trace: h.B3Trace, B3Span: h.B3Span, Uber: h.UberTrace}
+	if t.Fill(x) {
+		x.TraceState = h.keep(h.Tracestate)
+	}
 }

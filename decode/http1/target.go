@@ -1,6 +1,10 @@
 package http1
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/pitot-io/pitot/decode/semantics"
+)
 
 // target reads a request's target (RFC 9112, 3.2) and finds the host.
 func (h *Head) target(k *known) error {
@@ -81,7 +85,7 @@ func (h *Head) checkForm(k *known) error {
 			return bad("http1.invalid_target")
 		}
 	case Authority:
-		host, port := SplitPort(h.Host)
+		host, port := semantics.SplitPort(h.Host)
 		if !validAuthority(h.Host) || port == 0 || len(host) == 0 {
 			return bad("http1.invalid_target")
 		}
@@ -154,37 +158,4 @@ func digits(b []byte) bool {
 		}
 	}
 	return true
-}
-
-// SplitPort takes an authority apart: host without brackets, and port, which
-// is 0 when there is none that can be read.
-func SplitPort(authority []byte) (host []byte, port uint16) {
-	host = authority
-	if len(host) > 0 && host[0] == '[' {
-		end := bytes.IndexByte(host, ']')
-		if end < 0 {
-			return host, 0
-		}
-		return host[1:end], parsePort(host[end+1:])
-	}
-	c := bytes.IndexByte(host, ':')
-	if c < 0 || bytes.IndexByte(host[c+1:], ':') >= 0 {
-		return host, 0
-	}
-	return host[:c], parsePort(host[c:])
-}
-
-// parsePort reads ":80".
-func parsePort(b []byte) uint16 {
-	if len(b) < 2 || len(b) > 6 || b[0] != ':' || !digits(b[1:]) {
-		return 0
-	}
-	n := 0
-	for _, c := range b[1:] {
-		n = n*10 + int(c-'0')
-	}
-	if n > 65535 {
-		return 0
-	}
-	return uint16(n)
 }

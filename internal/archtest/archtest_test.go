@@ -31,9 +31,12 @@ var law = []struct {
 	{"internal/builtin", []string{"decode/...", "decode", "sink/...", "sink", "internal/event"}},
 	{"decode", []string{"internal/event"}},
 	{"decode/...", []string{"decode", "internal/event"}},
+	{"decode/semantics", []string{"internal/event"}}, // what HTTP means in every version: http1 and http2 both need it
+	{"decode/http1", []string{"decode", "decode/semantics", "internal/event"}},
+	{"decode/http2", []string{"decode", "decode/semantics", "internal/event"}},
 	{"decode/bson", nil}, // a walk over bytes: mongo and callsite both need it, and it needs nobody
 	{"decode/mongo", []string{"decode", "decode/bson", "decode/callsite", "internal/event"}},
-	{"decode/grpc", []string{"decode", "decode/http2", "internal/event"}},
+	{"decode/grpc", []string{"decode", "decode/http2", "decode/semantics", "internal/event"}},
 	{"decode/callsite", []string{"decode", "decode/bson", "internal/event"}},
 	{"tap/...", []string{"tap/...", "decode", "internal/event"}},
 	{"proxy", []string{"proxy/...", "decode/...", "decode", "tap", "internal/event", "internal/config", "internal/filter"}},

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/pitot-io/pitot/decode/http1"
+	"github.com/pitot-io/pitot/decode/semantics"
 	"github.com/pitot-io/pitot/internal/event"
 	"github.com/pitot-io/pitot/proxy/upstream"
 )
@@ -175,7 +176,7 @@ func (e *exchange) admit() *failure {
 	case o.Body > 0 && (e.req.Framing == http1.Length && e.req.Length > o.Body || e.reqBody.Payload > o.Body):
 		return &bodyTooLarge
 	}
-	host, _ := http1.SplitPort(e.req.Host)
+	host, _ := semantics.SplitPort(e.req.Host)
 	if e.route = o.Route(host, e.req.Path); e.route == nil {
 		return &noRoute
 	}

@@ -1,26 +1,30 @@
-package http1
+package semantics
 
 import (
 	"github.com/pitot-io/pitot/internal/event"
 )
 
-// trace takes the trace context that a request carries: W3C's traceparent, else
+// Trace is what a request's fields say of its trace context, as sent.
+type Trace struct {
+	Parent              []byte // traceparent
+	B3, B3Trace, B3Span []byte // b3, x-b3-traceid, x-b3-spanid
+	Uber                []byte // uber-trace-id
+}
+
+// Fill takes the first trace context that can be read: W3C's traceparent, else
 // b3 in one field or several, else uber-trace-id. The span that it names is the
-// parent of the exchange.
-func (h *Head) trace(x *event.Exchange) {
-	if traceparent(h.Traceparent, x) {
-		x.TraceState = h.keep(h.Tracestate)
-		return
+// parent of x. w3c reports whether tracestate, which belongs to the first,
+// means anything.
+func (t *Trace) Fill(x *event.Exchange) (w3c bool) {
+	switch {
+	case traceparent(t.Parent, x):
+		return true
+	case t.B3 != nil && b3(t.B3, x):
+	case t.B3Trace != nil && ids(t.B3Trace, t.B3Span, x):
+	case t.Uber != nil:
+		uber(t.Uber, x)
 	}
-	if h.B3 != nil && b3(h.B3, x) {
-		return
-	}
-	if h.B3Trace != nil && ids(h.B3Trace, h.B3Span, x) {
-		return
-	}
-	if h.UberTrace != nil {
-		uber(h.UberTrace, x)
-	}
+	return false
 }
 
 // traceparent reads version-trace-parent-flags (W3C Trace Context, 3.2).

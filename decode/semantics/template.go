@@ -1,4 +1,4 @@
-package http1
+package semantics
 
 const (
 	templateSegments = 12  // the rest is "*"

@@ -1,4 +1,4 @@
-package http1
+package semantics
 
 // AppendQuery adds query q to b with the values of secret keys as REDACTED,
 // and reports whether there were any. A key is compared in lower case, without
