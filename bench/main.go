@@ -26,13 +26,21 @@ type options struct {
 func main() {
 	var o options
 	flag.StringVar(&o.pitot, "pitot", "bin/pitot", "the binary to measure")
-	flag.StringVar(&o.work, "work", "http1,mongo,tcp,idle,replay,store,tui", "workloads, in this order")
+	flag.StringVar(&o.work, "work", "http1,mongo,tcp,idle,replay,replay-mixed,replay-grpc,replay-mongo,store,tui", "workloads, in this order")
 	flag.IntVar(&o.rounds, "rounds", 5, "rounds; every peer runs once in each")
 	flag.DurationVar(&o.secs, "secs", 2*time.Second, "length of one run (at most 60s)")
 	flag.IntVar(&o.conns, "conns", 64, "client connections (at most 1000)")
 	flag.IntVar(&o.idle, "idle", 10000, "idle connections (at most 20000)")
 	flag.IntVar(&o.pcapMB, "pcap", 256, "size of the replayed capture in MiB")
+	reader := flag.String("reader", "", "read the capture named by the argument as a peer does (layers or http), and nothing else")
 	flag.Parse()
+	if *reader != "" {
+		if err := runReader(*reader, flag.Arg(0)); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	o.secs = min(o.secs, time.Minute)
 	o.conns, o.idle = min(o.conns, 1000), min(o.idle, 20000)
 	if err := run(o); err != nil {
@@ -51,6 +59,9 @@ var workloads = []struct {
 	{"tcp", benchTCP},
 	{"idle", benchIdle},
 	{"replay", benchReplay},
+	{"replay-mixed", benchReplayMixed},
+	{"replay-grpc", benchReplayGRPC},
+	{"replay-mongo", benchReplayMongo},
 	{"store", benchStore},
 	{"tui", benchTUI},
 }
