@@ -1,6 +1,7 @@
 // Package pcapfile reads capture files as a stream: pcap in its four forms and
 // pcapng, plain or compressed, of any size. A record is lent to the caller from
-// the read buffer, so that reading copies nothing.
+// the read buffer, so that reading copies nothing. What it writes is pcapng,
+// with times in nanoseconds.
 package pcapfile
 
 import (
