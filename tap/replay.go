@@ -234,15 +234,8 @@ func (p *Replay) clock(at int64) int64 {
 
 // open begins to follow a connection.
 func (p *Replay) open(c *reassembly.Conn) reassembly.Stream {
-	conn := decode.Conn{
-		Client: c.Client, Server: c.Server, Stream: c.Number, MidStream: c.MidStream,
-		Limits: p.Limits.Decode, Position: c.Position,
-	}
-	meta := Meta{Capture: p.Capture, Names: p.Names, IDs: DerivedIDs{}}
-	if c.MidStream {
-		meta.Decode = event.MidStream
-	}
-	return &stream{Flow: NewFlow(decode.NewDetector(p.Protocols, conn), conn, meta, counting{p}), number: c.Number}
+	follow := Follow{Protocols: p.Protocols, Names: p.Names, Capture: p.Capture, IDs: DerivedIDs{}, Limits: p.Limits.Decode}
+	return follow.Stream(c, c.Number, counting{p})
 }
 
 // counting counts what goes by on its way to Out.

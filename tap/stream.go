@@ -3,8 +3,33 @@ package tap
 import (
 	"strconv"
 
+	"github.com/pitot-io/pitot/decode"
 	"github.com/pitot-io/pitot/internal/event"
+	"github.com/pitot-io/pitot/tap/reassembly"
 )
+
+// Follow says how the connections of a capture are followed, be it a file or
+// an interface.
+type Follow struct {
+	Protocols []decode.Protocol
+	Names     Names  // may be nil
+	Capture   string // label of every exchange
+	IDs       IDs
+	Limits    decode.Limits
+}
+
+// Stream begins to follow c, under that number, and tells out what it says.
+func (f *Follow) Stream(c *reassembly.Conn, number int64, out event.Emitter) reassembly.Stream {
+	conn := decode.Conn{
+		Client: c.Client, Server: c.Server, Stream: number, MidStream: c.MidStream,
+		Limits: f.Limits, Position: c.Position,
+	}
+	meta := Meta{Capture: f.Capture, Names: f.Names, IDs: f.IDs}
+	if c.MidStream {
+		meta.Decode = event.MidStream
+	}
+	return &stream{Flow: NewFlow(decode.NewDetector(f.Protocols, conn), conn, meta, out), number: number}
+}
 
 // stream is a Flow whose bytes come out of a capture, where some may be
 // missing. What is missing is told once, in sum, when the connection is over.

@@ -105,7 +105,7 @@ func New(l Limits, open func(*Conn) Stream) *Assembler {
 // the last one's.
 func (a *Assembler) Segment(at int64, s *packet.Segment) {
 	a.Counts.Segments++
-	a.advance(at)
+	a.Advance(at)
 	c := a.find(s)
 	if c == nil {
 		return
@@ -132,8 +132,10 @@ func (a *Assembler) Flush() {
 	}
 }
 
-// advance moves the clock on, and with it everything that waits for a time.
-func (a *Assembler) advance(at int64) {
+// Advance moves the clock on, and with it everything that waits for a time. It
+// is for when no segment comes; one that comes later is taken to be of that
+// time at least.
+func (a *Assembler) Advance(at int64) {
 	if at > a.now {
 		a.now = at
 	}
