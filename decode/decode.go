@@ -109,6 +109,26 @@ type Protocol struct {
 	// Take makes the decoder of a connection that another protocol hands over.
 	// Where it is nil, New does.
 	Take func(c Conn, h Handover) Decoder
+
+	// Stage, where set, makes a stage behind the decoders: an Emitter that
+	// completes what one connection alone cannot tell, such as the call site of
+	// a getMore whose cursor another connection opened, and passes it on to
+	// next within the call. All stages of one Protocol value share what they
+	// know, so that connections may each have their own next.
+	//
+	// Decoders share nothing that shows in what they tell: they may run in any
+	// order, side by side. A stage has to see exchanges in order of their end.
+	Stage func(next event.Emitter) event.Emitter
+}
+
+// Stages puts the stages of protocols before next.
+func Stages(protocols []Protocol, next event.Emitter) event.Emitter {
+	for i := range protocols {
+		if p := &protocols[i]; p.Stage != nil {
+			next = p.Stage(next)
+		}
+	}
+	return next
 }
 
 // View is b as a string, without a copy: valid as long as b is not changed.

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/pitot-io/pitot/decode"
 	"github.com/pitot-io/pitot/internal/event"
 	"github.com/pitot-io/pitot/proxy/upstream"
 	"github.com/pitot-io/pitot/tap"
@@ -35,7 +36,7 @@ type pair struct {
 
 func newPair(t *passthrough, c *net.TCPConn, up *upstream.Conn, info ConnInfo, done func()) *pair {
 	p := &pair{t: t, client: c, up: up, done: done, idle: t.Listener.Timeouts.Idle}
-	p.out, p.failures = t.Hub.Publisher(info.ID), t.Failures
+	p.out, p.failures = decode.Stages(t.Protocols, t.Hub.Publisher(info.ID)), t.Failures
 	p.last.Store(time.Now().UnixNano()) // detection and dialling are no quiet
 	conn := decodeConn(info)
 	meta := t.meta(t.cluster.Name(), up.Host())

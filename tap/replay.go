@@ -103,7 +103,7 @@ func OpenReplay(o ReplayOptions) (*Replay, error) {
 // cannot be read any further, everything that was read is still told before
 // the error. It is for one call.
 func (p *Replay) Run(ctx context.Context, out event.Emitter) (Summary, error) {
-	p.out = out
+	p.out = decode.Stages(p.Protocols, out)
 	err := p.run(ctx)
 	p.tcp.Flush()
 	p.sum.Packet, p.sum.TCP = p.parser.Counts, p.tcp.Counts

@@ -3,7 +3,6 @@ package mongo
 import (
 	"testing"
 
-	"github.com/pitot-io/pitot/decode"
 	"github.com/pitot-io/pitot/internal/event"
 )
 
@@ -20,8 +19,9 @@ var typical = struct{ ask, answer string }{
 }
 
 func exchangeLoop(b testing.TB, ask, answer string, loop func(func())) {
-	dec := decode.Decoder(newConn(testConn(), newShared(Options{})))
-	out := new(discard)
+	p := Protocol(Options{})
+	dec, count := p.New(testConn()), new(discard)
+	out := p.Stage(count)
 	q, r := []byte(ask), []byte(answer)
 	at := int64(0)
 	loop(func() {
@@ -30,8 +30,8 @@ func exchangeLoop(b testing.TB, ask, answer string, loop func(func())) {
 			b.Fatal("lost")
 		}
 	})
-	if out.n != int(at) {
-		b.Fatalf("%d exchanges of %d", out.n, at)
+	if count.n != int(at) {
+		b.Fatalf("%d exchanges of %d", count.n, at)
 	}
 }
 

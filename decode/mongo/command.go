@@ -102,12 +102,8 @@ func (c *conn) readDocument(x *exchange, k *command, doc []byte, lists []list) {
 		x.Decode |= event.Redacted
 		return
 	}
-	x.opens = opens(k.first.Key)
 	x.mongo.Class = class(k)
 	c.callSite(x, k)
-	if x.mongo.Operation == "getMore" && c.inherit(x) {
-		return
-	}
 	x.shape(doc, lists, c.Limits.Text)
 }
 
@@ -155,7 +151,7 @@ func (c *conn) rareField(x *exchange, k *command, e bson.Element) {
 			x.mongo.Collection = x.keep(bounded(s, maxName))
 		}
 	case "cursors":
-		c.killed(k, e)
+		x.killed(k, e)
 	case "nsInfo":
 		if e.Type == bson.Array {
 			first, _ := firstDocument(e)
@@ -168,6 +164,17 @@ func (c *conn) rareField(x *exchange, k *command, e bson.Element) {
 	case "speculativeAuthenticate":
 		k.secret = k.secret || hello(k.first.Key)
 	}
+}
+
+// killed takes the cursor that a killCursors names: drivers name one, and the
+// first stands for all.
+func (x *exchange) killed(k *command, e bson.Element) {
+	if string(k.first.Key) != "killCursors" || e.Type != bson.Array {
+		return
+	}
+	it := bson.Elements(e.Value)
+	id, _ := it.Next()
+	x.mongo.Cursor, _ = id.Int()
 }
 
 // comments looks for $comment in a filter, and gives the first _id in it.

@@ -5,19 +5,64 @@ import (
 	"sync"
 
 	"github.com/pitot-io/pitot/decode"
-	"github.com/pitot-io/pitot/decode/bson"
 	"github.com/pitot-io/pitot/internal/event"
 )
 
 // cursorTable remembers, for the open cursors of all servers, the query that
 // opened each: drivers send the getMore on another connection than the find.
 // The cursor that was not used for longest makes room for a new one.
+//
+// It works behind the decoders, as the protocol's Stage: an answer that opens a
+// cursor ends before the client can use it, so that in order of their end the
+// command comes before its getMore, whatever connections they went over.
 type cursorTable struct {
 	max  int
+	lent sync.Pool // of *loan
 	mu   sync.Mutex
 	open map[cursorKey]*cursor
 	ring cursor // head of the list: next is the newest, prev the oldest
 }
+
+func newCursors(o Options) *cursorTable {
+	if o.Cursors <= 0 {
+		o.Cursors = defaultCursors
+	}
+	t := &cursorTable{max: o.Cursors}
+	t.lent.New = func() any { return new(loan) }
+	return t
+}
+
+// stage completes the exchanges on their way to next.
+type stage struct {
+	*cursorTable
+	next event.Emitter
+}
+
+// loan holds the text that an exchange takes over, until next has it.
+type loan struct {
+	text  []byte
+	extra [maxExtra]event.KeyValue
+}
+
+func (s *stage) Notice(n *event.Notice) { s.next.Notice(n) }
+
+func (s *stage) Exchange(x *event.Exchange) {
+	m := x.Mongo
+	switch {
+	case m == nil || m.Cursor == 0 || m.Operation == "":
+	case usesCursor(m.Operation):
+		l := s.lent.Get().(*loan)
+		s.give(x, l)
+		s.next.Exchange(x)
+		s.lent.Put(l)
+		return
+	case !m.CursorDone:
+		s.remember(x)
+	}
+	s.next.Exchange(x)
+}
+
+func usesCursor(op string) bool { return op == "getMore" || op == "killCursors" }
 
 type cursorKey struct {
 	server netip.AddrPort
@@ -34,6 +79,7 @@ type cursor struct {
 	query      string
 	shape      uint64
 	class      event.QueryClass
+	kind       event.CursorKind
 	site       event.CallSite
 	extra      [maxExtra]event.KeyValue
 	trace      event.TraceID
@@ -47,20 +93,23 @@ const (
 )
 
 // remember keeps what x tells of the cursor that its answer opened.
-func (t *cursorTable) remember(server netip.AddrPort, id int64, x *exchange) {
+func (t *cursorTable) remember(x *event.Exchange) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	e := t.place(cursorKey{server, id})
+	m := x.Mongo
+	e := t.place(cursorKey{x.Server, m.Cursor})
 	e.text = e.text[:0]
-	m := &x.mongo
 	e.db, e.coll = keepIn(&e.text, m.Database), keepIn(&e.text, m.Collection)
-	e.query, e.shape, e.class = "", m.Shape, m.Class
+	e.query, e.shape, e.class, e.kind = "", m.Shape, m.Class, m.CursorKind
 	if len(m.Query) <= maxQuery {
 		e.query = keepIn(&e.text, m.Query)
 	}
 	e.site = m.Site
 	keepSite(&e.text, &e.site, &e.extra)
-	e.trace, e.parent, e.traceState = x.TraceID, x.ParentID, keepIn(&e.text, x.TraceState)
+	e.trace, e.parent, e.traceState = event.TraceID{}, event.SpanID{}, ""
+	if !x.ParentID.IsZero() { // else the trace is of our own making
+		e.trace, e.parent, e.traceState = x.TraceID, x.ParentID, keepIn(&e.text, x.TraceState)
+	}
 }
 
 // place is the entry for that key, as the newest of the list.
@@ -93,61 +142,59 @@ func (t *cursorTable) front(e *cursor) {
 
 func (e *cursor) unlink() { e.prev.next, e.next.prev = e.next, e.prev }
 
-// forget drops a cursor that is closed.
-func (t *cursorTable) forget(server netip.AddrPort, id int64) {
+// give lets x take over what is known of its cursor, as text of l: of a getMore
+// always the shape, the rest where x has nothing of its own.
+func (t *cursorTable) give(x *event.Exchange, l *loan) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if e := t.open[cursorKey{server, id}]; e != nil {
-		e.unlink()
-		delete(t.open, e.key)
-	}
-}
-
-// give lets x, a getMore, take over what is known of its cursor: always the
-// shape, the rest where x has nothing of its own.
-func (t *cursorTable) give(server netip.AddrPort, x *exchange) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	e := t.open[cursorKey{server, x.mongo.Cursor}]
+	m := x.Mongo
+	e := t.open[cursorKey{x.Server, m.Cursor}]
 	if e == nil {
-		return false
-	}
-	e.unlink()
-	t.front(e)
-	m := &x.mongo
-	m.Query, m.Shape, m.Class = x.keepText(e.query), e.shape, e.class
-	if m.Database == "" {
-		m.Database = x.keepText(e.db)
-	}
-	if m.Collection == "" {
-		m.Collection = x.keepText(e.coll)
-	}
-	if m.Site.IsZero() && !e.site.IsZero() {
-		m.Site = e.site
-		keepSite(&x.text, &m.Site, x.site.Extra())
-		m.Site.Inherited = true
-	}
-	if x.TraceID.IsZero() && !e.trace.IsZero() {
-		x.TraceID, x.ParentID, x.TraceState = e.trace, e.parent, x.keepText(e.traceState)
-	}
-	return true
-}
-
-func (c *conn) inherit(x *exchange) bool { return c.shared.cursors.give(c.Server, x) }
-
-// killed forgets the cursors that a killCursors names.
-func (c *conn) killed(k *command, e bson.Element) {
-	if string(k.first.Key) != "killCursors" || e.Type != bson.Array {
 		return
 	}
-	for it := bson.Elements(e.Value); ; {
-		sub, ok := it.Next()
-		if !ok {
-			return
-		}
-		if id, ok := sub.Int(); ok {
-			c.shared.cursors.forget(c.Server, id)
-		}
+	e.unlink()
+	l.text = l.text[:0]
+	e.lend(x, l)
+	if m.CursorDone {
+		delete(t.open, e.key)
+		return
+	}
+	t.front(e)
+}
+
+func (e *cursor) lend(x *event.Exchange, l *loan) {
+	m := x.Mongo
+	if m.Operation == "getMore" {
+		m.Query, m.Shape, m.Class = keepIn(&l.text, e.query), e.shape, e.class
+	}
+	m.CursorKind = e.kind
+	if e.kind.Awaits() && m.Operation == "getMore" {
+		m.Await = true
+		excuse(x)
+	}
+	if m.Database == "" {
+		m.Database = keepIn(&l.text, e.db)
+	}
+	if m.Collection == "" && e.coll != "" {
+		m.Collection = keepIn(&l.text, e.coll)
+		x.Name = keepIn(&l.text, m.Operation+" "+m.Collection)
+	}
+	if m.Site.IsZero() && !e.site.IsZero() {
+		other := m.Site.Other
+		m.Site = e.site
+		keepSite(&l.text, &m.Site, &l.extra)
+		m.Site.Inherited, m.Site.Other = true, other
+	}
+	if x.ParentID.IsZero() && !e.parent.IsZero() {
+		x.TraceID, x.ParentID, x.TraceState = e.trace, e.parent, keepIn(&l.text, e.traceState)
+	}
+}
+
+// excuse takes the blame from a request that was waiting for news when its
+// connection ended: nothing is wrong with that.
+func excuse(x *event.Exchange) {
+	if x.Mongo.Await && x.ErrorType == event.ErrUnanswered {
+		x.Status, x.ErrorType = event.Unset, ""
 	}
 }
 

@@ -18,7 +18,6 @@ type exchange struct {
 
 	answered bool // a first reply of a chain has come
 	cmd      bool // the request is a command, whatever its opcode
-	opens    bool // the answer may leave a cursor open
 }
 
 // maxText is what of exchange.text is kept for the next exchange.
@@ -30,7 +29,7 @@ func (s *shared) take() *exchange {
 	x.mongo = event.Mongo{Returned: -1, Affected: -1, TxnNumber: -1}
 	x.Mongo = &x.mongo
 	x.text = x.text[:0]
-	x.answered, x.cmd, x.opens = false, false, false
+	x.answered, x.cmd = false, false
 	return x
 }
 

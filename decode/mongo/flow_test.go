@@ -37,7 +37,7 @@ func TestAnswerWithoutRequest(t *testing.T) {
 }
 
 func TestExhaustChain(t *testing.T) {
-	r := check(t, "getMore c unset db=d q={getMore: ?, collection: ?} rows=6 cursor=5 replies=3",
+	r := check(t, "getMore c unset db=d q={getMore: ?, collection: ?} rows=6 cursor=5 done=true replies=3",
 		testkit.C(msg(1, 0, flagExhaust, d{e("getMore", int64(5)), e("collection", "c"), e("$db", "d")})),
 		testkit.S(msg(20, 1, flagMore, batch(5, "nextBatch", 1))),
 		testkit.S(msg(21, 20, flagMore, batch(5, "nextBatch", 2))),
@@ -55,12 +55,12 @@ func TestExhaustChainThatBreaksOff(t *testing.T) {
 // A driver sends getMore on whichever connection is free.
 func TestCursorOfAnotherConnection(t *testing.T) {
 	p := Protocol(Options{})
-	testkit.Play(p.New(testConn()), 0,
+	testkit.Play(joined(p, testConn()), 0,
 		testkit.C(msg(1, 0, 0, d{e("find", "c"), e("filter", d{e("_id", 1)}), e("comment", d{e("function", "Cart.load"), e("x", "y"), e("traceparent", parentText)}), e("$db", "d")})),
 		testkit.S(msg(9, 1, 0, batch(77, "firstBatch", 1))))
 	// Requests between must not write over what is remembered.
 	for range 3 {
-		testkit.Play(p.New(testConn()), 0, testkit.C(msg(1, 0, 0, d{e("count", strings.Repeat("c", 200)), e("query", d{e(strings.Repeat("k", 500), 1)}),
+		testkit.Play(joined(p, testConn()), 0, testkit.C(msg(1, 0, 0, d{e("count", strings.Repeat("c", 200)), e("query", d{e(strings.Repeat("k", 500), 1)}),
 			e("comment", d{e("function", "Other.thing"), e("z", "zzz")}), e("$db", "other")})), testkit.S(msg(9, 1, 0, ok1)))
 	}
 	more := func(comment ...any) string {
@@ -70,7 +70,7 @@ func TestCursorOfAnotherConnection(t *testing.T) {
 		}
 		return msg(2, 0, 0, ask)
 	}
-	r := testkit.Play(p.New(testConn()), 0, testkit.C(more()), testkit.S(msg(9, 2, 0, batch(77, "nextBatch", 2))))
+	r := testkit.Play(joined(p, testConn()), 0, testkit.C(more()), testkit.S(msg(9, 2, 0, batch(77, "nextBatch", 2))))
 	want := "getMore c unset db=d q={find: ?, filter: {_id: ?}} class=pk rows=2 cursor=77 site=Cart.load inherited=true trace=0af7651916cd43dd8448eb211c80319c/b7ad6b7169203331"
 	if got := tellAll(r); got != want {
 		t.Errorf("\n got %s\nwant %s", got, want)
@@ -78,11 +78,11 @@ func TestCursorOfAnotherConnection(t *testing.T) {
 	if x := r.Exchanges[0].Mongo.Site.Extra; len(x) != 1 || x[0] != (event.KeyValue{Key: "x", Value: "y"}) {
 		t.Errorf("extra %v", x)
 	}
-	r = testkit.Play(p.New(testConn()), 0, testkit.C(more("own.go:1")), testkit.S(msg(9, 2, 0, batch(0, "nextBatch", 0))))
+	r = testkit.Play(joined(p, testConn()), 0, testkit.C(more("own.go:1")), testkit.S(msg(9, 2, 0, batch(0, "nextBatch", 0))))
 	if got := tellAll(r); !strings.Contains(got, "site=own.go:1 trace=") {
 		t.Errorf("its own comment: %s", got)
 	}
-	r = testkit.Play(p.New(testConn()), 0, testkit.C(more()), testkit.S(msg(9, 2, 0, d{e("ok", 0), e("code", 43)})))
+	r = testkit.Play(joined(p, testConn()), 0, testkit.C(more()), testkit.S(msg(9, 2, 0, d{e("ok", 0), e("code", 43)})))
 	if got, want := tellAll(r), "getMore c error db=d q={getMore: ?, collection: ?} cursor=77 code=43 error=43 message=command failed"; got != want {
 		t.Errorf("after its end:\n got %s\nwant %s", got, want)
 	}
@@ -91,19 +91,23 @@ func TestCursorOfAnotherConnection(t *testing.T) {
 func TestCursorOfAnotherServer(t *testing.T) {
 	p := Protocol(Options{})
 	find := msg(1, 0, 0, d{e("find", "c"), e("comment", "a.go:1"), e("$db", "d")})
-	testkit.Play(p.New(testConn()), 0, testkit.C(find), testkit.S(msg(9, 1, 0, batch(77, "firstBatch", 1))))
+	testkit.Play(joined(p, testConn()), 0, testkit.C(find), testkit.S(msg(9, 1, 0, batch(77, "firstBatch", 1))))
 	c := testConn()
 	c.Server = clientAddr
-	r := testkit.Play(p.New(c), 0, testkit.C(msg(2, 0, 0, d{e("getMore", int64(77)), e("$db", "d")})))
+	r := testkit.Play(joined(p, c), 0, testkit.C(msg(2, 0, 0, d{e("getMore", int64(77)), e("$db", "d")})))
 	if got := tellAll(r); strings.Contains(got, "site=") {
 		t.Errorf("told %s", got)
 	}
 }
 
 func TestCursorsAreBoundedAndKilled(t *testing.T) {
-	s := newShared(Options{Cursors: 2})
+	s, t2 := newShared(Options{}), newCursors(Options{Cursors: 2})
+	p := decode.Protocol{
+		New:   func(c decode.Conn) decode.Decoder { return newConn(c, s) },
+		Stage: func(next event.Emitter) event.Emitter { return &stage{t2, next} },
+	}
 	play := func(pieces ...testkit.Piece) *testkit.Recorder {
-		return testkit.Play(newConn(testConn(), s), 0, pieces...)
+		return testkit.Play(joined(p, testConn()), 0, pieces...)
 	}
 	for id := range int64(3) {
 		play(testkit.C(msg(1, 0, 0, d{e("find", "c"), e("comment", "a.go:1"), e("$db", "d")})), testkit.S(msg(9, 1, 0, batch(70+id, "firstBatch", 1))))
@@ -112,7 +116,7 @@ func TestCursorsAreBoundedAndKilled(t *testing.T) {
 		r := play(testkit.C(msg(2, 0, 0, d{e("getMore", id), e("$db", "d")})))
 		return r.Exchanges[0].Mongo.Site.Inherited
 	}
-	if known(70) || !known(71) || !known(72) || len(s.cursors.open) != 2 {
+	if known(70) || !known(71) || !known(72) || len(t2.open) != 2 {
 		t.Errorf("known: %v %v %v", known(70), known(71), known(72))
 	}
 	play(testkit.C(msg(2, 0, 0, d{e("killCursors", "c"), e("cursors", a{int64(71)}), e("$db", "d")})), testkit.S(msg(9, 2, 0, ok1)))
@@ -124,7 +128,7 @@ func TestCursorsAreBoundedAndKilled(t *testing.T) {
 func TestTooManyRequestsWait(t *testing.T) {
 	c := testConn()
 	c.Limits.Pending = 2
-	r := testkit.Play(Protocol(Options{}).New(c), 0, testkit.C(ping(1)+ping(2)+ping(3)), testkit.S(msg(9, 3, 0, ok1)+msg(8, 2, 0, ok1)))
+	r := testkit.Play(joined(Protocol(Options{}), c), 0, testkit.C(ping(1)+ping(2)+ping(3)), testkit.S(msg(9, 3, 0, ok1)+msg(8, 2, 0, ok1)))
 	var ids []int32
 	for _, x := range r.Exchanges {
 		ids = append(ids, x.Mongo.RequestID)
@@ -191,7 +195,7 @@ func TestMidStream(t *testing.T) {
 	for cut := 1; cut < len(ping(1)); cut++ {
 		c := testConn()
 		c.MidStream = true
-		r := testkit.Play(Protocol(Options{}).New(c), 7, testkit.C(whole[cut:]), testkit.S(msg(9, 2, 0, ok1)))
+		r := testkit.Play(joined(Protocol(Options{}), c), 7, testkit.C(whole[cut:]), testkit.S(msg(9, 2, 0, ok1)))
 		if got, want := tellAll(r), "ping unset db=d q={ping: ?} +mid_stream"; got != want {
 			t.Fatalf("cut %d:\n got %s\nwant %s", cut, got, want)
 		}
@@ -206,7 +210,7 @@ func TestGarbageIsToldOnceAndPassedOver(t *testing.T) {
 func TestGivesUpAfterEnoughGarbage(t *testing.T) {
 	c := testConn()
 	c.Limits.Document = 1 << 10
-	r := testkit.Play(Protocol(Options{}).New(c), 100, testkit.C(strings.Repeat("x", 2000)))
+	r := testkit.Play(joined(Protocol(Options{}), c), 100, testkit.C(strings.Repeat("x", 2000)))
 	if n := len(r.Notices); n != 2 || !strings.Contains(r.Notices[1].Body, decode.ErrLost.Error()) {
 		t.Errorf("%+v", r.Notices)
 	}
@@ -234,7 +238,7 @@ func TestPositionsAndSizes(t *testing.T) {
 	c := testConn()
 	c.Position = func(d event.Dir, off int) uint32 { return 1000*uint32(d+1) + uint32(off) }
 	ask, answer := ping(1)+ping(2), msg(8, 1, 0, ok1)+msg(9, 2, 0, ok1)
-	r := testkit.Play(Protocol(Options{}).New(c), 0, testkit.C(ask), testkit.S(answer))
+	r := testkit.Play(joined(Protocol(Options{}), c), 0, testkit.C(ask), testkit.S(answer))
 	x := r.Exchanges[1]
 	if x.RequestSeq != 1000+uint32(len(ask)/2) || x.ResponseSeq != 2000+uint32(len(answer)/2) {
 		t.Errorf("positions %d, %d", x.RequestSeq, x.ResponseSeq)
@@ -253,7 +257,7 @@ func TestPositionAfterASearch(t *testing.T) {
 		c.MidStream = true
 		fed := 0
 		c.Position = func(_ event.Dir, off int) uint32 { return uint32(fed + off) }
-		dec, r := Protocol(Options{}).New(c), new(testkit.Recorder)
+		dec, r := joined(Protocol(Options{}), c), new(testkit.Recorder)
 		for b := []byte(lost + ping(2)); fed < len(b); {
 			n := min(len(b)-fed, max(1, chunk))
 			if chunk == 0 {

@@ -35,7 +35,7 @@ func FuzzFeed(f *testing.F) {
 		c.MidStream = mid
 		c.Limits.Document, c.Limits.Keep, c.Limits.Pending, c.Limits.Text = 1<<20, 1<<10, 8, 200
 		play := func(chunk int) *testkit.Recorder {
-			return testkit.Play(Protocol(Options{Cursors: 4}).New(c), chunk, testkit.C(string(ask)), testkit.S(string(answer)))
+			return testkit.Play(joined(Protocol(Options{Cursors: 4}), c), chunk, testkit.C(string(ask)), testkit.S(string(answer)))
 		}
 		whole := play(0)
 		for i := range whole.Exchanges {
@@ -67,7 +67,7 @@ func FuzzMessage(f *testing.F) {
 		c := testConn()
 		c.Limits.Keep = 512
 		for _, chunk := range []int{0, 100} {
-			testkit.Play(Protocol(Options{}).New(c), chunk, testkit.C(m), testkit.S(m))
+			testkit.Play(joined(Protocol(Options{}), c), chunk, testkit.C(m), testkit.S(m))
 		}
 	})
 }

@@ -137,7 +137,7 @@ func TestLargeBatches(t *testing.T) {
 				}
 				limits := testConn()
 				limits.Limits.Keep = 2 << 20 // so that the compressed message is whole
-				r := testkit.Play(Protocol(Options{}).New(limits), chunk, testkit.C(ask), testkit.S(reply))
+				r := testkit.Play(joined(Protocol(Options{}), limits), chunk, testkit.C(ask), testkit.S(reply))
 				for i := range r.Exchanges {
 					r.Exchanges[i].Mongo.Query, r.Exchanges[i].Mongo.Compressor = "", ""
 				}

@@ -81,7 +81,6 @@ func (c *conn) readQuery(x *exchange, m *message) {
 	x.mongo.Limit = int64(limit)
 	x.mongo.Exhaust = flags&queryExhaust != 0
 	c.legacyFilter(x, "find", doc)
-	x.opens = true
 }
 
 func afterDot(ns []byte) []byte {
@@ -171,7 +170,6 @@ func (c *conn) readGetMore(x *exchange, m *message) {
 	x.mongo.Cursor = r.int64()
 	x.mongo.Operation = "getMore"
 	x.short(&r)
-	c.inherit(x)
 }
 
 // readWrite reads the legacy messages that have no answer: OP_INSERT,
@@ -194,8 +192,8 @@ func (c *conn) readWrite(x *exchange, m *message) {
 		c.legacyFilter(x, op, r.document())
 	case opKillCursors:
 		x.mongo.Operation = "killCursors"
-		for n := r.int32(); n > 0 && len(r.b) > 0; n-- {
-			c.shared.cursors.forget(c.Server, r.int64())
+		if r.int32() > 0 { // mostly one, and the first stands for all
+			x.mongo.Cursor, x.mongo.CursorDone = r.int64(), true
 		}
 	}
 	x.short(&r)
@@ -241,7 +239,7 @@ func (c *conn) answerReply(x *exchange, m *message) {
 		return
 	default:
 		x.mongo.Returned = max(0, x.mongo.Returned) + int64(max(0, n))
-		c.cursor(x, &result{id: id})
+		x.cursor(id)
 	}
 	x.short(&r)
 }

@@ -56,7 +56,7 @@ func TestLegacyWrites(t *testing.T) {
 	check(t, `insert orders unset db=shop batch=2
 update orders unset db=shop q={filter: {_id: ?}} class=pk
 delete orders unset db=shop q={filter: {a: ?}} class=scatter
-killCursors unset
+killCursors unset cursor=9 done=true
 ping unset db=d q={ping: ?}`,
 		testkit.C(wire(1, 0, opInsert, ns+marshal(d{e("x", 1)})+marshal(d{}))+
 			wire(2, 0, opUpdate, ns+le32(1)+marshal(d{e("_id", 1)})+marshal(d{e("x", 1)}))+
@@ -67,18 +67,18 @@ ping unset db=d q={ping: ?}`,
 
 func TestLegacyCursor(t *testing.T) {
 	p := Protocol(Options{})
-	r := testkit.Play(p.New(testConn()), 0,
+	r := testkit.Play(joined(p, testConn()), 0,
 		testkit.C(query(1, "shop.orders", 0, 0, d{e("$query", d{e("a", 1)}), e("$comment", "a.go:1")})), testkit.S(opReplyMsg(8, 1, 0, 99, d{})),
 		testkit.C(wire(2, 0, opGetMore, le32(0)+"shop.orders\x00"+le32(10)+le64(99))), testkit.S(opReplyMsg(9, 2, 0, 0, d{}, d{})))
 	want := "find orders unset db=shop q={filter: {a: ?}} class=scatter rows=1 cursor=99 site=a.go:1\n" +
-		"getMore orders unset db=shop q={filter: {a: ?}} class=scatter rows=2 limit=10 cursor=99 site=a.go:1 inherited=true"
+		"getMore orders unset db=shop q={filter: {a: ?}} class=scatter rows=2 limit=10 cursor=99 done=true site=a.go:1 inherited=true"
 	if got := tellAll(r); got != want {
 		t.Errorf("\n got %s\nwant %s", got, want)
 	}
 }
 
 func TestLegacyExhaust(t *testing.T) {
-	check(t, "find orders unset db=shop q={filter: {}} class=scatter rows=3 cursor=99 replies=2",
+	check(t, "find orders unset db=shop q={filter: {}} class=scatter rows=3 cursor=99 done=true replies=2",
 		testkit.C(query(1, "shop.orders", queryExhaust, 0, d{})),
 		testkit.S(opReplyMsg(8, 1, 0, 99, d{})), testkit.S(opReplyMsg(9, 8, 0, 0, d{}, d{})))
 }

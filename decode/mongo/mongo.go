@@ -11,6 +11,7 @@ import (
 
 	"github.com/pitot-io/pitot/decode"
 	"github.com/pitot-io/pitot/decode/callsite"
+	"github.com/pitot-io/pitot/internal/event"
 )
 
 // Options of the protocol. The zero value has the defaults.
@@ -26,14 +27,16 @@ type Options struct {
 
 const defaultCursors = 16384
 
-// Protocol is MongoDB for the list of protocols. All connections decoded by
-// one value share its table of cursors, which drivers spread over connections.
+// Protocol is MongoDB for the list of protocols. The decoders of one value share
+// only what saves work; what connections have in common, the cursors that
+// drivers spread over them, its Stage looks after.
 func Protocol(o Options) decode.Protocol {
-	s := newShared(o)
+	s, t := newShared(o), newCursors(o)
 	return decode.Protocol{
 		Name:   "mongodb",
 		Detect: Detect,
 		New:    func(c decode.Conn) decode.Decoder { return newConn(c, s) },
+		Stage:  func(next event.Emitter) event.Emitter { return &stage{t, next} },
 	}
 }
 
@@ -41,7 +44,6 @@ func Protocol(o Options) decode.Protocol {
 // idle connections small: what a request needs is taken when it comes.
 type shared struct {
 	comment   callsite.Options
-	cursors   cursorTable
 	sites     siteTable
 	exchanges sync.Pool // of *exchange
 	buffers   sync.Pool // of *[]byte
@@ -49,11 +51,7 @@ type shared struct {
 }
 
 func newShared(o Options) *shared {
-	if o.Cursors <= 0 {
-		o.Cursors = defaultCursors
-	}
 	s := &shared{comment: o.Comment}
-	s.cursors.max = o.Cursors
 	s.exchanges.New = func() any { return new(exchange) }
 	s.buffers.New = func() any { return new([]byte) }
 	s.inflaters.New = func() any { return new(inflater) }

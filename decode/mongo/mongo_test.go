@@ -64,7 +64,23 @@ func testConn() decode.Conn {
 	return decode.Conn{Client: clientAddr, Server: serverAddr, Limits: decode.DefaultLimits()}
 }
 
-func fresh() decode.Decoder { return Protocol(Options{}).New(testConn()) }
+func fresh() decode.Decoder { return joined(Protocol(Options{}), testConn()) }
+
+// joined is a decoder of p with p's stage behind it, as pitot runs it.
+func joined(p decode.Protocol, c decode.Conn) decode.Decoder { return &staged{p.New(c), p} }
+
+type staged struct {
+	decode.Decoder
+	p decode.Protocol
+}
+
+func (s *staged) Feed(d event.Dir, at int64, b []byte, emit event.Emitter) error {
+	return s.Decoder.Feed(d, at, b, s.p.Stage(emit))
+}
+func (s *staged) Gap(d event.Dir, at, n int64, emit event.Emitter) {
+	s.Decoder.Gap(d, at, n, s.p.Stage(emit))
+}
+func (s *staged) Close(at int64, emit event.Emitter) { s.Decoder.Close(at, s.p.Stage(emit)) }
 
 // play gives what is told of a conversation, and holds that any split tells
 // the same.
@@ -93,6 +109,7 @@ func tell(x *event.Exchange) string {
 	add("batch", m.Batch, int64(0))
 	add("limit", m.Limit, int64(0))
 	add("cursor", m.Cursor, int64(0))
+	add("done", m.CursorDone, false)
 	add("code", m.Code, int32(0))
 	add("error", x.ErrorType, "")
 	add("message", x.StatusMessage, "")

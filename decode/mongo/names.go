@@ -32,15 +32,6 @@ func hasFold(op []byte, prefix string) bool {
 // hello reports whether a command is the handshake, by its new or old names.
 func hello(op []byte) bool { return is(op, "hello") || is(op, "isMaster") }
 
-// opens reports whether the answer to a command may leave a cursor open.
-func opens(op []byte) bool {
-	switch string(op) {
-	case "find", "aggregate", "getMore", "listIndexes", "listCollections", "bulkWrite", "listSearchIndexes":
-		return true
-	}
-	return false
-}
-
 // collection takes the collection from the first value of the commands that
 // have it there. Other commands have other things there: getLog a log's name,
 // aggregate a 1 when it is about a database.

@@ -34,7 +34,7 @@ func (c *conn) goesOn(x *exchange, m *message) bool {
 		return false
 	}
 	if m.opcode == opReply {
-		return x.mongo.Exhaust && x.mongo.Cursor != 0
+		return x.mongo.Exhaust && x.mongo.Cursor != 0 && !x.mongo.CursorDone
 	}
 	return m.opcode == opMsg && len(m.body) >= 4 && binary.LittleEndian.Uint32(m.body)&flagMore != 0
 }
@@ -103,8 +103,11 @@ func (c *conn) result(x *exchange, doc []byte, skipped int64) {
 	}
 	x.count(&r, skipped)
 	x.fail(&r)
+	if r.ok && x.mongo.Operation == "killCursors" {
+		x.mongo.CursorDone = x.mongo.Cursor != 0
+	}
 	if r.hasCursor {
-		c.cursor(x, &r)
+		x.cursor(r.id)
 	}
 }
 
@@ -243,19 +246,12 @@ func (x *exchange) setError(code int64, name []byte, what string) {
 	}
 }
 
-// cursor remembers the cursor that an answer leaves open, or forgets the one
-// that it ends.
-func (c *conn) cursor(x *exchange, r *result) {
-	used := x.mongo.Cursor
-	x.mongo.Cursor = r.id
-	if r.id == 0 {
-		if used != 0 {
-			c.shared.cursors.forget(c.Server, used)
-		}
-		x.mongo.Cursor = used
+// cursor notes the cursor that an answer leaves open, or that it ends.
+func (x *exchange) cursor(id int64) {
+	m := &x.mongo
+	if id == 0 {
+		m.CursorDone = m.Cursor != 0
 		return
 	}
-	if x.opens && x.mongo.Operation != "getMore" {
-		c.shared.cursors.remember(c.Server, r.id, x)
-	}
+	m.Cursor = id
 }

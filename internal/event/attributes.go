@@ -183,6 +183,37 @@ func (e attrs) mongoWire(x *Exchange, m *Mongo) {
 	if m.Replies > 1 {
 		e.count(AttrMongoReplies, int64(m.Replies))
 	}
+	e.flag(AttrMongoExhaust, m.Exhaust)
+	e.mongoSession(m)
+	if m.Handshake != nil {
+		e.handshake(m.Handshake)
+	}
+}
+
+func (e attrs) mongoSession(m *Mongo) {
+	e.text(AttrMongoTransaction, m.Transaction.String())
+	e.flag(AttrMongoRetryable, m.Retryable)
+	e.text(AttrMongoCursorType, m.CursorKind.String())
+	e.flag(AttrMongoCursorDone, m.CursorDone)
+	e.flag(AttrMongoAwait, m.Await)
+	e.flag(AttrMongoChatter, m.Chatter)
+	e.text(AttrMongoLabels, m.Labels)
+	e.number(AttrMongoWriteErrors, int64(m.WriteErrors))
+	e.number(AttrMongoNamespaces, int64(m.Namespaces))
+}
+
+func (e attrs) handshake(h *MongoHandshake) {
+	e.text(AttrMongoOS, h.OS)
+	e.text(AttrMongoPlatform, h.Platform)
+	e.text(AttrMongoCompressors, h.Compressors)
+	e.text(AttrMongoMechanism, h.Mechanism)
+	e.text(AttrMongoReplicaSet, h.ReplicaSet)
+	e.text(AttrMongoRole, h.Role)
+	if h.MaxWire != 0 {
+		e.count(AttrMongoMinWire, int64(h.MinWire))
+		e.count(AttrMongoMaxWire, int64(h.MaxWire))
+	}
+	e.number(AttrMongoConnectionID, h.ConnectionID)
 }
 
 func (e attrs) site(s *CallSite) {

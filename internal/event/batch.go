@@ -199,8 +199,20 @@ func (b *Batch) ownMongo(m, prev *Mongo) *Mongo {
 	b.keep(&c.Compressor, prev.Compressor)
 	b.keep(&c.Application, prev.Application)
 	b.keep(&c.Driver, prev.Driver)
+	b.keep(&c.Labels, prev.Labels)
 	b.ownSite(&c.Site, &prev.Site)
+	if c.Handshake != nil {
+		c.Handshake = b.ownHandshake(c.Handshake)
+	}
 	return c
+}
+
+// ownHandshake copies what is there once a connection: it may allocate.
+func (b *Batch) ownHandshake(h *MongoHandshake) *MongoHandshake {
+	c := *h
+	c.OS, c.Platform, c.Compressors = b.text(h.OS), b.text(h.Platform), b.text(h.Compressors)
+	c.Mechanism, c.ReplicaSet, c.Role = b.text(h.Mechanism), b.text(h.ReplicaSet), b.text(h.Role)
+	return &c
 }
 
 func (b *Batch) ownSite(s, prev *CallSite) {

@@ -87,12 +87,14 @@ const (
 	Guessed                             // protocol guessed, not seen from its start
 	Redacted                            // content withheld on purpose
 	Truncated                           // packets were cut by the capture's snap length
+	BadChecksum                         // a message's checksum does not fit its bytes
 	numFlags    = iota
 )
 
 var decodeNames = [numFlags]string{
 	"mid_stream", "request_gap", "response_gap", "hpack_unsure", "body_cut", "no_response", "no_request",
 	"reordered", "packet_clock", "undecoded_compression", "guessed_protocol", "redacted", "truncated",
+	"bad_checksum",
 }
 
 // Each calls f with the name of every flag that is set, in order of value.

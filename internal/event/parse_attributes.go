@@ -148,7 +148,7 @@ func (m *Mongo) setWire(s *scanner, key string, v value) {
 	case AttrMongoReplies:
 		m.Replies = whole[uint32](s, key, v)
 	default:
-		m.Site.set(s, key, v)
+		m.setSession(s, key, v)
 	}
 }
 

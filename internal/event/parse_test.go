@@ -118,7 +118,13 @@ func normalise(x *Exchange) {
 	if m.Class == 3 {
 		m.Class = ClassScatter
 	}
-	m.Exhaust = false
+	m.Transaction, m.CursorKind = m.Transaction%TxnStep(len(txnSteps)), m.CursorKind%CursorKind(len(cursorKinds))
+	if h := m.Handshake; h != nil && h.MaxWire == 0 {
+		h.MinWire = 0
+	}
+	if h := m.Handshake; h != nil && *h == (MongoHandshake{}) {
+		m.Handshake = nil
+	}
 	if MongoOpcode(m.Opcode) == "" {
 		m.Opcode = 0
 	}

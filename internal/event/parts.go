@@ -49,11 +49,77 @@ type Mongo struct {
 	Application string // client.application.name of the handshake
 	Driver      string // client.driver name and version of the handshake
 
+	Labels      string // errorLabels of the answer, joined by ","
+	Namespaces  int32  // namespaces that a bulkWrite writes to, where there are several; else 0
+	WriteErrors int32  // statements that failed, of a write that went through as a command
+
 	MoreToCome bool // request that wants no answer
 	Exhaust    bool // answered by a chain of replies
 	Replies    uint32
 
+	Transaction TxnStep
+	Retryable   bool // a write with a number of its own, which may be sent again
+	CursorKind  CursorKind
+	CursorDone  bool // the answer ended the cursor
+	Await       bool // the server may wait with its answer until there is news: its duration is no latency
+	Chatter     bool // what drivers and monitors say of their own accord: hello, ping, endSessions ...
+
 	Site CallSite
+
+	Handshake *MongoHandshake // on the first hello of a connection, and where it authenticates; else nil
+}
+
+// MongoHandshake is what the two sides of a connection told each other.
+type MongoHandshake struct {
+	OS           string // client.os: type, name, architecture, version
+	Platform     string // client.platform: "go1.26.0"
+	Compressors  string // that both sides have, best first, joined by ","
+	Mechanism    string // of authentication: "SCRAM-SHA-256"
+	ReplicaSet   string
+	Role         string // of the server: "primary", "secondary", "arbiter", "mongos", "standalone", "other"
+	MinWire      int32  // the server's range of wire versions; MaxWire is 0 when it told none
+	MaxWire      int32
+	ConnectionID int64 // the server's number of the connection
+}
+
+// TxnStep is what a command does in a transaction of several statements.
+type TxnStep uint8
+
+const (
+	TxnNone   TxnStep = iota
+	TxnStart          // begins one
+	TxnIn             // is inside one
+	TxnCommit         // ends it
+	TxnAbort          // undoes it
+)
+
+var txnSteps = [...]string{"", "start", "in", "commit", "abort"}
+
+func (t TxnStep) String() string { return nameOf(txnSteps[:], int(t)) }
+
+// CursorKind is how a cursor that does not end with its last document goes on.
+type CursorKind uint8
+
+const (
+	CursorPlain         CursorKind = iota
+	CursorTailable                 // waits at the end of a capped collection for the client to ask again
+	CursorTailableAwait            // the server waits a while for more before it answers
+	CursorChangeStream
+)
+
+var cursorKinds = [...]string{"", "tailable", "tailable_await", "change_stream"}
+
+func (k CursorKind) String() string { return nameOf(cursorKinds[:], int(k)) }
+
+// Awaits reports whether a getMore of the cursor is answered when there is
+// news, or its time is over.
+func (k CursorKind) Awaits() bool { return k >= CursorTailableAwait }
+
+func nameOf(names []string, i int) string {
+	if i < len(names) {
+		return names[i]
+	}
+	return ""
 }
 
 // mongoOpcodes are the opcodes of MongoDB's wire protocol by name.

@@ -105,6 +105,28 @@ const (
 	AttrMongoLSID       = "db.mongodb.lsid"
 	AttrMongoTxn        = "db.mongodb.txn_number"
 
+	AttrMongoLabels      = "pitot.mongo.error_labels"
+	AttrMongoWriteErrors = "pitot.mongo.write_errors"
+	AttrMongoNamespaces  = "pitot.mongo.namespaces"
+	AttrMongoExhaust     = "pitot.mongo.exhaust"
+	AttrMongoTransaction = "pitot.mongo.transaction"
+	AttrMongoRetryable   = "pitot.mongo.retryable_write"
+	AttrMongoCursorType  = "pitot.mongo.cursor_type"
+	AttrMongoCursorDone  = "pitot.mongo.cursor_closed"
+	AttrMongoAwait       = "pitot.mongo.await"
+	AttrMongoChatter     = "pitot.mongo.chatter"
+
+	// Of the handshake, told once a connection.
+	AttrMongoOS           = "pitot.mongo.os"
+	AttrMongoPlatform     = "pitot.mongo.platform"
+	AttrMongoCompressors  = "pitot.mongo.compressors"
+	AttrMongoMechanism    = "pitot.mongo.auth_mechanism"
+	AttrMongoReplicaSet   = "pitot.mongo.replica_set"
+	AttrMongoRole         = "pitot.mongo.server_role"
+	AttrMongoMinWire      = "pitot.mongo.min_wire_version"
+	AttrMongoMaxWire      = "pitot.mongo.max_wire_version"
+	AttrMongoConnectionID = "db.mongodb.server_connection_id"
+
 	AttrCallSite          = "pitot.call_site"
 	AttrCallSiteInherited = "pitot.call_site.inherited"
 	AttrCodeFunction      = "code.function.name"
