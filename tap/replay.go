@@ -48,6 +48,11 @@ type ReplayOptions struct {
 	Speed     float64      // 1 keeps the capture's pace, 4 is four times it; 0 as fast as possible
 	ShiftTo   int64        // moves all times so that the first packet's is this; 0 keeps them
 	Warn      func(error)  // told of a file that ends in a cut record; may be nil
+
+	// Secrets is given the TLS key logs that pcapng files carry, each before
+	// the packets that follow it in its file are decoded. The text is valid
+	// during the call. May be nil.
+	Secrets func(keylog []byte)
 }
 
 // Summary says what a replay met.
@@ -137,6 +142,7 @@ func (p *Replay) openFiles() error {
 		if err != nil {
 			return err
 		}
+		r.Secrets = p.Secrets
 		p.opened = append(p.opened, r)
 		p.sum.Files++
 		s := &source{file: r, order: i}

@@ -350,3 +350,35 @@ func FuzzFile(f *testing.F) {
 		}
 	})
 }
+
+// TestSecrets holds that key logs come before the packets after them, in both
+// byte orders, without their padding, and that other kinds and too long ones
+// are passed over.
+func TestSecrets(t *testing.T) {
+	for _, o := range []binary.AppendByteOrder{binary.LittleEndian, binary.BigEndian} {
+		n := &ng{o: o}
+		n.section()
+		n.iface(1)
+		n.block(blockSecrets, n.u32(secretsTLS, 5), []byte("one\r\n"))
+		n.packet(0, 1_000_000, "a")
+		n.block(blockSecrets, n.u32(0x57474b4c, 4), []byte("wg\r\n"))
+		n.block(blockSecrets, n.u32(secretsTLS, 1<<20), bytes.Repeat([]byte("x"), 1<<20))
+		n.block(blockSecrets, n.u32(secretsTLS, 4_000), []byte("shorter than it says"))
+		n.packet(0, 2_000_000, "b")
+		l := DefaultLimits()
+		l.Secrets = 1 << 20
+		r, err := NewReader("x", bytes.NewReader(n.b), l)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var said []string
+		r.Secrets = func(b []byte) { said = append(said, string(b)) }
+		var rec Record
+		for r.Next(&rec) == nil {
+			said = append(said, string(rec.Data))
+		}
+		if got, want := fmt.Sprintf("%q", said), `["one\r\n" "a" "shorter than it says" "b"]`; got != want {
+			t.Errorf("%v: got %s, want %s", o, got, want)
+		}
+	}
+}

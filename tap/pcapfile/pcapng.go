@@ -7,12 +7,15 @@ import (
 	"math/bits"
 )
 
-// Block types and options of pcapng (draft-ietf-opsawg-pcapng, sections 4.1 to 4.4).
+// Block types and options of pcapng (draft-ietf-opsawg-pcapng, sections 4.1 to 4.4, and 4.7).
 const (
 	blockInterface = 1
 	blockPacket    = 2 // obsolete, still met
 	blockSimple    = 3
 	blockEnhanced  = 6
+	blockSecrets   = 10
+
+	secretsTLS = 0x544c534b // a TLS key log in NSS's format
 
 	optionEnd        = 0
 	optionResolution = 9
@@ -74,12 +77,36 @@ func (f *ngFormat) next(r *Reader, rec *Record) error {
 			if ok || err != nil {
 				return err
 			}
+		case blockSecrets:
+			if err := f.secrets(r, at, n); err != nil {
+				return err
+			}
 		default:
 			if err := r.win.skip(int64(n)); err != nil {
 				return r.record(at, err)
 			}
 		}
 	}
+}
+
+// secrets hands on a block of decryption secrets. Kinds other than TLS key
+// logs, and what is over the limit, are passed over.
+func (f *ngFormat) secrets(r *Reader, at int64, n uint32) error {
+	if r.Secrets == nil || n < 20 || uint64(n) > uint64(r.limits.Secrets) {
+		if err := r.win.skip(int64(n)); err != nil {
+			return r.record(at, err)
+		}
+		return nil
+	}
+	b, err := r.win.peek(int(n))
+	if err != nil {
+		return r.record(at, err)
+	}
+	if text := b[16 : n-4]; f.u32(b[8:]) == secretsTLS {
+		r.Secrets(text[:min(uint64(len(text)), uint64(f.u32(b[12:])))])
+	}
+	r.win.take(int(n))
+	return nil
 }
 
 // section begins a new section; whatever it says of itself beyond the byte

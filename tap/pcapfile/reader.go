@@ -14,12 +14,14 @@ import (
 
 // Limits bound what a file may make us hold.
 type Limits struct {
-	Packet int  // bytes captured of one packet; more means a corrupt file
-	Window uint // bytes of memory that a zstd frame may ask for
+	Packet  int  // bytes captured of one packet; more means a corrupt file
+	Window  uint // bytes of memory that a zstd frame may ask for
+	Secrets int  // bytes of one block of decryption secrets; a larger one is passed over
 }
 
 // DefaultLimits take libpcap's largest snapshot length, and zstd's own default.
-func DefaultLimits() Limits { return Limits{Packet: 256 << 10, Window: 128 << 20} }
+// A block of secrets may hold some ten thousand connections' keys.
+func DefaultLimits() Limits { return Limits{Packet: 256 << 10, Window: 128 << 20, Secrets: 16 << 20} }
 
 // Record is one packet of a file.
 type Record struct {
@@ -59,6 +61,11 @@ type format interface {
 
 // Reader reads one file.
 type Reader struct {
+	// Secrets, where set before the first Next, is given the TLS key logs that
+	// a pcapng file carries, each before the packets that follow it. The text
+	// is valid during the call.
+	Secrets func(keylog []byte)
+
 	name   string
 	limits Limits
 	win    window
