@@ -55,6 +55,10 @@ type Conn struct {
 	// being fed at offset off of the current Feed call. Captures set it.
 	Position func(d event.Dir, off int) uint32
 
+	// Unwatched, where set, tells at Close whether only the watching ends: the
+	// capture stops, and the connection went on. Captures set it.
+	Unwatched func() bool
+
 	// Inspect, where set, is told every message that a decoder finds.
 	Inspect func(*Message)
 

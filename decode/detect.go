@@ -128,6 +128,9 @@ func (t *detector) decide(make func(Conn) Decoder, swap bool, emit event.Emitter
 	c := t.conn
 	if swap {
 		c.Client, c.Server, t.swapped = c.Server, c.Client, true
+		if tell := c.Inspect; tell != nil {
+			c.Inspect = func(m *Message) { m.Swapped = !m.Swapped; tell(m) }
+		}
 	}
 	if c.Position != nil {
 		c.Position = t.position

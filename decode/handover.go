@@ -16,6 +16,11 @@ type Handover struct {
 	// where nothing asked.
 	Request *event.Exchange
 
+	// Offset is how many bytes of each direction come before what is handed
+	// over, where the next decoder reads the same bytes: after an upgrade, in a
+	// tunnel. What was unpacked (TLS, a stream of HTTP/2) counts anew from 0.
+	Offset [2]int64
+
 	Settings    []byte // h2c: the payload of HTTP2-Settings, decoded from base64 (RFC 7540, 3.2.1); valid during the call only
 	Extensions  string // websocket: Sec-WebSocket-Extensions of the answer; lent
 	Subprotocol string // websocket: Sec-WebSocket-Protocol of the answer; lent
@@ -28,7 +33,23 @@ func (c Conn) Hand(h Handover) Decoder {
 	if c.Switch == nil || c.Depth > maxDepth {
 		return NewOpaque(c)
 	}
+	c.Inspect = shifted(c.Inspect, h.Offset)
 	return c.Switch(c, h)
+}
+
+// shifted is tell for messages whose offsets count from base.
+func shifted(tell func(*Message), base [2]int64) func(*Message) {
+	if tell == nil || base == [2]int64{} {
+		return tell
+	}
+	return func(m *Message) {
+		d := m.Dir
+		if m.Swapped {
+			d = d.Other()
+		}
+		m.Offset += base[d]
+		tell(m)
+	}
 }
 
 // switcher is Conn.Switch over a list of protocols.

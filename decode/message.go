@@ -16,6 +16,11 @@ type Message struct {
 	Stream   uint32 // of HTTP/2; request id of MongoDB; 0 elsewhere
 	Text     string // what it says, in one line
 	Flags    event.DecodeFlags
+
+	// Swapped says that the decoder had taken the sides the wrong way round:
+	// the message went in direction Dir.Other() of the connection as it was
+	// first taken. NewDetector sets it.
+	Swapped bool
 }
 
 // Keep says what a decoder keeps of an exchange beyond its attributes: nothing,

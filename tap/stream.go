@@ -22,7 +22,7 @@ type Follow struct {
 func (f *Follow) Stream(c *reassembly.Conn, number int64, out event.Emitter) reassembly.Stream {
 	conn := decode.Conn{
 		Client: c.Client, Server: c.Server, Stream: number, MidStream: c.MidStream,
-		Limits: f.Limits, Position: c.Position,
+		Limits: f.Limits, Position: c.Position, Unwatched: c.Unwatched,
 	}
 	meta := Meta{Capture: f.Capture, Names: f.Names, IDs: f.IDs}
 	if c.MidStream {

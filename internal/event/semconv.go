@@ -164,6 +164,7 @@ const (
 	EventReset         = "pitot.event.connection_reset"
 	EventAmbiguous     = "pitot.event.ambiguous_message"
 	EventLoss          = "pitot.event.loss"
+	EventViolation     = "pitot.event.protocol_violation"
 	EventTLS           = "pitot.event.tls_connection"
 )
 

@@ -127,7 +127,7 @@ func (a *Assembler) Flush() {
 	}
 	slices.SortFunc(rest, func(x, y *Conn) int { return cmp.Compare(x.Number, y.Number) })
 	for _, c := range rest {
-		a.shut(c)
+		a.abandon(c)
 		a.remove(c)
 	}
 }
@@ -143,7 +143,7 @@ func (a *Assembler) Advance(at int64) {
 		a.overdue(c)
 	}
 	for c := a.live.head; c != nil && a.now-c.seen >= a.limits.Idle; c = a.live.head {
-		a.shut(c)
+		a.abandon(c)
 		a.remove(c)
 	}
 	for c := a.dead.head; c != nil && a.now-c.seen >= a.limits.Linger; c = a.dead.head {

@@ -27,12 +27,18 @@ type Conn struct {
 	resetBy   event.Dir // who sent the RST that closed it
 	waits     bool
 	ambiguous bool
+	unwatched bool
 	links     [numLinks]link
 }
 
 // Position is the sequence number of the byte at offset off of the Feed in
 // direction d that is under way.
 func (c *Conn) Position(d event.Dir, off int) uint32 { return c.half[d].fed + uint32(off) }
+
+// Unwatched reports, while the stream is being closed, whether nothing but the
+// watching ends: the capture is over, the connection was silent for too long or
+// had to make room.
+func (c *Conn) Unwatched() bool { return c.unwatched }
 
 // clock is a time for the stream, which never goes back.
 func (c *Conn) clock(at int64) int64 {
@@ -206,7 +212,7 @@ func (a *Assembler) evict() {
 	if c == nil {
 		c = a.live.head
 		a.Counts.Evicted++
-		a.shut(c)
+		a.abandon(c)
 	}
 	a.remove(c)
 }

@@ -247,3 +247,9 @@ func (a *Assembler) shut(c *Conn) {
 	}
 	a.bury(c)
 }
+
+// abandon ends a connection of which nobody knows that it is over.
+func (a *Assembler) abandon(c *Conn) {
+	c.unwatched = true
+	a.shut(c)
+}
