@@ -359,11 +359,11 @@ func TestSecrets(t *testing.T) {
 		n := &ng{o: o}
 		n.section()
 		n.iface(1)
-		n.block(blockSecrets, n.u32(secretsTLS, 5), []byte("one\r\n"))
+		n.block(blockSecrets, n.u32(SecretsTLS, 5), []byte("one\r\n"))
 		n.packet(0, 1_000_000, "a")
 		n.block(blockSecrets, n.u32(0x57474b4c, 4), []byte("wg\r\n"))
-		n.block(blockSecrets, n.u32(secretsTLS, 1<<20), bytes.Repeat([]byte("x"), 1<<20))
-		n.block(blockSecrets, n.u32(secretsTLS, 4_000), []byte("shorter than it says"))
+		n.block(blockSecrets, n.u32(SecretsTLS, 1<<20), bytes.Repeat([]byte("x"), 1<<20))
+		n.block(blockSecrets, n.u32(SecretsTLS, 4_000), []byte("shorter than it says"))
 		n.packet(0, 2_000_000, "b")
 		l := DefaultLimits()
 		l.Secrets = 1 << 20

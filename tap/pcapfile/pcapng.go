@@ -15,8 +15,6 @@ const (
 	blockEnhanced  = 6
 	blockSecrets   = 10
 
-	secretsTLS = 0x544c534b // a TLS key log in NSS's format
-
 	optionEnd        = 0
 	optionResolution = 9
 	optionOffset     = 14
@@ -102,7 +100,7 @@ func (f *ngFormat) secrets(r *Reader, at int64, n uint32) error {
 	if err != nil {
 		return r.record(at, err)
 	}
-	if text := b[16 : n-4]; f.u32(b[8:]) == secretsTLS {
+	if text := b[16 : n-4]; f.u32(b[8:]) == SecretsTLS {
 		r.Secrets(text[:min(uint64(len(text)), uint64(f.u32(b[12:])))])
 	}
 	r.win.take(int(n))

@@ -12,7 +12,6 @@ import (
 // sections 3.5, 4.1 to 4.7).
 const (
 	blockStatistics = 5
-	blockSecrets    = 10
 
 	optionComment     = 1
 	optionHardware    = 2 // of a section
