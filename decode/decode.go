@@ -75,6 +75,7 @@ type Limits struct {
 	Document int // bytes of one MongoDB message, before and after decompression
 	Keep     int // bytes of a MongoDB message that are looked into; the rest is counted
 	Pending  int // requests of one connection that wait for their answer
+	Ahead    int // bytes of one connection that come before the answer which says how to read them
 	Text     int // bytes of any one text that goes into an exchange
 }
 
@@ -87,6 +88,7 @@ func DefaultLimits() Limits {
 		Document: 48_000_000, // the protocol's maxMessageSizeBytes
 		Keep:     256 << 10,
 		Pending:  4096,
+		Ahead:    64 << 10,
 		Text:     4 << 10,
 	}
 }

@@ -23,7 +23,7 @@ import (
 )
 
 func testProtocols() []decode.Protocol {
-	return []decode.Protocol{shoutProtocol(), http1.Protocol(), mongodecode.Protocol(mongodecode.Options{})}
+	return []decode.Protocol{shoutProtocol(), http1.Protocol(http1.Options{}), mongodecode.Protocol(mongodecode.Options{})}
 }
 
 // origin is an HTTP server that says its name and the path.

@@ -7,16 +7,22 @@ import (
 	"github.com/pitot-io/pitot/internal/event"
 )
 
+// Options of the decoder.
+type Options struct {
+	Layers []decode.Layer // what may ride on exchanges, the first that takes one follows it
+}
+
 // Protocol is the decoder's entry in the list of protocols.
-func Protocol() decode.Protocol {
-	return decode.Protocol{Name: "http1", Detect: Detect, New: New}
+func Protocol(o Options) decode.Protocol {
+	return decode.Protocol{Name: "http1", Detect: Detect, New: func(c decode.Conn) decode.Decoder { return New(c, o) }}
 }
 
 // New makes the decoder of one connection. It pairs requests with answers in
 // order (RFC 9112, 9.3.2) and never loses its place for good: where framing
-// breaks it looks for the next start line.
-func New(c decode.Conn) decode.Decoder {
-	t := &conn{c: c}
+// breaks it looks for the next start line. After an upgrade, and inside a
+// tunnel, it hands the connection's bytes on.
+func New(c decode.Conn, o Options) decode.Decoder {
+	t := &conn{c: c, layers: o.Layers}
 	if c.MidStream {
 		t.half[event.ToServer].state = lost
 		t.half[event.ToClient].state = lost
@@ -32,8 +38,9 @@ const (
 	between              // messages, or inside a head
 	inBody
 	lost    // looking for a start line
-	waiting // a client that asked for a tunnel: its bytes mean nothing until the answer
-	over    // after an upgrade, or after the end
+	holding // bytes are kept until it is known how to read them
+	handed  // to the decoder of what follows HTTP
+	over    // after the end
 )
 
 // half is one direction.
@@ -49,32 +56,52 @@ type half struct {
 
 	last   int64 // time of the last byte that was seen
 	missed bool  // answers may have fallen into a gap
+
+	pos   int64 // offset of the next byte in this direction
+	start int64 // offset of the first byte of the head, or (lost) of the line
+	begun bool  // the next decoder has been shown bytes of this direction
 }
 
 type conn struct {
-	c     decode.Conn
-	half  [2]half
-	queue queue
+	c      decode.Conn
+	layers []decode.Layer
+	half   [2]half
+	queue  queue
+
+	ahead   ahead
+	waiting *entry          // whose answer, or body's end, ahead waits for
+	late    *held           // what is being caught up with
+	after   decode.Handover // what follows once waiting's request has ended
+	next    decode.Decoder  // of what follows HTTP; nil while HTTP is spoken
+	base    int             // offset in the Feed call under way of what next is shown
+	from    [2]int64        // offset of the first byte that next was shown
+	err     error           // of next, while it caught up
 }
 
-// Feed consumes b. It never fails.
+// Feed consumes b. It fails only when what follows HTTP does.
 func (t *conn) Feed(d event.Dir, at int64, b []byte, emit event.Emitter) error {
 	h := &t.half[d]
-	for off := 0; off < len(b); {
+	for off, n := 0, 0; off < len(b) && t.err == nil; off += n {
 		switch h.state {
 		case inBody:
-			off += t.feedBody(d, at, b[off:], emit)
+			n = t.feedBody(d, at, b[off:], emit)
 		case between:
-			off += t.feedHead(d, at, b, off, emit)
+			n = t.feedHead(d, at, b, off, emit)
 		case lost:
-			off += t.seek(d, at, b, off, emit)
+			n = t.seek(d, at, b, off, emit)
 		case opening:
-			off += t.open(d, at, b[off:], emit)
+			n = t.open(d, at, b[off:], emit)
+		case holding:
+			n = t.hold(d, at, b[off:], off, emit)
+			continue // counted when they are read
+		case handed:
+			return t.feedNext(d, at, b[off:], off, emit)
 		default:
 			return nil
 		}
+		h.pos += int64(n)
 	}
-	return nil
+	return t.err
 }
 
 func (t *conn) feedBody(d event.Dir, at int64, b []byte, emit event.Emitter) int {
@@ -113,7 +140,7 @@ func (t *conn) feedHead(d event.Dir, at int64, b []byte, off int, emit event.Emi
 		if in[0] == '\r' || in[0] == '\n' { // RFC 9112, 2.2: empty lines between messages
 			return 1
 		}
-		h.at, h.seq = at, t.position(d, off)
+		t.mark(d, at, off)
 		n, err := t.parse(d, in)
 		if n > 0 && err == nil {
 			h.last = at
@@ -154,9 +181,19 @@ func (t *conn) gather(d event.Dir, at int64, in []byte, emit event.Emitter) int 
 	return len(in)
 }
 
+// mark notes where a head or line begins: at offset off of the Feed call under
+// way.
+func (t *conn) mark(d event.Dir, at int64, off int) {
+	h := &t.half[d]
+	h.at, h.seq, h.start = at, t.position(d, off), h.pos
+}
+
 func (t *conn) position(d event.Dir, off int) uint32 {
-	if t.c.Position == nil {
+	switch {
+	case t.c.Position == nil:
 		return 0
+	case t.late != nil:
+		return t.late.seq + uint32(off)
 	}
 	return t.c.Position(d, off)
 }
@@ -205,8 +242,13 @@ func (t *conn) request(n int, emit event.Emitter) {
 	t.answersMissed(emit)
 	e := t.entry()
 	FillRequest(&e.x, &e.p, &h.head)
+	t.secure(e)
 	e.text, h.head.text = h.head.text, e.text
 	e.method = append(e.method, h.head.Method...)
+	e.tunnel, e.upgrade = h.head.Form == Authority, len(h.head.Upgrade) > 0
+	if e.upgrade {
+		e.settings = settings(e.settings, h.head.Get("http2-settings"))
+	}
 	e.x.Start, e.x.RequestSeq, e.x.RequestBytes = h.at, h.seq, int64(n)
 	h.cur = e
 	if t.queue.len() < t.c.Limits.Pending {
@@ -215,9 +257,8 @@ func (t *conn) request(n int, emit event.Emitter) {
 		h.cur = nil
 		t.unanswered(e, h.last, emit)
 	}
-	if h.head.Form == Authority {
+	if h.head.Form == Authority { // RFC 9110, 9.3.6: no body
 		t.ended(event.ToServer, emit)
-		h.state = waiting
 		return
 	}
 	t.begin(event.ToServer, emit)
@@ -267,10 +308,10 @@ func (t *conn) answer(n int, emit event.Emitter) {
 		t.upgrade(e, emit)
 		return
 	}
-	if s := &t.half[event.ToServer]; s.state == waiting {
-		s.state = between // no tunnel, so the client goes on speaking HTTP
-	}
 	t.begin(event.ToClient, emit)
+	if e == t.waiting {
+		t.release(emit) // no other protocol, so the client goes on speaking HTTP
+	}
 }
 
 // unasked is an exchange for an answer whose request was not seen.
@@ -282,17 +323,15 @@ func (t *conn) unasked() *entry {
 	e.x.HTTP, e.x.Start, e.x.Name = &e.p, h.at, "HTTP"
 	e.x.Protocol, e.p.Version = protocol(&h.head)
 	e.p.Scheme = "http"
+	t.secure(e)
 	return e
 }
 
-// upgrade ends HTTP on this connection: what follows is another protocol's.
-func (t *conn) upgrade(e *entry, emit event.Emitter) {
-	t.half[event.ToServer].cur = nil
-	t.half[event.ToServer].state = over
-	e.asked = true
-	t.upgraded(e, emit)
-	t.ended(event.ToClient, emit)
-	t.half[event.ToClient].state = over
+// secure says that the bytes came out of TLS.
+func (t *conn) secure(e *entry) {
+	if t.c.Secure {
+		e.p.Scheme = "https"
+	}
 }
 
 // ended closes the message that is being read in direction d.
@@ -305,18 +344,28 @@ func (t *conn) ended(d event.Dir, emit event.Emitter) {
 		return
 	case d == event.ToServer:
 		e.asked = true
+		t.await(e)
 	default:
 		e.complete = true
 		e.x.End = h.last
 	}
-	if e.asked && e.complete {
+	switch {
+	case !e.asked || !e.complete:
+	case e.switched:
+		t.hand(e, emit)
+	default:
 		t.tell(e, emit)
 	}
 }
 
 func (t *conn) tell(e *entry, emit event.Emitter) {
-	emit.Exchange(&e.x)
+	t.send(e, emit)
 	t.queue.drop(e)
+}
+
+// send tells e, which stays what it is.
+func (t *conn) send(e *entry, emit event.Emitter) {
+	emit.Exchange(&e.x)
 }
 
 // unanswered tells an exchange that never got its answer.

@@ -11,7 +11,9 @@ import (
 	"github.com/pitot-io/pitot/internal/testkit"
 )
 
-func fresh() decode.Decoder { return New(decode.Conn{Limits: decode.DefaultLimits()}) }
+func fresh() decode.Decoder { return with(decode.Conn{Limits: decode.DefaultLimits()}) }
+
+func with(c decode.Conn) decode.Decoder { return New(c, Options{}) }
 
 // brief is one line per exchange and notice, in the order they were told:
 // method, path, status, body sizes, error type, flags.
@@ -19,6 +21,10 @@ func brief(r *testkit.Recorder) string {
 	var b strings.Builder
 	for i := range r.Exchanges {
 		x := &r.Exchanges[i]
+		if x.HTTP == nil { // of the next decoder
+			fmt.Fprintf(&b, "%s %d/%d\n", x.Name, x.RequestBytes, x.ResponseBytes)
+			continue
+		}
 		fmt.Fprintf(&b, "%s %s %d %d/%d", x.HTTP.Method, x.HTTP.Path, x.HTTP.StatusCode, x.HTTP.RequestBody, x.HTTP.ResponseBody)
 		if x.ErrorType != "" {
 			b.WriteString(" " + x.ErrorType)
@@ -77,13 +83,13 @@ var conversations = []struct {
 	{"websocket", []testkit.Piece{
 		testkit.C("GET /ws HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"),
 		testkit.S("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: WebSocket\r\n\r\n\x81\x02hi"), testkit.C("\x81\x80GET / HTTP/1.1\r\n\r\n")},
-		"GET /ws 101 0/0\n! http1: connection goes on as websocket\n"},
+		"GET /ws 101 0/0\ntcp 20/4\n! http1: connection goes on as websocket\n"},
 	{"switch without a name", []testkit.Piece{request("/u"), testkit.S("HTTP/1.1 101 Switching Protocols\r\n\r\nHTTP/1.1 200 OK\r\n\r\n")},
-		"GET /u 101 0/0\n! http1: connection goes on as a protocol that the answer did not name\n"},
+		"GET /u 101 0/0\ntcp 0/19\n! http1: connection goes on as a protocol that the answer did not name\n"},
 	{"connect", []testkit.Piece{
 		testkit.C("CONNECT b:443 HTTP/1.1\r\nHost: b:443\r\n\r\n"), testkit.S("HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 2\r\n\r\nno"),
 		testkit.C("CONNECT b:443 HTTP/1.1\r\nHost: b:443\r\n\r\n\x16\x03\x01"), testkit.S("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n\x16\x03"), testkit.C("GET / HTTP/1.1\r\n\r\n")},
-		"CONNECT  407 0/2\nCONNECT  200 0/0\n! http1: connection goes on as connect\n"},
+		"CONNECT  407 0/2\nCONNECT  200 0/0\ntcp 21/2\n! http1: connection goes on as connect\n"},
 	{"empty lines, bare LF and folding", []testkit.Piece{
 		testkit.C("\r\n\nGET /lf HTTP/1.1\nHost: a\nX: 1\n  2\n\n"), testkit.S("http/1.1 200 ok\nContent-Length:\n 3\n\nabc")},
 		"GET /lf 200 0/3\n! http1: answer: folded field in a framed message: read as one line, or as two: read as one line\n"},
@@ -175,6 +181,9 @@ func sound(t *testing.T, r *testkit.Recorder, pieces []testkit.Piece) {
 	for i := range r.Exchanges {
 		x := &r.Exchanges[i]
 		told[0], told[1] = told[0]+x.RequestBytes, told[1]+x.ResponseBytes
+		if x.HTTP == nil {
+			continue
+		}
 		payload[0], payload[1] = payload[0]+x.HTTP.RequestBody, payload[1]+x.HTTP.ResponseBody
 		if x.Start == 0 || x.End < x.Start || x.FirstByte != 0 && x.FirstByte < x.Start && x.HTTP.StatusCode == 0 {
 			t.Fatalf("times %d %d %d of %s", x.Start, x.FirstByte, x.End, x.Name)
@@ -254,7 +263,7 @@ func TestSequenceNumbers(t *testing.T) {
 	server := strings.Repeat("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", 3)
 	for chunk := 1; chunk <= len(client)+1; chunk++ {
 		var fed [2]uint32
-		d := New(decode.Conn{Limits: decode.DefaultLimits(), Position: func(d event.Dir, off int) uint32 {
+		d := with(decode.Conn{Limits: decode.DefaultLimits(), Position: func(d event.Dir, off int) uint32 {
 			return 1000*(1+uint32(d)) + fed[d] + uint32(off)
 		}})
 		r := new(testkit.Recorder)
@@ -282,7 +291,7 @@ func TestSequenceNumbers(t *testing.T) {
 func TestPendingIsBounded(t *testing.T) {
 	lim := decode.DefaultLimits()
 	lim.Pending = 2
-	d := New(decode.Conn{Limits: lim})
+	d := with(decode.Conn{Limits: lim})
 	got := brief(testkit.Play(d, 0, request("/1"), request("/2"), testkit.C("POST /3 HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc"), request("/4"),
 		reply("200 OK", "1"), reply("200 OK", "22"), reply("200 OK", "333")))
 	const want = "POST /3 0 0/0 unanswered no_response\nGET /4 0 0/0 unanswered no_response\nGET /1 200 0/1\nGET /2 200 0/2\n  200 0/3 no_request\n"

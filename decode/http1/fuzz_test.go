@@ -22,11 +22,18 @@ func FuzzDecoder(f *testing.F) {
 			f.Add(in[0], in[1], uint8(1), true)
 		}
 	}
+	for _, c := range handovers {
+		var in [2][]byte
+		for _, p := range c.pieces {
+			in[p.Dir] = append(in[p.Dir], p.Bytes...)
+		}
+		f.Add(in[0], in[1], uint8(5), false)
+	}
 	f.Fuzz(func(t *testing.T, client, server []byte, chunk uint8, mid bool) {
 		pieces := []testkit.Piece{{Dir: 0, Bytes: client}, {Dir: 1, Bytes: server}, {Dir: 0, Bytes: client}}
 		lim := decode.DefaultLimits()
-		lim.Head, lim.Pending = 512, 4 // so that the fuzzer meets the limits
-		fresh := func() decode.Decoder { return New(decode.Conn{Limits: lim, MidStream: mid}) }
+		lim.Head, lim.Pending, lim.Ahead = 512, 4, 64 // so that the fuzzer meets the limits
+		fresh := func() decode.Decoder { return with(decode.Conn{Limits: lim, MidStream: mid}) }
 		whole := testkit.Play(fresh(), 0, pieces...)
 		sound(t, whole, pieces)
 		if got, want := testkit.Play(fresh(), int(chunk)+1, pieces...).JSON(), whole.JSON(); got != want {
@@ -88,7 +95,7 @@ func FuzzGaps(f *testing.F) {
 		d.Close(5, r)
 		for i := range r.Exchanges {
 			x := &r.Exchanges[i]
-			if x.Start == 0 || x.End < x.Start || x.HTTP.RequestBody > x.RequestBytes || x.HTTP.ResponseBody > x.ResponseBytes {
+			if x.Start == 0 || x.End < x.Start || x.HTTP != nil && x.HTTP.RequestBody > x.RequestBytes || x.HTTP != nil && x.HTTP.ResponseBody > x.ResponseBytes {
 				t.Fatalf("%+v", *x)
 			}
 		}

@@ -13,6 +13,11 @@ type entry struct {
 	asked    bool // the request has ended
 	answered bool // the final answer has begun
 	complete bool // and ended
+
+	tunnel   bool   // the request is CONNECT
+	upgrade  bool   // it would like another protocol
+	settings []byte // what HTTP2-Settings holds
+	switched bool   // the answer agreed to another protocol
 }
 
 // queue holds the requests of a connection that are under way, in order. Its
@@ -40,7 +45,7 @@ func (q *queue) make() *entry {
 	}
 	e := q.free[n-1]
 	q.free = q.free[:n-1]
-	*e = entry{method: e.method[:0], text: e.text, answerText: e.answerText}
+	*e = entry{method: e.method[:0], text: e.text, answerText: e.answerText, settings: e.settings[:0]}
 	return e
 }
 

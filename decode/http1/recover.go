@@ -8,7 +8,26 @@ import (
 
 // Gap goes on inside a body when the missing bytes all belong to it, else
 // looks for the next start line.
-func (t *conn) Gap(d event.Dir, _ int64, n int64, emit event.Emitter) {
+func (t *conn) Gap(d event.Dir, at, n int64, emit event.Emitter) {
+	h := &t.half[d]
+	if h.state == holding {
+		t.ahead.add(held{dir: d, at: at, gap: n}, nil)
+		return
+	}
+	if h.state != handed {
+		t.gap(d, n, emit)
+	}
+	if h.state == handed { // perhaps by what was left of a head
+		t.begins(d)
+		t.next.Gap(d, at, n, emit)
+	}
+	h.pos += n
+	if d == event.ToClient && h.missed {
+		t.missedAnswer(at, emit)
+	}
+}
+
+func (t *conn) gap(d event.Dir, n int64, emit event.Emitter) {
 	h := &t.half[d]
 	switch h.state {
 	case inBody:
@@ -46,7 +65,7 @@ func (t *conn) gapInBody(d event.Dir, n int64, emit event.Emitter) {
 		t.ended(d, emit)
 	}
 	if more > 0 {
-		t.Gap(d, h.last, more, emit)
+		t.gap(d, more, emit)
 	}
 }
 
@@ -114,7 +133,7 @@ func (t *conn) lose(d event.Dir, at int64, why string, emit event.Emitter) {
 
 func (h *half) giveUp() {
 	h.head.Reset()
-	if h.state != over {
+	if h.state == opening || h.state == between || h.state == inBody {
 		h.state = lost
 	}
 }
@@ -124,7 +143,7 @@ func (h *half) giveUp() {
 func (t *conn) seek(d event.Dir, at int64, b []byte, off int, emit event.Emitter) int {
 	h, in := &t.half[d], b[off:]
 	if len(h.buf) == 0 {
-		h.at, h.seq = at, t.position(d, off)
+		t.mark(d, at, off)
 	}
 	k := bytes.IndexByte(in, '\n') + 1
 	if k == 0 {
@@ -143,14 +162,20 @@ func (t *conn) seek(d event.Dir, at int64, b []byte, off int, emit event.Emitter
 func (h *half) hoard(b []byte, limit int) {
 	if over := len(b) - 2*limit; over > 0 {
 		b = b[over:]
-		h.seq += uint32(over)
+		h.skip(over)
 	}
 	if over := len(h.buf) + len(b) - 2*limit; over > 0 {
 		drop := min(len(h.buf), max(over, len(h.buf)-limit))
-		h.seq += uint32(drop)
+		h.skip(drop)
 		h.buf = h.buf[:copy(h.buf, h.buf[drop:])]
 	}
 	h.buf = append(h.buf, b...)
+}
+
+// skip moves the mark n bytes on.
+func (h *half) skip(n int) {
+	h.seq += uint32(n)
+	h.start += int64(n)
 }
 
 // examine looks at the whole line in buf: a start line begins a head, any
@@ -165,7 +190,7 @@ func (t *conn) examine(d event.Dir, at int64, emit event.Emitter) {
 	}
 	if from += k; from > 0 {
 		h.at = at
-		h.seq += uint32(from)
+		h.skip(from)
 	}
 	h.buf = h.buf[:copy(h.buf, h.buf[from:])]
 	h.state = between
@@ -178,12 +203,19 @@ func (t *conn) examine(d event.Dir, at int64, emit event.Emitter) {
 }
 
 // End completes a body that lasts until the end; any other is cut.
-func (t *conn) End(d event.Dir, _ int64, emit event.Emitter) {
+func (t *conn) End(d event.Dir, at int64, emit event.Emitter) {
 	h := &t.half[d]
+	if h.state == holding {
+		t.ahead.add(held{dir: d, at: at, end: true}, nil)
+		return
+	}
 	if h.state == inBody && h.head.Framing == UntilClose {
 		t.ended(d, emit)
 	}
 	t.stop(d, emit)
+	if h.state == handed {
+		t.next.End(d, at, emit)
+	}
 }
 
 // stop ends direction d wherever it is.
@@ -197,11 +229,14 @@ func (t *conn) stop(d event.Dir, emit event.Emitter) {
 			t.salvage(d, 0, emit)
 		}
 	}
-	h.state, h.buf = over, nil
+	if h.state != handed {
+		h.state, h.buf = over, nil
+	}
 }
 
 // Close reports what never got its answer.
 func (t *conn) Close(at int64, emit event.Emitter) {
+	t.missedAnswer(at, emit)
 	t.stop(event.ToServer, emit)
 	t.stop(event.ToClient, emit)
 	for e := t.queue.front(); e != nil; e = t.queue.front() {
@@ -213,5 +248,8 @@ func (t *conn) Close(at int64, emit event.Emitter) {
 			continue
 		}
 		t.unanswered(e, at, emit)
+	}
+	if t.next != nil {
+		t.next.Close(at, emit)
 	}
 }

@@ -82,7 +82,7 @@ func TestFillResponse(t *testing.T) {
 		{"HTTP/1.1 200 OK\r\n\r\n", "GET", "", "", event.Unset, event.HTTP11},
 		{"HTTP/1.1 404 No\r\n\r\n", "GET", "", "", event.Unset, event.HTTP11},
 		{"HTTP/1.1 503 No\r\n\r\n", "GET", "503", "", event.Error, event.HTTP11},
-		{"HTTP/1.1 101 Go\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\n\r\n", "GET", "", "websocket", event.Unset, event.WebSocket},
+		{"HTTP/1.1 101 Go\r\nConnection: Upgrade\r\nUpgrade: WebSocket\r\n\r\n", "GET", "", "websocket", event.Unset, event.HTTP11},
 		{"HTTP/1.1 101 Go\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n", "GET", "", "h2c", event.Unset, event.HTTP11},
 		{"HTTP/1.1 200 OK\r\n\r\n", "CONNECT", "", "connect", event.Unset, event.HTTP11},
 	} {

@@ -29,7 +29,9 @@ func (t *conn) open(d event.Dir, at int64, in []byte, emit event.Emitter) int {
 		h.buf, h.state = h.buf[:0], between
 		return n - had
 	case n < 0 || len(h.buf) == maxPreamble:
+		h.pos -= int64(had)
 		t.noPreamble(d, emit)
+		h.pos -= int64(len(in))
 	}
 	return len(in)
 }
@@ -40,7 +42,7 @@ func (t *conn) noPreamble(d event.Dir, emit event.Emitter) {
 	kept, position := h.buf, t.c.Position
 	h.buf, h.state = nil, between
 	t.c.Position = nil // what was kept is no part of the call under way
-	_ = t.Feed(d, h.at, kept, emit)
+	t.err = t.Feed(d, h.at, kept, emit)
 	t.c.Position = position
 }
 

@@ -47,9 +47,6 @@ func FillResponse(x *event.Exchange, p *event.HTTP, h *Head) {
 	switch {
 	case h.Status == 101:
 		p.Upgrade = h.keepLower(h.upgrade())
-		if p.Upgrade == "websocket" {
-			x.Protocol = event.WebSocket
-		}
 	case h.Tunnel():
 		p.Upgrade = "connect"
 	}

@@ -23,7 +23,7 @@ func Protocols(o ProtocolOptions) ([]decode.Protocol, error) {
 		return nil, fmt.Errorf("comment text %q is unknown: say off, short or full", o.CommentText)
 	}
 	return []decode.Protocol{
-		http1.Protocol(),
+		http1.Protocol(http1.Options{}),
 		mongo.Protocol(mongo.Options{Comment: callsite.Options{Text: text}}),
 	}, nil
 }

@@ -65,7 +65,7 @@ func TestSameSpansAsTheDecoder(t *testing.T) {
 	}
 	inline := p.spans.all(t, event.Server, len(pieces)/2)
 	x := inline[0]
-	told := testkit.Play(http1.New(decode.Conn{Client: x.Client, Server: x.Server, Stream: x.Stream, Limits: decode.DefaultLimits()}), 0, pieces...)
+	told := testkit.Play(http1.New(decode.Conn{Client: x.Client, Server: x.Server, Stream: x.Stream, Limits: decode.DefaultLimits()}, http1.Options{}), 0, pieces...)
 	if len(told.Exchanges) != len(inline) {
 		t.Fatalf("the decoder tells %d exchanges, the proxy %d", len(told.Exchanges), len(inline))
 	}

@@ -85,9 +85,6 @@ func (e *exchange) arrive(f *failure) {
 			ax.ErrorType = decode.View(strconv.AppendInt(e.code[:0], int64(e.resp.Status), 10))
 		}
 	}
-	if e.tunnel != nil {
-		ax.Protocol = e.x.Protocol
-	}
 	e.conn.out.Exchange(ax)
 }
 

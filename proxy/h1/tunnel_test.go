@@ -39,7 +39,7 @@ func TestUpgrade(t *testing.T) {
 	c.CloseWrite()
 	c.ends2(want)
 	x := p.spans.server(t, 1)
-	if x.Protocol != event.WebSocket || x.HTTP.Upgrade != "websocket" || x.HTTP.StatusCode != 101 || x.Flags != 0 {
+	if x.Protocol != event.HTTP11 || x.HTTP.Upgrade != "websocket" || x.HTTP.StatusCode != 101 || x.Flags != 0 {
 		t.Errorf("span %s", x.AppendJSON(nil))
 	}
 }
