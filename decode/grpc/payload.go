@@ -92,12 +92,13 @@ func (s *schema) json(d protoreflect.MessageDescriptor, b []byte) (text []byte, 
 	if o.Unmarshal(b, m) != nil {
 		return nil, false
 	}
-	redacted = redact(m)
+	r := redactor{types: s.types}
+	r.message(m)
 	text, err := protojson.MarshalOptions{AllowPartial: true, Resolver: s.types}.Marshal(m)
 	if err != nil {
-		return nil, redacted
+		return nil, r.hidden
 	}
-	return s.bounded(text), redacted
+	return s.bounded(text), r.hidden
 }
 
 // bounded is JSON without blanks, which protojson varies at random, cut to

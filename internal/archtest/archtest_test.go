@@ -24,6 +24,8 @@ var law = []struct {
 	{"internal/spelling", nil},
 	{"internal/filter", []string{"internal/event", "internal/spelling"}},
 	{"internal/testkit", []string{"decode", "internal/event"}},
+	{"internal/protoset", nil}, // loads descriptors from files and servers, so that decode/grpc need not
+	{"internal/grpctest", nil},
 	{"internal/config", []string{"internal/spelling"}},
 	{"internal/minimongo/...", []string{"internal/minimongo/..."}},
 	{"internal/demo/...", []string{"internal/demo/...", "internal/minimongo", "internal/config"}},
