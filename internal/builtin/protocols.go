@@ -8,6 +8,7 @@ import (
 	"github.com/pitot-io/pitot/decode/callsite"
 	"github.com/pitot-io/pitot/decode/http1"
 	"github.com/pitot-io/pitot/decode/mongo"
+	"github.com/pitot-io/pitot/decode/websocket"
 )
 
 // ProtocolOptions are what decoders may be told.
@@ -25,5 +26,6 @@ func Protocols(o ProtocolOptions) ([]decode.Protocol, error) {
 	return []decode.Protocol{
 		http1.Protocol(http1.Options{}),
 		mongo.Protocol(mongo.Options{Comment: callsite.Options{Text: text}}),
+		websocket.Protocol(),
 	}, nil
 }

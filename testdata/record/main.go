@@ -33,6 +33,7 @@ var scenarios = []scenario{
 	{"mongo-go-zstd", serveMongo, goMongoClient("zstd")},
 	{"mongo-node", serveMongo, nodeMongoClient("none")},
 	{"mongo-node-zlib", serveMongo, nodeMongoClient("zlib")},
+	{"websocket-go", serveWebSocket, goWebSocketClient},
 }
 
 func main() {
