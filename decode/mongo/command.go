@@ -2,9 +2,7 @@ package mongo
 
 import (
 	"bytes"
-	"encoding/hex"
 
-	"github.com/pitot-io/pitot/decode"
 	"github.com/pitot-io/pitot/decode/bson"
 	"github.com/pitot-io/pitot/decode/callsite"
 	"github.com/pitot-io/pitot/internal/event"
@@ -20,6 +18,13 @@ type command struct {
 	others  int // further comments
 	secret  bool
 	traced  bool // the driver sent its trace context beside the command
+
+	start, inTxn     bool   // of startTransaction and autocommit
+	tailable, awaits bool   // the server may keep the answer back until there is news
+	known            bool   // a hello that tells which state of the server it knows
+	stream           bool   // a pipeline that begins with $changeStream
+	spaces           []byte // documents {ns: ...} one after the other, of a bulkWrite
+	spacesArray      bool   // spaces is one array instead
 }
 
 // Where a comment was found, in the order in which one is preferred.
@@ -87,6 +92,9 @@ func (c *conn) readDocument(x *exchange, k *command, doc []byte, lists []list) {
 	}
 	x.mongo.Operation = x.keep(bounded(k.first.Key, maxName))
 	k.secret = sensitive(k.first.Key)
+	if hello(k.first.Key) && !c.greeted {
+		x.handshake()
+	}
 	c.collection(x, k.first)
 	for {
 		e, ok := it.Next()
@@ -97,6 +105,10 @@ func (c *conn) readDocument(x *exchange, k *command, doc []byte, lists []list) {
 	}
 	for _, l := range lists {
 		x.list(k, l)
+	}
+	x.session(k)
+	if k.spaces != nil {
+		x.namespaces(k)
 	}
 	if k.secret {
 		x.Decode |= event.Redacted
@@ -132,11 +144,17 @@ func (c *conn) field(x *exchange, k *command, e bson.Element) {
 	case "limit":
 		m.Limit, _ = e.Int()
 	case "lsid":
-		x.session(e)
+		x.lsid(e)
 	case "txnNumber":
 		if v, ok := e.Int(); ok {
 			m.TxnNumber = v
 		}
+	case "autocommit":
+		v, ok := e.Int()
+		k.inTxn = ok && v == 0
+	case "startTransaction":
+		v, _ := e.Int()
+		k.start = v == 1
 	case "documents", "updates", "deletes", "ops":
 		x.statements(k, e)
 	default:
@@ -154,15 +172,20 @@ func (c *conn) rareField(x *exchange, k *command, e bson.Element) {
 		x.killed(k, e)
 	case "nsInfo":
 		if e.Type == bson.Array {
-			first, _ := firstDocument(e)
-			x.namespaceOf(first)
+			k.spaces, k.spacesArray = e.Value, true
 		}
-	case "client":
-		if hello(k.first.Key) && e.Type == bson.Document {
-			c.handshake(e.Value)
+	case "tailable":
+		v, _ := e.Int()
+		k.tailable = v == 1
+	case "awaitData":
+		v, _ := e.Int()
+		k.awaits = v == 1
+	case "maxTimeMS": // a getMore may have it only when its cursor waits
+		k.awaits = string(k.first.Key) == "getMore"
+	default:
+		if hello(k.first.Key) || k.secret {
+			c.greeting(x, k, e)
 		}
-	case "speculativeAuthenticate":
-		k.secret = k.secret || hello(k.first.Key)
 	}
 }
 
@@ -192,15 +215,21 @@ func (k *command) comments(filter []byte) (id bson.Element) {
 	}
 }
 
-// match takes the first stage of a pipeline for the filter when it is $match.
+// match takes the first stage of a pipeline for the filter when it is $match,
+// and knows a change stream by it.
 func (k *command) match(pipeline bson.Element) {
 	stage, ok := firstDocument(pipeline)
 	if !ok {
 		return
 	}
 	it := bson.Elements(stage)
-	if e, ok := it.Next(); ok && e.Type == bson.Document && string(e.Key) == "$match" {
+	e, ok := it.Next()
+	switch {
+	case !ok || e.Type != bson.Document:
+	case string(e.Key) == "$match":
 		k.filter, k.id = true, k.comments(e.Value)
+	case string(e.Key) == "$changeStream":
+		k.stream = true
 	}
 }
 
@@ -235,12 +264,17 @@ func (x *exchange) statements(k *command, e bson.Element) {
 	}
 }
 
-// statement looks into one statement of an update or a delete.
+// statement looks into one statement of an update, a delete or a bulkWrite.
 func (k *command) statement(list, doc []byte) {
-	if s := string(list); s != "updates" && s != "deletes" {
+	key := "q"
+	switch string(list) {
+	case "updates", "deletes":
+	case "ops":
+		key = "filter"
+	default:
 		return
 	}
-	if q, ok := bson.Lookup(doc, "q"); ok && q.Type == bson.Document {
+	if q, ok := bson.Lookup(doc, key); ok && q.Type == bson.Document {
 		if id := k.comments(q.Value); !k.filter {
 			k.filter, k.id = true, id
 		}
@@ -250,7 +284,7 @@ func (k *command) statement(list, doc []byte) {
 // list reads a list that stands beside the command.
 func (x *exchange) list(k *command, l list) {
 	if string(l.name) == "nsInfo" {
-		x.namespaceOf(l.docs)
+		k.spaces = l.docs
 		return
 	}
 	x.mongo.Batch += countDocuments(l.docs)
@@ -264,15 +298,7 @@ func (x *exchange) list(k *command, l list) {
 	}
 }
 
-// namespaceOf takes {ns: "db.collection"}, as bulkWrite has it.
-func (x *exchange) namespaceOf(doc []byte) {
-	e, _ := bson.Lookup(doc, "ns")
-	if s, ok := e.Text(); ok {
-		x.namespace(s)
-	}
-}
-
-// namespace takes "db.collection" apart. The database stays when $db names one.
+// namespace takes "db.collection" apart.
 func (x *exchange) namespace(ns []byte) {
 	db, coll, ok := bytes.Cut(bounded(ns, 2*maxName), []byte{'.'})
 	if !ok {
@@ -280,21 +306,6 @@ func (x *exchange) namespace(ns []byte) {
 	}
 	x.mongo.Database = x.keep(db)
 	x.mongo.Collection = x.keep(coll)
-}
-
-// session keeps lsid.id, a UUID, in hex.
-func (x *exchange) session(lsid bson.Element) {
-	if lsid.Type != bson.Document {
-		return
-	}
-	e, _ := bson.Lookup(lsid.Value, "id")
-	id, ok := e.Bytes()
-	if !ok || len(id) != 16 {
-		return
-	}
-	from := len(x.text)
-	x.text = hex.AppendEncode(x.text, id)
-	x.mongo.Session = decode.View(x.text[from:])
 }
 
 // callSite parses the comment that was found.

@@ -16,8 +16,10 @@ type conn struct {
 	waiting []waiting // requests without their answer, oldest first
 	unsure  bool      // requests may have been missed: joined late, or a gap
 
-	application, driver string // of the handshake
-	told                [2]bool
+	application, driver string  // of the handshake
+	greeted             bool    // a hello was answered: its facts were told
+	lost                [2]bool // told already
+	told                told    // by Inspect
 }
 
 // waiting is a request that waits for the message which answers id.
@@ -38,6 +40,7 @@ type message struct {
 	wire       int64  // bytes on the wire
 	start, at  int64  // times of the first and the last byte
 	seq        uint32 // TCP sequence number of the first byte
+	offset     int64  // of the first byte in its direction
 }
 
 func newConn(c decode.Conn, s *shared) *conn {
@@ -76,6 +79,7 @@ func (c *conn) Feed(d event.Dir, at int64, b []byte, emit event.Emitter) error {
 		n := c.gather(d, at, off, b, emit)
 		b = b[n:]
 	}
+	h.fed += int64(whole)
 	return nil
 }
 
@@ -91,7 +95,7 @@ func (c *conn) inPlace(d event.Dir, at int64, off int, b []byte, emit event.Emit
 	if hd.length > len(b) || hd.length > headerLen+softKeep {
 		return 0
 	}
-	m := message{header: hd, body: b[headerLen:hd.length], wire: int64(hd.length), start: at, at: at, seq: c.position(d, off)}
+	m := message{header: hd, body: b[headerLen:hd.length], wire: int64(hd.length), start: at, at: at, seq: c.position(d, off), offset: c.half[d].fed + int64(off)}
 	c.message(d, &m, emit)
 	return hd.length
 }
@@ -102,7 +106,7 @@ func (c *conn) gather(d event.Dir, at int64, off int, b []byte, emit event.Emitt
 	h := &c.half[d]
 	if h.have < headerLen {
 		if h.have == 0 {
-			h.start, h.seq = at, c.position(d, off)
+			h.start, h.seq, h.offset = at, c.position(d, off), h.fed+int64(off)
 		}
 		n := copy(h.head[h.have:], b)
 		h.have += n
@@ -138,7 +142,7 @@ func (c *conn) complete(d event.Dir, at int64, emit event.Emitter) {
 	}
 	m := message{
 		header: h.header, body: h.body(), cut: h.cut || h.rest > 0, missed: h.missed, skipped: h.skipped,
-		wire: int64(h.length), start: h.start, at: at, seq: h.seq,
+		wire: int64(h.length), start: h.start, at: at, seq: h.seq, offset: h.offset,
 	}
 	c.message(d, &m, emit)
 	h.reset(c.shared)
@@ -157,10 +161,10 @@ func (c *conn) lose(d event.Dir, at int64, hd header, emit event.Emitter) {
 	if d == event.ToServer {
 		c.unsure = true
 	}
-	if c.told[d] {
+	if c.lost[d] {
 		return
 	}
-	c.told[d] = true
+	c.lost[d] = true
 	emit.Notice(&event.Notice{
 		Time: at, Name: event.EventDecodeFailure, Severity: event.Warn,
 		Body: fmt.Sprintf("mongo: no message begins with length %d and opcode %d (%s); looking for the next one", hd.length, hd.opcode, d),
@@ -171,6 +175,7 @@ func (c *conn) lose(d event.Dir, at int64, hd header, emit event.Emitter) {
 // wholly inside its body.
 func (c *conn) Gap(d event.Dir, at int64, n int64, emit event.Emitter) {
 	h := &c.half[d]
+	h.fed += n
 	if d == event.ToServer {
 		c.unsure = true
 	}

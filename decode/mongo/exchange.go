@@ -110,6 +110,7 @@ func (c *conn) request(m *message, emit event.Emitter) {
 	x.Service = c.application
 	x.mongo.Application, x.mongo.Driver = c.application, c.driver
 	x.name()
+	c.inspectRequest(m, x)
 	if !wait {
 		emit.Exchange(&x.Exchange)
 		c.shared.put(x)
@@ -134,6 +135,9 @@ func (c *conn) judge(x *exchange, m *message) {
 	}
 	if m.cut {
 		x.Decode |= event.BodyCut
+	}
+	if m.badChecksum() {
+		x.Decode |= event.BadChecksum
 	}
 }
 
@@ -190,6 +194,7 @@ func (c *conn) unanswered(x *exchange, at int64, emit event.Emitter) {
 	if !x.answered {
 		x.Decode |= event.NoResponse
 		x.Status, x.ErrorType = event.Error, event.ErrUnanswered
+		excuse(&x.Exchange)
 	}
 	emit.Exchange(&x.Exchange)
 	c.shared.put(x)

@@ -158,7 +158,7 @@ func (f *finder) cutElement(at int) (from int, e bson.Element, ok bool) {
 // documents or statements that a message is about.
 func batchList(key []byte) bool {
 	switch string(key) {
-	case "firstBatch", "nextBatch", "values", "documents", "updates", "deletes", "ops":
+	case "firstBatch", "nextBatch", "values", "documents", "updates", "deletes", "ops", "writeErrors":
 		return true
 	}
 	return false

@@ -83,7 +83,7 @@ func TestCursorOfAnotherConnection(t *testing.T) {
 		t.Errorf("its own comment: %s", got)
 	}
 	r = testkit.Play(joined(p, testConn()), 0, testkit.C(more()), testkit.S(msg(9, 2, 0, d{e("ok", 0), e("code", 43)})))
-	if got, want := tellAll(r), "getMore c error db=d q={getMore: ?, collection: ?} cursor=77 code=43 error=43 message=command failed"; got != want {
+	if got, want := tellAll(r), "getMore c error db=d q={getMore: ?, collection: ?} cursor=77 code=43 error=43 message=CursorNotFound"; got != want {
 		t.Errorf("after its end:\n got %s\nwant %s", got, want)
 	}
 }

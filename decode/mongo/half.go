@@ -14,6 +14,9 @@ type half struct {
 	start int64
 	seq   uint32
 
+	fed    int64 // bytes before those of the current Feed
+	offset int64 // of the message's first byte among all of its direction
+
 	buf    *[]byte // what is kept of the body; nil between messages
 	limit  int     // bytes of buf after which something is left out
 	hole   hole    // what is being left out

@@ -126,7 +126,7 @@ func TestLargeBatches(t *testing.T) {
 		{"bulkWrite", bulk, reply, "bulkWrite c unset db=d affected=400 batch=400"},
 		{"answer", find, found, "find c unset db=d class=scatter rows=400 cursor=77"},
 		{"distinct", msg(1, 0, 0, d{e("distinct", "c"), e("$db", "d")}), msg(2, 1, 0, d{e("values", noise(n, 300)), e("ok", 1)}), "distinct c unset db=d class=scatter rows=400"},
-		{"write errors", insert, failed, "insert c error db=d affected=0 batch=400 error=_OTHER message=write error site=a.go:1"},
+		{"write errors", insert, failed, "insert c error db=d affected=0 batch=400 error=_OTHER message=write error site=a.go:1 failed=400"},
 		{"one large document", find, one, "find c error db=d class=scatter code=5 error=5 message=command failed"},
 	} {
 		for id := -1; id <= 3; id++ {

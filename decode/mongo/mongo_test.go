@@ -120,6 +120,13 @@ func tell(x *event.Exchange) string {
 	add("session", m.Session, "")
 	add("app", x.Service, "")
 	add("driver", m.Driver, "")
+	add("step", m.Transaction.String(), "")
+	add("retryable", m.Retryable, false)
+	add("kind", m.CursorKind.String(), "")
+	add("await", m.Await, false)
+	add("labels", m.Labels, "")
+	add("failed", m.WriteErrors, int32(0))
+	add("namespaces", m.Namespaces, int32(0))
 	add("compressor", m.Compressor, "")
 	add("more", m.MoreToCome, false)
 	if m.Exhaust {

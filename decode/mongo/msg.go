@@ -33,6 +33,7 @@ func (s *sections) parse(b []byte, cut bool) {
 		return
 	}
 	s.flags = binary.LittleEndian.Uint32(b)
+	s.odd = cut || s.flags&0xffff&^uint32(knownRequired) != 0
 	b = b[4:]
 	if s.flags&flagChecksum != 0 && !cut {
 		b = b[:max(0, len(b)-4)]

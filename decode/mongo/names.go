@@ -32,6 +32,20 @@ func hasFold(op []byte, prefix string) bool {
 // hello reports whether a command is the handshake, by its new or old names.
 func hello(op []byte) bool { return is(op, "hello") || is(op, "isMaster") }
 
+// chatter reports whether a command is one that drivers and monitors send of
+// their own accord: it says nothing of what an application asks for. Commands
+// that authenticate are none, as their failures matter.
+func chatter(op []byte) bool {
+	switch string(op) {
+	case "hello", "isMaster", "ismaster", "ping", "buildInfo", "buildinfo", "serverStatus", "replSetGetStatus",
+		"getLog", "endSessions", "refreshSessions", "hostInfo", "whatsmyuri", "connectionStatus", "getParameter",
+		"getCmdLineOpts", "replSetHeartbeat", "replSetUpdatePosition", "replSetGetConfig", "isdbgrid", "_isSelf",
+		"atlasVersion", "getDiagnosticData", "getFreeMonitoringStatus", "getDefaultRWConcern", "features", "listCommands":
+		return true
+	}
+	return false
+}
+
 // collection takes the collection from the first value of the commands that
 // have it there. Other commands have other things there: getLog a log's name,
 // aggregate a 1 when it is about a database.

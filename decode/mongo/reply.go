@@ -3,6 +3,7 @@ package mongo
 import (
 	"encoding/binary"
 
+	"github.com/pitot-io/pitot/decode"
 	"github.com/pitot-io/pitot/decode/bson"
 	"github.com/pitot-io/pitot/internal/event"
 )
@@ -15,7 +16,9 @@ func (c *conn) reply(m *message, emit event.Emitter) {
 		return
 	}
 	x := c.waiting[at].x
+	returned := x.mongo.Returned
 	c.answer(x, m)
+	c.inspectReply(m, x, returned)
 	x.End = m.at
 	if c.goesOn(x, m) {
 		x.mongo.Exhaust = true
@@ -47,6 +50,7 @@ func (c *conn) orphan(m *message, emit event.Emitter) {
 	x.Start = m.start
 	c.answer(x, m)
 	x.End = m.at
+	c.inspectReply(m, x, 0)
 	x.Service = c.application
 	x.mongo.Application, x.mongo.Driver = c.application, c.driver
 	x.Name = "reply"
@@ -101,8 +105,9 @@ func (c *conn) result(x *exchange, doc []byte, skipped int64) {
 		}
 		r.field(x, e)
 	}
+	c.welcomed(x, &r)
 	x.count(&r, skipped)
-	x.fail(&r)
+	x.fail(&r, skipped)
 	if r.ok && x.mongo.Operation == "killCursors" {
 		x.mongo.CursorDone = x.mongo.Cursor != 0
 	}
@@ -123,6 +128,11 @@ type result struct {
 	hasBatch  bool
 	hasCursor bool
 	id        int64
+
+	first  []byte // of the batch: what a bulkWrite says of its statements stands there
+	failed int64  // statements that failed
+	wrote  int64  // of a bulkWrite, which counts by kind
+	server server
 }
 
 func (r *result) field(x *exchange, e bson.Element) {
@@ -148,11 +158,42 @@ func (r *result) field(x *exchange, e bson.Element) {
 	case "writeErrors":
 		if e.Type == bson.Array {
 			r.write = e
+			r.failed, _ = bson.Count(e.Value)
 		}
 	case "writeConcernError":
 		if r.write.Value == nil && e.Type == bson.Document {
 			r.write = e
 		}
+	default:
+		r.rareField(x, e)
+	}
+}
+
+func (r *result) rareField(x *exchange, e bson.Element) {
+	switch string(e.Key) {
+	case "errorLabels":
+		from := len(x.text)
+		x.text = join(x.text, e, maxLabels)
+		x.mongo.Labels = decode.View(x.text[from:])
+	case "nErrors":
+		r.failed, _ = e.Int()
+	case "nInserted", "nMatched", "nUpserted", "nDeleted":
+		if v, ok := e.Int(); ok && x.mongo.Operation == "bulkWrite" {
+			r.wrote, r.hasN = r.wrote+v, true
+		}
+	default:
+		if x.mongo.Handshake != nil && x.mongo.Chatter {
+			r.server.welcome(x.mongo.Handshake, e)
+		}
+	}
+}
+
+// welcomed completes what the first hello of a connection tells; later ones
+// would tell the same.
+func (c *conn) welcomed(x *exchange, r *result) {
+	if h := x.mongo.Handshake; h != nil && x.mongo.Chatter && r.ok {
+		h.Role = r.server.role(h)
+		c.greeted = true
 	}
 }
 
@@ -172,7 +213,7 @@ func (r *result) cursor(x *exchange, doc []byte) {
 			}
 		case "firstBatch", "nextBatch":
 			r.batch, _ = bson.Count(e.Value)
-			r.hasBatch = true
+			r.hasBatch, r.first = true, e.Value
 		}
 	}
 }
@@ -181,6 +222,10 @@ func (r *result) cursor(x *exchange, doc []byte) {
 func (x *exchange) count(r *result, skipped int64) {
 	m := &x.mongo
 	switch {
+	case m.Operation == "bulkWrite":
+		if r.hasN {
+			m.Affected = r.n + r.wrote
+		}
 	case r.hasBatch:
 		m.Returned = max(0, m.Returned) + r.batch + skipped
 	case r.hasN && m.Operation == "count":
@@ -192,34 +237,53 @@ func (x *exchange) count(r *result, skipped int64) {
 
 func writes(op string) bool {
 	switch op {
-	case "insert", "update", "delete", "bulkWrite":
+	case "insert", "update", "delete":
 		return true
 	}
 	return false
 }
 
-// fail sets the status of what did not go well.
-func (x *exchange) fail(r *result) {
+// fail sets the status of what did not go well; skipped elements of a list of
+// write errors count too.
+func (x *exchange) fail(r *result, skipped int64) {
+	x.mongo.WriteErrors = int32(r.failed)
 	switch {
 	case r.hasOK && !r.ok:
 		x.setError(r.code, r.codeName, "command failed")
+	case r.write.Type == bson.Array:
+		x.mongo.WriteErrors += int32(skipped)
+		if doc, ok := firstDocument(r.write); ok {
+			x.failure(doc, "write error")
+		}
+	case r.failed > 0 && x.mongo.Operation == "bulkWrite":
+		x.failure(firstFailed(r.first), "write error")
 	case r.write.Value != nil:
-		doc := r.write.Value
-		if r.write.Type == bson.Array {
-			doc, _ = firstDocument(r.write)
+		x.failure(r.write.Value, "write concern error")
+	}
+}
+
+// failure takes the error that a document tells.
+func (x *exchange) failure(doc []byte, what string) {
+	code, _ := bson.Lookup(doc, "code")
+	name, _ := bson.Lookup(doc, "codeName")
+	v, _ := code.Int()
+	s, _ := name.Text()
+	x.setError(v, s, what)
+}
+
+// firstFailed is what the answer to a bulkWrite says of the first statement
+// that failed; nil when that is not among the results sent.
+func firstFailed(batch []byte) []byte {
+	for it := bson.Elements(batch); ; {
+		e, ok := it.Next()
+		if !ok {
+			return nil
 		}
-		if doc == nil {
-			return
+		if v, _ := bson.Lookup(e.Value, "ok"); v.Type != 0 {
+			if n, _ := v.Int(); n != 1 {
+				return e.Value
+			}
 		}
-		code, _ := bson.Lookup(doc, "code")
-		name, _ := bson.Lookup(doc, "codeName")
-		v, _ := code.Int()
-		s, _ := name.Text()
-		what := "write error"
-		if r.write.Type == bson.Document {
-			what = "write concern error"
-		}
-		x.setError(v, s, what)
 	}
 }
 
@@ -229,6 +293,7 @@ func (x *exchange) setError(code int64, name []byte, what string) {
 	m := &x.mongo
 	x.Status = event.Error
 	m.Code = int32(code)
+	m.CodeName = codeName(m.Code)
 	if len(name) > 0 {
 		m.CodeName = x.keep(bounded(name, maxName))
 	}

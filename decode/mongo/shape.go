@@ -51,6 +51,12 @@ type shaper struct {
 	from   int // where the shape begins
 	limit  int
 	full   bool
+	ops    bool // inside the statements of a bulkWrite
+}
+
+// inserted reports whether the value of key is what is inserted.
+func inserted(key []byte, top, ops bool) bool {
+	return top && string(key) == "documents" || ops && string(key) == "document"
 }
 
 func (s *shaper) add(text string) {
@@ -146,12 +152,16 @@ func (s *shaper) value(e bson.Element, depth int, top bool) {
 	switch {
 	case !e.IsDocument() || depth <= 0:
 		s.add("?")
+	case inserted(e.Key, top, s.ops):
+		s.add("?") // what is inserted is data, keys and all
 	case e.Type == bson.Document:
 		s.add("{")
 		s.fields(e.Value, depth, false)
 		s.add("}")
-	case top && string(e.Key) == "documents":
-		s.add("?") // what is inserted is data, keys and all
+	case top && string(e.Key) == "ops":
+		s.ops = true
+		s.array(e.Value, depth)
+		s.ops = false
 	default:
 		s.array(e.Value, depth)
 	}
@@ -201,6 +211,7 @@ func (s *shaper) list(l list) {
 		s.add("?")
 		return
 	}
+	s.ops = string(l.name) == "ops"
 	s.add("[")
 	previous := -1
 	for b := l.docs; len(b) > 0 && !s.full; {
@@ -217,6 +228,7 @@ func (s *shaper) list(l list) {
 		}
 		b = b[len(e.Value):]
 	}
+	s.ops = false
 	s.add("]")
 }
 
