@@ -24,6 +24,8 @@ func equalProtocol(value string) (test, string) {
 		return func(x *event.Exchange) bool {
 			return x.Protocol == event.HTTP10 || x.Protocol == event.HTTP11 || x.Protocol == event.HTTP2
 		}, ""
+	case "grpc": // gRPC-Web on HTTP/1 too
+		return func(x *event.Exchange) bool { return x.GRPC != nil }, ""
 	case "mongo":
 		v = event.MongoDB.String()
 	case "http2":
@@ -69,6 +71,18 @@ func equalCode(value string) (test, string) {
 		return numeric(code, "=", n), ""
 	}
 	return func(x *event.Exchange) bool { return strings.EqualFold(mongoOf(x).CodeName, value) }, ""
+}
+
+// equalGRPC takes the name of a status of gRPC, or its number.
+func equalGRPC(value string) (test, string) {
+	if value == "" {
+		return func(x *event.Exchange) bool { return rpcOf(x).Status < 0 }, ""
+	}
+	n := event.ParseGRPCStatus(strings.ToUpper(value))
+	if n < 0 {
+		return nil, fmt.Sprintf("%q is no status of gRPC; there are names such as UNAVAILABLE and numbers such as 14", value)
+	}
+	return func(x *event.Exchange) bool { return rpcOf(x).Status == n }, ""
 }
 
 // equalShape takes the shape's hash as the JSON Lines show it, or its text.

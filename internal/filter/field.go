@@ -35,6 +35,8 @@ func fields() []field {
 		{name: "peer", kind: kindText, texts: func(x *event.Exchange) texts { return one(x.Peer) }},
 		{name: "name", kind: kindText, texts: func(x *event.Exchange) texts { return one(x.Name) }},
 		{name: "method", kind: kindText, texts: func(x *event.Exchange) texts { return one(httpOf(x).Method) }},
+		{name: "rpc", kind: kindText, texts: func(x *event.Exchange) texts { return one(rpcOf(x).Method) }},
+		{name: "grpc_status", kind: kindText, equal: equalGRPC, texts: func(x *event.Exchange) texts { return one(event.GRPCStatus(rpcOf(x).Status)) }},
 		{name: "path", kind: kindText, texts: func(x *event.Exchange) texts { return one(httpOf(x).Path) }},
 		{name: "host", kind: kindText, texts: func(x *event.Exchange) texts { return one(httpOf(x).Host) }},
 		{name: "status", kind: kindStatus, equal: equalStatus, number: httpStatus, texts: func(x *event.Exchange) texts { return one(x.Status.String()) }},
@@ -87,6 +89,7 @@ func fieldNames() (names []string) {
 var (
 	noHTTP  event.HTTP
 	noMongo event.Mongo
+	noRPC   = event.RPC{Status: -1}
 )
 
 func httpOf(x *event.Exchange) *event.HTTP {
@@ -94,6 +97,13 @@ func httpOf(x *event.Exchange) *event.HTTP {
 		return &noHTTP
 	}
 	return x.HTTP
+}
+
+func rpcOf(x *event.Exchange) *event.RPC {
+	if x.GRPC == nil {
+		return &noRPC
+	}
+	return x.GRPC
 }
 
 func mongoOf(x *event.Exchange) *event.Mongo {

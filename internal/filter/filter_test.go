@@ -34,6 +34,40 @@ func find() *event.Exchange {
 	}
 }
 
+func TestMatchGRPC(t *testing.T) {
+	call := &event.Exchange{Protocol: event.GRPC, Name: "shop.Cart/Get", HTTP: &event.HTTP{Method: "POST", StatusCode: 200}, GRPC: &event.RPC{Method: "shop.Cart/Get", Status: 14}}
+	web := &event.Exchange{Protocol: event.HTTP11, Name: "shop.Cart/Get", HTTP: &event.HTTP{Method: "POST", StatusCode: 200}, GRPC: &event.RPC{Method: "shop.Cart/Get", Status: -1}}
+	for _, c := range []struct {
+		expr            string
+		call, web, http bool
+	}{
+		{"protocol:grpc", true, true, false},
+		{"protocol:http", false, true, true},
+		{"rpc:shop.cart/get", true, true, false},
+		{"rpc~^shop", true, true, false},
+		{`rpc:""`, false, false, true},
+		{"grpc_status:UNAVAILABLE", true, false, false},
+		{"grpc_status:unavailable,ok", true, false, false},
+		{"grpc_status:14", true, false, false},
+		{"grpc_status!=ok rpc~.", true, true, false},
+		{`grpc_status:""`, false, true, true},
+		{"grpc_status~^UN", true, false, false},
+		{"status:200", true, true, false},
+	} {
+		f, err := Parse(c.expr)
+		if err != nil {
+			t.Errorf("Parse(%s): %v", c.expr, err)
+			continue
+		}
+		if got := [3]bool{f.Match(call), f.Match(web), f.Match(cart())}; got != [3]bool{c.call, c.web, c.http} {
+			t.Errorf("%s: %v", c.expr, got)
+		}
+	}
+	if _, err := Parse("grpc_status:BROKEN"); err == nil || !strings.Contains(err.Error(), "no status of gRPC") {
+		t.Error(err)
+	}
+}
+
 func TestMatch(t *testing.T) {
 	for _, c := range []struct {
 		expr       string
