@@ -109,9 +109,22 @@ func protocol(p event.Protocol) string {
 	return p.String()
 }
 
+// protocolOf is the short name of an exchange's protocol: gRPC whatever
+// version of HTTP carried it.
+func protocolOf(x *event.Exchange) string {
+	if x.GRPC != nil {
+		return protocol(event.GRPC)
+	}
+	return protocol(x.Protocol)
+}
+
 // status is the protocol's own outcome.
 func status(x *event.Exchange) string {
 	switch {
+	case x.GRPC != nil && x.GRPC.Status >= 0:
+		return event.GRPCStatus(x.GRPC.Status)
+	case x.HTTP2 != nil && x.HTTP2.Reset != "" && x.Status == event.Error:
+		return x.HTTP2.Reset
 	case x.Decode&event.NoResponse != 0 || x.ErrorType == event.ErrUnanswered:
 		return "none"
 	case x.HTTP != nil && x.HTTP.StatusCode != 0:

@@ -109,7 +109,7 @@ func (v *live) exchange(cols []column, w, i int) string {
 		st.style = &v.bad
 	}
 	return v.row(cols, w, sign(x), i == v.cur, []cell{
-		plain(time.Unix(0, x.Start).In(v.zone).Format("15:04:05.000")), plain(protocol(x.Protocol)), plain(clean(serviceOf(x))), plain(clean(operation(x))), st,
+		plain(time.Unix(0, x.Start).In(v.zone).Format("15:04:05.000")), plain(protocolOf(x)), plain(clean(serviceOf(x))), plain(clean(operation(x))), st,
 		plain(duration(time.Duration(x.Duration()))), plain(number(float64(size(x)))), plain(site(x)),
 		plain(address(x.Client)), plain(address(x.Server)), plain(trace(x)),
 	})

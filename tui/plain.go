@@ -47,7 +47,7 @@ func plainLine(x *event.Exchange, zone *time.Location) string {
 	if x.Status == event.Error {
 		outcome = "error " + outcome
 	}
-	s := fmt.Sprintf("%s %s %s %s %s %s %s bytes", time.Unix(0, x.Start).In(zone).Format("15:04:05.000"), protocol(x.Protocol),
+	s := fmt.Sprintf("%s %s %s %s %s %s %s bytes", time.Unix(0, x.Start).In(zone).Format("15:04:05.000"), protocolOf(x),
 		clean(serviceOf(x)), clean(operation(x)), outcome, duration(time.Duration(x.Duration())), number(float64(size(x))))
 	if x.Mongo != nil && x.Mongo.Site.Name != "" {
 		s += " from " + site(x)

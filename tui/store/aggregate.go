@@ -94,7 +94,10 @@ func (a *aggregate) service(x *event.Exchange) *service {
 	if x.Kind == event.Client && x.Peer != "" {
 		k.name = x.Peer
 	}
-	if k.proto == event.HTTP10 {
+	switch {
+	case x.GRPC != nil: // gRPC-Web on HTTP/1 too
+		k.proto = event.GRPC
+	case k.proto == event.HTTP10:
 		k.proto = event.HTTP11
 	}
 	if k.name == "" {

@@ -216,6 +216,16 @@ func TestServicesWithoutANameGoByAddress(t *testing.T) {
 	}
 }
 
+func TestCallsOfGRPCWebAreGRPC(t *testing.T) {
+	x := get(base, second)
+	x.GRPC = &event.RPC{Web: "text"}
+	s := New(DefaultLimits())
+	s.Apply(batch(x), wall(base))
+	if got := s.Snapshot(Query{Parts: PartServices, Window: All}).Services[0].Protocol; got != event.GRPC {
+		t.Errorf("%v", got)
+	}
+}
+
 // The newest exchanges are kept in order, whatever the sizes of the batches.
 func TestRecentKeepsTheNewest(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
