@@ -41,6 +41,13 @@ func mongoSpan(i int, at time.Time) *event.Exchange {
 	}
 }
 
+// webSpan is a call of gRPC-Web, which HTTP/1 carried.
+func webSpan(i int, at time.Time) *event.Exchange {
+	x := httpSpan(i, at)
+	x.Name, x.GRPC = "shop.Cart/Get", &event.RPC{Method: "shop.Cart/Get", Status: 14, RequestMessages: 1, Web: "text"}
+	return x
+}
+
 // batchOf copies exchanges and notices into batches.
 func batchOf(x ...*event.Exchange) []*event.Batch {
 	var out []*event.Batch
@@ -116,7 +123,7 @@ func TestWriteFillsEveryColumn(t *testing.T) {
 func TestDefaultsAgreeWithWhatIsWritten(t *testing.T) {
 	s := openSink(t, "defaults", nil)
 	at := time.Now()
-	if err := s.Write(t.Context(), batchOf(httpSpan(1, at), mongoSpan(2, at))); err != nil {
+	if err := s.Write(t.Context(), batchOf(httpSpan(1, at), mongoSpan(2, at), webSpan(3, at))); err != nil {
 		t.Fatal(err)
 	}
 	ctx := t.Context()
@@ -125,8 +132,11 @@ func TestDefaultsAgreeWithWhatIsWritten(t *testing.T) {
 		t.Fatal(err)
 	}
 	const hot = "SpanId, Protocol, PeerService, Cluster, UpstreamHost, Attempt, HttpStatus, RpcStatus, ErrorType, DbNamespace, DbCollection, DbOperation, QueryShape, CallSite, DocsReturned, ReqBytes, RespBytes, TtfbNs, Capture, DecodeFlags"
-	if n := count(t, s, "SELECT count() FROM (SELECT "+hot+", count() AS n FROM defaults.otel_traces GROUP BY ALL HAVING n = 2)"); n != 2 {
-		t.Fatalf("%d of 2 spans agree", n)
+	if n := count(t, s, "SELECT count() FROM (SELECT "+hot+", count() AS n FROM defaults.otel_traces GROUP BY ALL HAVING n = 2)"); n != 3 {
+		t.Fatalf("%d of 3 spans agree", n)
+	}
+	if n := count(t, s, "SELECT count() FROM defaults.otel_traces WHERE Protocol = 'grpc' AND RpcStatus = 'UNAVAILABLE' AND SpanAttributes['rpc.method'] = 'shop.Cart/Get'"); n != 2 {
+		t.Errorf("%d of 2 gRPC spans have their status", n)
 	}
 }
 

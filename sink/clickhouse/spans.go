@@ -28,8 +28,6 @@ type spans struct {
 	attempt                                                     []uint8
 	httpStatus, decodeFlags                                     []uint16
 	docs                                                        []uint32
-
-	rpc string // rpc.response.status_code of the row being added
 }
 
 // Column types as sent over HTTP. Low-cardinality columns go as plain text: the server builds their dictionaries faster than a client. The keys
@@ -106,12 +104,11 @@ func (s *spans) add(x *event.Exchange) {
 	s.message = append(s.message, x.StatusMessage)
 	s.addHot(x)
 	s.addMaps(x)
-	s.rpcStatus = append(s.rpcStatus, s.rpc)
 }
 
 // addHot fills the typed columns.
 func (s *spans) addHot(x *event.Exchange) {
-	s.protocol = append(s.protocol, protocolText(x.Protocol))
+	s.protocol = append(s.protocol, protocolText(x))
 	s.peer, s.cluster, s.host = append(s.peer, x.Peer), append(s.cluster, x.Cluster), append(s.host, x.Endpoint)
 	s.attempt = append(s.attempt, x.Attempt)
 	s.errorType, s.captureID = append(s.errorType, x.ErrorType), append(s.captureID, x.Capture)
@@ -122,6 +119,11 @@ func (s *spans) addHot(x *event.Exchange) {
 		status = uint16(min(max(h.StatusCode, 0), math.MaxUint16))
 	}
 	s.httpStatus = append(s.httpStatus, status)
+	rpc := ""
+	if x.GRPC != nil {
+		rpc = event.GRPCStatus(x.GRPC.Status)
+	}
+	s.rpcStatus = append(s.rpcStatus, rpc)
 	s.addMongo(x)
 }
 
@@ -147,7 +149,6 @@ var noMongo event.Mongo
 func (s *spans) addMaps(x *event.Exchange) {
 	s.resource.add("service.name", x.Service)
 	s.resource.end()
-	s.rpc = ""
 	x.Attributes(s.attr)
 	s.address(event.AttrClientAddress, event.AttrClientPort, x.Client)
 	s.address(event.AttrLocalAddress, event.AttrLocalPort, x.Server)
@@ -162,9 +163,6 @@ func (s *spans) attribute(a event.Attr) {
 	if a.IsInt {
 		s.attrs.add(a.Key, s.arena.number(a.Int))
 		return
-	}
-	if a.Key == event.AttrRPCStatus {
-		s.rpc = a.Text
 	}
 	s.attrs.add(a.Key, a.Text)
 }
@@ -201,10 +199,13 @@ func statusText(s event.Status) string {
 }
 
 // protocolText is the protocol's family, as the column's default makes it for rows of a collector.
-func protocolText(p event.Protocol) string {
-	switch p {
+func protocolText(x *event.Exchange) string {
+	if x.GRPC != nil { // gRPC-Web on HTTP/1 too
+		return event.SystemGRPC
+	}
+	switch x.Protocol {
 	case event.HTTP10, event.HTTP11, event.HTTP2:
 		return "http"
 	}
-	return p.String()
+	return x.Protocol.String()
 }
