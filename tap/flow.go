@@ -3,6 +3,8 @@ package tap
 import (
 	"fmt"
 	"net/netip"
+	"slices"
+	"strconv"
 	"sync"
 
 	"github.com/pitot-io/pitot/decode"
@@ -100,10 +102,7 @@ func (f *Flow) mark(d event.DecodeFlags) {
 }
 
 func (f *Flow) lost(at int64, err error) {
-	f.out.Notice(&event.Notice{
-		Time: at, Name: event.EventDecodeFailure, Severity: event.Warn, Service: f.meta.Service, Body: err.Error(),
-		Attributes: []event.KeyValue{{Key: "client", Value: f.conn.Client.String()}, {Key: "server", Value: f.conn.Server.String()}},
-	})
+	f.Notice(&event.Notice{Time: at, Name: event.EventDecodeFailure, Severity: event.Warn, Service: f.meta.Service, Body: err.Error()})
 }
 
 // Exchange completes what the decoder told and passes it on.
@@ -119,8 +118,20 @@ func (f *Flow) Exchange(x *event.Exchange) {
 	f.out.Exchange(x)
 }
 
-// Notice passes on what the decoder noticed.
-func (f *Flow) Notice(n *event.Notice) { f.out.Notice(n) }
+// Notice passes on what the decoder noticed, with the connection that it is
+// about.
+func (f *Flow) Notice(n *event.Notice) {
+	if !f.conn.Client.IsValid() || slices.ContainsFunc(n.Attributes, func(kv event.KeyValue) bool { return kv.Key == "client" }) {
+		f.out.Notice(n)
+		return
+	}
+	told := *n
+	told.Attributes = append([]event.KeyValue{
+		{Key: "client", Value: f.conn.Client.String()}, {Key: "server", Value: f.conn.Server.String()},
+		{Key: "tcp_stream", Value: strconv.FormatInt(f.conn.Stream, 10)},
+	}, n.Attributes...)
+	f.out.Notice(&told)
+}
 
 // name finds the services of both sides: a configured name first, then what
 // the decoder learned (a driver's application name), then the address.

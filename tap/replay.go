@@ -53,6 +53,9 @@ type ReplayOptions struct {
 	// the packets that follow it in its file are decoded. The text is valid
 	// during the call. May be nil.
 	Secrets func(keylog []byte)
+
+	Keep  decode.Keep               // what decoders keep beyond attributes
+	Watch func(decode.Conn) Watcher // who watches a connection; may be nil, and give nil
 }
 
 // Summary says what a replay met.
@@ -114,6 +117,10 @@ func (p *Replay) Run(ctx context.Context, out event.Emitter) (Summary, error) {
 	p.sum.Packet, p.sum.TCP = p.parser.Counts, p.tcp.Counts
 	return p.sum, err
 }
+
+// Packet is the number of the packet that is being looked at, from 1. Watchers
+// and emitters may ask while they are called.
+func (p *Replay) Packet() uint64 { return p.sum.Packets }
 
 // Close closes the files.
 func (p *Replay) Close() {
@@ -240,7 +247,7 @@ func (p *Replay) clock(at int64) int64 {
 
 // open begins to follow a connection.
 func (p *Replay) open(c *reassembly.Conn) reassembly.Stream {
-	follow := Follow{Protocols: p.Protocols, Names: p.Names, Capture: p.Capture, IDs: DerivedIDs{}, Limits: p.Limits.Decode}
+	follow := Follow{Protocols: p.Protocols, Names: p.Names, Capture: p.Capture, IDs: DerivedIDs{}, Limits: p.Limits.Decode, Keep: p.Keep, Watch: p.Watch}
 	return follow.Stream(c, c.Number, counting{p})
 }
 

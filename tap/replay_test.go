@@ -167,7 +167,7 @@ func TestLossIsTold(t *testing.T) {
 	r, sum := replay(t, tap.ReplayOptions{Files: []string{p.save(t)}, Capture: "c"})
 	want := `0 10.0.0.1:1001 28+21 request_gap response_gap truncated
 1 10.0.0.1:1002 6+0 mid_stream
-pitot.event.capture_gap tcp_stream=0 gaps=2 bytes=22
+pitot.event.capture_gap tcp_stream=0 gaps=2 bytes=22 first=to_client at byte 6
 `
 	if got := brief(r); got != want {
 		t.Errorf("got\n%swant\n%s", got, want)

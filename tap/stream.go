@@ -16,35 +16,61 @@ type Follow struct {
 	Capture   string // label of every exchange
 	IDs       IDs
 	Limits    decode.Limits
+	Keep      decode.Keep
+
+	// Watch, where set, is asked for every connection who watches it; nil is
+	// nobody.
+	Watch func(decode.Conn) Watcher
 }
 
 // Stream begins to follow c, under that number, and tells out what it says.
 func (f *Follow) Stream(c *reassembly.Conn, number int64, out event.Emitter) reassembly.Stream {
 	conn := decode.Conn{
 		Client: c.Client, Server: c.Server, Stream: number, MidStream: c.MidStream,
-		Limits: f.Limits, Position: c.Position, Unwatched: c.Unwatched,
+		Limits: f.Limits, Keep: f.Keep, Position: c.Position, Unwatched: c.Unwatched,
+	}
+	var watcher Watcher
+	if f.Watch != nil {
+		watcher = f.Watch(conn)
+	}
+	if watcher != nil {
+		conn.Inspect = watcher.Message
 	}
 	meta := Meta{Capture: f.Capture, Names: f.Names, IDs: f.IDs}
 	if c.MidStream {
 		meta.Decode = event.MidStream
 	}
-	return &stream{Flow: NewFlow(decode.NewDetector(f.Protocols, conn), conn, meta, out), number: number}
+	s := &stream{Flow: NewFlow(decode.NewDetector(f.Protocols, conn), conn, meta, out)}
+	if watcher != nil {
+		return &watched{stream: s, watcher: watcher}
+	}
+	return s
 }
 
 // stream is a Flow whose bytes come out of a capture, where some may be
 // missing. What is missing is told once, in sum, when the connection is over.
 type stream struct {
 	*Flow
-	number  int64
+	offset  [2]int64 // of the next byte, missing ones included
 	gaps    int64
 	missing int64
-	unknown bool // some gap is of unknown length
+	unknown bool   // some gap is of unknown length
+	first   string // where the first gap is
+}
+
+func (s *stream) Feed(d event.Dir, at int64, b []byte) {
+	s.offset[d] += int64(len(b))
+	s.Flow.Feed(d, at, b)
 }
 
 func (s *stream) Gap(d event.Dir, at, n int64) {
+	if s.gaps == 0 {
+		s.first = d.String() + " at byte " + strconv.FormatInt(s.offset[d], 10)
+	}
 	s.gaps++
 	s.missing += n
 	s.unknown = s.unknown || n == 0
+	s.offset[d] += n
 	s.Flow.Gap(d, at, n)
 }
 
@@ -66,13 +92,9 @@ func (s *stream) Close(at int64) {
 		missing = "at least " + missing
 	}
 	s.notice(at, event.EventCaptureGap, "bytes of this connection are missing in the capture",
-		event.KeyValue{Key: "gaps", Value: strconv.FormatInt(s.gaps, 10)}, event.KeyValue{Key: "bytes", Value: missing})
+		event.KeyValue{Key: "gaps", Value: strconv.FormatInt(s.gaps, 10)}, event.KeyValue{Key: "bytes", Value: missing}, event.KeyValue{Key: "first", Value: s.first})
 }
 
 func (s *stream) notice(at int64, name, body string, more ...event.KeyValue) {
-	kv := []event.KeyValue{
-		{Key: "client", Value: s.conn.Client.String()}, {Key: "server", Value: s.conn.Server.String()},
-		{Key: "tcp_stream", Value: strconv.FormatInt(s.number, 10)},
-	}
-	s.Notice(&event.Notice{Time: at, Name: name, Severity: event.Warn, Service: s.meta.Service, Body: body, Attributes: append(kv, more...)})
+	s.Notice(&event.Notice{Time: at, Name: name, Severity: event.Warn, Service: s.meta.Service, Body: body, Attributes: more})
 }
