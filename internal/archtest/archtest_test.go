@@ -34,8 +34,9 @@ var law = []struct {
 	{"decode", []string{"internal/event"}},
 	{"decode/...", []string{"decode", "internal/event"}},
 	{"decode/semantics", []string{"internal/event"}}, // what HTTP means in every version: http1 and http2 both need it
-	{"decode/http1", []string{"decode", "decode/semantics", "internal/event"}},
-	{"decode/http2", []string{"decode", "decode/semantics", "internal/event"}},
+	{"decode/coding", nil}, // bytes in, bytes out: http1 and http2 both need it
+	{"decode/http1", []string{"decode", "decode/coding", "decode/semantics", "internal/event"}},
+	{"decode/http2", []string{"decode", "decode/coding", "decode/semantics", "internal/event"}},
 	{"decode/bson", nil}, // a walk over bytes: mongo and callsite both need it, and it needs nobody
 	{"decode/mongo", []string{"decode", "decode/bson", "decode/callsite", "internal/event"}},
 	{"decode/grpc", []string{"decode", "decode/http2", "decode/semantics", "internal/event"}},
