@@ -8,6 +8,7 @@ import (
 // that is done.
 type Body struct {
 	Payload int64 // bytes of payload so far, without chunk framing
+	Chunks  int   // so far, the last one left out
 	Bare    bool  // a line of the framing ended in LF alone (Lenient only)
 
 	framing Framing
@@ -17,6 +18,9 @@ type Body struct {
 	line    int   // bytes of the current size line or trailers so far
 	limit   int   // of line
 	digits  int
+
+	collect bool   // the trailer section
+	trailer []byte // as it is, at most limit bytes
 }
 
 type bodyState uint8
@@ -42,7 +46,7 @@ const maxSizeLine = 4 << 10
 
 // Reset begins a new body. length counts for Length only.
 func (b *Body) Reset(f Framing, length int64, m Mode, lim decode.Limits) {
-	*b = Body{framing: f, mode: m, rest: length, limit: lim.Head}
+	*b = Body{framing: f, mode: m, rest: length, limit: lim.Head, trailer: b.trailer[:0]}
 	switch {
 	case f == Chunked:
 		b.state, b.rest = chunkSize, 0
@@ -147,7 +151,11 @@ func (b *Body) frame(in []byte) (int, error) {
 	case chunkEndLF:
 		return 1, b.lf(c, chunkSize)
 	}
-	return b.trailer(in)
+	n, err := b.trailers(in)
+	if b.collect {
+		b.trailer = append(b.trailer, in[:n]...)
+	}
+	return n, err
 }
 
 func (b *Body) size(c byte) error {
@@ -253,13 +261,15 @@ func (b *Body) sizeDone(c byte) error {
 	then := bodyData
 	if b.rest == 0 {
 		then = trailerStart
+	} else {
+		b.Chunks++
 	}
 	return b.lf(c, then)
 }
 
-// trailer reads the fields after the last chunk (RFC 9112, 7.1.2): their form
+// trailers reads the fields after the last chunk (RFC 9112, 7.1.2): their form
 // is checked, their content is forwarded or dropped by others.
-func (b *Body) trailer(in []byte) (int, error) {
+func (b *Body) trailers(in []byte) (int, error) {
 	c := in[0]
 	if err := b.lined(1, b.limit); err != nil {
 		return 0, err

@@ -23,6 +23,7 @@ func Protocol(o Options) decode.Protocol {
 // tunnel, it hands the connection's bytes on.
 func New(c decode.Conn, o Options) decode.Decoder {
 	t := &conn{c: c, layers: o.Layers}
+	t.saddle()
 	if c.MidStream {
 		t.half[event.ToServer].state = lost
 		t.half[event.ToClient].state = lost
@@ -57,16 +58,19 @@ type half struct {
 	last   int64 // time of the last byte that was seen
 	missed bool  // answers may have fallen into a gap
 
-	pos   int64 // offset of the next byte in this direction
-	start int64 // offset of the first byte of the head, or (lost) of the line
-	begun bool  // the next decoder has been shown bytes of this direction
+	pos    int64 // offset of the next byte in this direction
+	start  int64 // offset of the first byte of the head, or (lost) of the line
+	bodyAt int64 // offset of the body's first byte
 }
 
 type conn struct {
-	c      decode.Conn
-	layers []decode.Layer
-	half   [2]half
-	queue  queue
+	c       decode.Conn
+	layers  []decode.Layer
+	riding  *decode.Conn // what layers are given
+	showing int64        // offset of the bytes that a layer is shown
+	trailer Head
+	half    [2]half
+	queue   queue
 
 	ahead   ahead
 	waiting *entry          // whose answer, or body's end, ahead waits for
@@ -74,7 +78,6 @@ type conn struct {
 	after   decode.Handover // what follows once waiting's request has ended
 	next    decode.Decoder  // of what follows HTTP; nil while HTTP is spoken
 	base    int             // offset in the Feed call under way of what next is shown
-	from    [2]int64        // offset of the first byte that next was shown
 	err     error           // of next, while it caught up
 }
 
@@ -93,27 +96,25 @@ func (t *conn) Feed(d event.Dir, at int64, b []byte, emit event.Emitter) error {
 			n = t.open(d, at, b[off:], emit)
 		case holding:
 			n = t.hold(d, at, b[off:], off, emit)
-			continue // counted when they are read
 		case handed:
 			return t.feedNext(d, at, b[off:], off, emit)
 		default:
 			return nil
 		}
-		h.pos += int64(n)
 	}
 	return t.err
 }
 
 func (t *conn) feedBody(d event.Dir, at int64, b []byte, emit event.Emitter) int {
 	h := &t.half[d]
-	n, _, done, err := h.body.Next(b)
 	h.last = at
+	n, err := t.takeBody(d, at, b)
 	h.grew(d, int64(n))
 	switch {
 	case err != nil:
 		t.cut(d, 0, emit)
 		t.lose(d, at, "chunk framing cannot be read", emit)
-	case done:
+	case h.body.Done():
 		t.ended(d, emit)
 	}
 	return n
@@ -138,12 +139,14 @@ func (t *conn) feedHead(d event.Dir, at int64, b []byte, off int, emit event.Emi
 	h, in := &t.half[d], b[off:]
 	if len(h.buf) == 0 {
 		if in[0] == '\r' || in[0] == '\n' { // RFC 9112, 2.2: empty lines between messages
+			h.pos++
 			return 1
 		}
 		t.mark(d, at, off)
 		n, err := t.parse(d, in)
 		if n > 0 && err == nil {
 			h.last = at
+			h.pos += int64(n)
 			t.message(d, n, emit)
 			return n
 		}
@@ -165,6 +168,7 @@ func (t *conn) gather(d event.Dir, at int64, in []byte, emit event.Emitter) int 
 	}
 	h.buf = append(h.buf, in...)
 	h.last = at
+	h.pos += int64(len(in))
 	n, err := t.parse(d, h.buf)
 	switch {
 	case err != nil && h.head.started: // too long
@@ -174,6 +178,7 @@ func (t *conn) gather(d event.Dir, at int64, in []byte, emit event.Emitter) int 
 		t.lose(d, at, "start line cannot be read", emit)
 		t.examine(d, at, emit)
 	case n > 0:
+		h.pos -= int64(len(h.buf) - n)
 		h.buf = h.buf[:0]
 		t.message(d, n, emit)
 		return n - had
@@ -251,6 +256,9 @@ func (t *conn) request(n int, emit event.Emitter) {
 	}
 	e.x.Start, e.x.RequestSeq, e.x.RequestBytes = h.at, h.seq, int64(n)
 	h.cur = e
+	t.watch(event.ToServer, e, &h.head)
+	t.inspectHead(event.ToServer, e, n)
+	t.ride(e, &h.head, nil)
 	if t.queue.len() < t.c.Limits.Pending {
 		t.queue.push(e)
 	} else { // told at once, so that the others keep their answers
@@ -268,7 +276,10 @@ func (t *conn) request(n int, emit event.Emitter) {
 func (t *conn) begin(d event.Dir, emit event.Emitter) {
 	h := &t.half[d]
 	h.body.Reset(h.head.Framing, h.head.Length, Lenient, t.c.Limits)
-	h.state = inBody
+	h.state, h.bodyAt = inBody, h.pos
+	if h.cur != nil && h.cur.call != nil {
+		h.body.collect = true
+	}
 	if h.body.Done() {
 		t.ended(d, emit)
 	}
@@ -289,6 +300,7 @@ func (t *conn) answer(n int, emit event.Emitter) {
 	h.missed = false
 	e := t.asker()
 	if h.head.Interim() {
+		t.inspectHead(event.ToClient, e, n)
 		if e != nil {
 			FillResponse(&e.x, &e.p, &h.head)
 			e.x.ResponseBytes += int64(n)
@@ -304,6 +316,9 @@ func (t *conn) answer(n int, emit event.Emitter) {
 	e.x.FirstByte, e.x.ResponseSeq = h.at, h.seq
 	e.x.ResponseBytes += int64(n)
 	e.answered, h.cur = true, e
+	t.watch(event.ToClient, e, &h.head)
+	t.inspectHead(event.ToClient, e, n)
+	t.rideAnswer(e)
 	if h.head.Status == 101 || h.head.Tunnel() {
 		t.upgrade(e, emit)
 		return
@@ -338,6 +353,7 @@ func (t *conn) secure(e *entry) {
 func (t *conn) ended(d event.Dir, emit event.Emitter) {
 	h := &t.half[d]
 	e := h.cur
+	t.inspectBody(d)
 	h.cur, h.state = nil, between
 	switch {
 	case e == nil:
@@ -365,7 +381,17 @@ func (t *conn) tell(e *entry, emit event.Emitter) {
 
 // send tells e, which stays what it is.
 func (t *conn) send(e *entry, emit event.Emitter) {
+	if e.p.Detail != nil {
+		e.keepBodies(t.c.Keep.Body)
+	}
+	if e.call == nil {
+		emit.Exchange(&e.x)
+		return
+	}
+	e.call.Finish(&e.x)
 	emit.Exchange(&e.x)
+	e.call.Told()
+	e.call = nil
 }
 
 // unanswered tells an exchange that never got its answer.

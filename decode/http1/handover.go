@@ -157,6 +157,7 @@ func next(token string) string {
 func (t *conn) hand(e *entry, emit event.Emitter) {
 	t.send(e, emit)
 	t.upgraded(e, emit)
+	t.rewind()
 	t.after.Request, t.after.Settings = &e.x, e.settings
 	t.pass(t.after, false)
 	t.after = decode.Handover{}
@@ -172,30 +173,33 @@ func (t *conn) pass(h decode.Handover, midStream bool) {
 	if c.Position != nil {
 		c.Position = func(d event.Dir, off int) uint32 { return t.position(d, t.base+off) }
 	}
-	if c.Inspect != nil {
-		c.Inspect = func(m *decode.Message) {
-			m.Offset += t.from[m.Dir]
-			t.c.Inspect(m)
-		}
-	}
+	h.Offset = [2]int64{t.half[0].pos, t.half[1].pos}
 	t.next = c.Hand(h)
 }
 
-// drain lets the next decoder catch up: with what the client sent and nobody
-// could read yet, then with what was held.
+// rewind puts what came of a head that nobody will read in front of what is held.
+func (t *conn) rewind() {
+	for d := range t.half {
+		h := &t.half[d]
+		if h.state == between && len(h.buf) > 0 {
+			h.pos -= int64(len(h.buf))
+			first := held{dir: event.Dir(d), at: h.at, start: len(t.ahead.kept), n: len(h.buf), seq: h.seq}
+			t.ahead.kept = append(t.ahead.kept, h.buf...)
+			t.ahead.pieces = append([]held{first}, t.ahead.pieces...)
+			h.buf = nil
+		}
+	}
+}
+
+// drain lets the next decoder catch up with what was held.
 func (t *conn) drain(emit event.Emitter) {
 	for d := range t.half {
 		h := &t.half[d]
-		if h.cur = nil; h.state == between && len(h.buf) > 0 {
-			h.pos -= int64(len(h.buf))
-			t.ahead.pieces = append([]held{{dir: event.Dir(d), at: h.at, start: len(t.ahead.kept), n: len(h.buf), seq: h.seq}}, t.ahead.pieces...)
-			t.ahead.kept = append(t.ahead.kept, h.buf...)
-		}
 		if h.state == over {
 			t.ahead.add(held{dir: event.Dir(d), at: h.last, end: true}, nil)
 		}
 		h.head.Reset()
-		h.buf, h.state = nil, handed
+		h.cur, h.buf, h.state = nil, nil, handed
 	}
 	t.release(emit)
 }
@@ -203,18 +207,9 @@ func (t *conn) drain(emit event.Emitter) {
 // feedNext shows the next decoder b, which begins at offset off of the Feed
 // call under way.
 func (t *conn) feedNext(d event.Dir, at int64, b []byte, off int, emit event.Emitter) error {
-	t.begins(d)
 	t.base = off
-	err := t.next.Feed(d, at, b, emit)
 	t.half[d].pos += int64(len(b))
-	return err
-}
-
-// begins notes where in direction d the next decoder's bytes begin.
-func (t *conn) begins(d event.Dir) {
-	if h := &t.half[d]; !h.begun {
-		h.begun, t.from[d] = true, h.pos
-	}
+	return t.next.Feed(d, at, b, emit)
 }
 
 // missedAnswer gives up waiting when the answer has fallen into a gap. What a
@@ -232,6 +227,7 @@ func (t *conn) missedAnswer(at int64, emit event.Emitter) {
 		return
 	}
 	e.x.Decode |= gapFlag(event.ToClient)
+	t.rewind()
 	t.pass(decode.Handover{}, true)
 	t.unanswered(e, at, emit)
 	t.drain(emit)

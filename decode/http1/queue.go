@@ -1,6 +1,9 @@
 package http1
 
-import "github.com/pitot-io/pitot/internal/event"
+import (
+	"github.com/pitot-io/pitot/decode"
+	"github.com/pitot-io/pitot/internal/event"
+)
 
 // entry is an exchange in the making, with the memory of its text.
 type entry struct {
@@ -9,6 +12,10 @@ type entry struct {
 	method []byte // of the request, to frame the answer
 
 	text, answerText []byte // what FillRequest and FillResponse lent
+
+	call   decode.Call // of the layer that follows the exchange; nil when none does
+	bodies [2][]byte   // what is kept of them, as transferred
+	coding [2]string   // that they are under
 
 	asked    bool // the request has ended
 	answered bool // the final answer has begun

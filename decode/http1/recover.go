@@ -15,10 +15,9 @@ func (t *conn) Gap(d event.Dir, at, n int64, emit event.Emitter) {
 		return
 	}
 	if h.state != handed {
-		t.gap(d, n, emit)
+		n = t.gap(d, n, emit)
 	}
-	if h.state == handed { // perhaps by what was left of a head
-		t.begins(d)
+	if h.state == handed && n > 0 { // perhaps by what was left of a head or body
 		t.next.Gap(d, at, n, emit)
 	}
 	h.pos += n
@@ -27,11 +26,12 @@ func (t *conn) Gap(d event.Dir, at, n int64, emit event.Emitter) {
 	}
 }
 
-func (t *conn) gap(d event.Dir, n int64, emit event.Emitter) {
+// gap is how many of the missing bytes are yet to be counted.
+func (t *conn) gap(d event.Dir, n int64, emit event.Emitter) int64 {
 	h := &t.half[d]
 	switch h.state {
 	case inBody:
-		t.gapInBody(d, n, emit)
+		return t.gapInBody(d, n, emit)
 	case opening, between:
 		if h.state == between && len(h.buf) > 0 {
 			t.salvage(d, gapFlag(d), emit)
@@ -43,30 +43,39 @@ func (t *conn) gap(d event.Dir, n int64, emit event.Emitter) {
 		h.buf = h.buf[:0]
 		h.missed = h.missed || d == event.ToClient
 	}
+	return n
 }
 
 // gapInBody counts missing bytes as the body's as far as its length allows.
-func (t *conn) gapInBody(d event.Dir, n int64, emit event.Emitter) {
+func (t *conn) gapInBody(d event.Dir, n int64, emit event.Emitter) int64 {
 	h := &t.half[d]
 	more := int64(0) // beyond a body of known length
 	if rest := h.body.Rest(); rest > 0 {
 		n, more = min(n, rest), max(0, n-rest)
 	}
+	if h.cur != nil && h.cur.call != nil {
+		h.cur.call.Lost(d, h.last, n)
+	}
 	if n <= 0 || !h.body.Skip(n) {
 		t.cut(d, gapFlag(d), emit)
-		h.state = lost
-		return
+		if h.state == between {
+			h.state = lost
+		}
+		return n + more
 	}
 	if h.cur != nil {
 		h.cur.x.Decode |= gapFlag(d)
+		h.cur.hole(d)
 	}
+	h.pos += n
 	h.grew(d, n)
 	if h.body.Done() {
 		t.ended(d, emit)
 	}
-	if more > 0 {
-		t.gap(d, more, emit)
+	if more > 0 && h.state != handed {
+		return t.gap(d, more, emit)
 	}
+	return more
 }
 
 func gapFlag(d event.Dir) event.DecodeFlags {
@@ -147,9 +156,11 @@ func (t *conn) seek(d event.Dir, at int64, b []byte, off int, emit event.Emitter
 	}
 	k := bytes.IndexByte(in, '\n') + 1
 	if k == 0 {
+		h.pos += int64(len(in))
 		h.hoard(in, t.c.Limits.Head)
 		return len(in)
 	}
+	h.pos += int64(k)
 	if len(h.buf) == 0 && k <= t.c.Limits.Head && recognise(d, in[:k]) < 0 {
 		return k // the common case, without a copy
 	}

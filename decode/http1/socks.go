@@ -24,14 +24,14 @@ func (t *conn) open(d event.Dir, at int64, in []byte, emit event.Emitter) int {
 	}
 	in = in[:min(len(in), maxPreamble-had)]
 	h.buf = append(h.buf, in...)
+	h.pos += int64(len(in))
 	switch n := preamble(d, h.buf); {
 	case n > 0:
+		h.pos -= int64(len(h.buf) - n)
 		h.buf, h.state = h.buf[:0], between
 		return n - had
 	case n < 0 || len(h.buf) == maxPreamble:
-		h.pos -= int64(had)
 		t.noPreamble(d, emit)
-		h.pos -= int64(len(in))
 	}
 	return len(in)
 }
@@ -41,6 +41,7 @@ func (t *conn) noPreamble(d event.Dir, emit event.Emitter) {
 	h := &t.half[d]
 	kept, position := h.buf, t.c.Position
 	h.buf, h.state = nil, between
+	h.pos -= int64(len(kept))
 	t.c.Position = nil // what was kept is no part of the call under way
 	t.err = t.Feed(d, h.at, kept, emit)
 	t.c.Position = position
