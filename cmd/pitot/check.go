@@ -32,6 +32,9 @@ func checkCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if err := checkMetadata(cfg.GRPC.Metadata); err != nil {
+				return fmt.Errorf("%s cannot be used: %w", file, err)
+			}
 			fmt.Fprintf(c.OutOrStdout(), "%s is good: %d listeners, %d clusters\n", file, len(cfg.Listeners), len(cfg.Clusters))
 			return nil
 		},

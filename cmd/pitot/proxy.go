@@ -29,6 +29,7 @@ type proxyFlags struct {
 	json     bool
 	jsonFile string
 	store    string
+	grpc     grpcFlags
 	top      bool
 }
 
@@ -64,6 +65,7 @@ func proxyCommand() *cobra.Command {
 	fl.BoolVar(&f.json, "json", false, "print spans and events as JSON Lines")
 	fl.StringVar(&f.jsonFile, "json-file", "", "write spans and events as JSON Lines to this `file`")
 	fl.StringVar(&f.store, "store", "", "where history goes: embedded, none, or the `DSN` of a ClickHouse (default embedded)")
+	f.grpc.add(fl)
 	fl.BoolVar(&f.top, "top", false, "watch it in this terminal; leaving the screen ends the proxy")
 	return c
 }
@@ -94,6 +96,9 @@ func (f *proxyFlags) config() (*config.Config, error) {
 	}
 	if f.store != "" {
 		cfg.Store.DSN = f.store
+	}
+	if err := f.grpc.over(&cfg.GRPC); err != nil {
+		return nil, err
 	}
 	switch {
 	case f.json && f.jsonFile != "":
@@ -127,7 +132,8 @@ func inFlags(err error) error {
 		return err
 	}
 	flags := strings.NewReplacer("listeners[0].address", "--listen", "listeners[0].protocol", "--protocol",
-		"clusters[0].endpoints", "--to", "admin.address", "--admin", "store.dsn", "--store", "sinks.json.file", "--json-file")
+		"clusters[0].endpoints", "--to", "admin.address", "--admin", "store.dsn", "--store", "sinks.json.file", "--json-file",
+		"grpc.payload", "--grpc-payload", "grpc.reflect", "--proto-reflect")
 	for i := range problems {
 		problems[i].Key = flags.Replace(problems[i].Key)
 	}
@@ -142,7 +148,11 @@ var errLeft = errors.New("the screen was left")
 func runProxy(ctx context.Context, cfg *config.Config, open func(*tap.Hub) *screen, stdout, stderr io.Writer) error {
 	log := slog.New(slog.NewTextHandler(stderr, nil))
 	outs := &outputs{hub: tap.NewHub(runtime.GOMAXPROCS(0)), log: log}
-	protocols, err := builtin.Protocols(builtin.ProtocolOptions{CommentText: cfg.Redact.Comments})
+	calls, err := grpcOptions(ctx, cfg.GRPC)
+	if err != nil {
+		return err
+	}
+	protocols, err := builtin.Protocols(builtin.ProtocolOptions{CommentText: cfg.Redact.Comments, GRPC: calls})
 	if err != nil {
 		return err
 	}

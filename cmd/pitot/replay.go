@@ -32,6 +32,7 @@ type replayFlags struct {
 	store     string
 
 	commentText string
+	grpc        grpcFlags
 	top         bool
 }
 
@@ -45,7 +46,7 @@ func replayCommand() *cobra.Command {
 		Example: "  pitot replay capture.pcap\n  pitot replay a.pcap b.pcapng --json --filter 'status>=500'\n  tcpdump -w - -i lo | pitot replay - --json",
 		Args:    usageArgs(cobra.MinimumNArgs(1)),
 		RunE: func(c *cobra.Command, files []string) error {
-			o, err := f.options(files)
+			o, err := f.options(c.Context(), files)
 			if err != nil {
 				return err
 			}
@@ -62,6 +63,7 @@ func replayCommand() *cobra.Command {
 	fl.StringVar(&f.capture, "capture", "", "`label` stored with every span, to compare captures")
 	fl.StringSliceVar(&f.services, "services", nil, "names of services, as `addr=name`: 10.0.0.7:8080=shop,10.0.1.0/24=orders")
 	fl.StringVar(&f.commentText, "comment-text", "short", "how much free text of MongoDB comments is kept: off, short (128 bytes) or full")
+	f.grpc.add(fl)
 	fl.StringVar(&f.filter, "filter", "", "keep the spans that fit this `expression`")
 	fl.StringVar(&f.speed, "speed", "max", "max, or a multiple of the capture's pace: 1x, 4x")
 	fl.StringVar(&f.shiftTime, "shift-time", "keep", "keep the capture's times, or begin now")
@@ -71,9 +73,13 @@ func replayCommand() *cobra.Command {
 }
 
 // options reads the flags; what cannot be is the user's mistake.
-func (f *replayFlags) options(files []string) (o tap.ReplayOptions, err error) {
+func (f *replayFlags) options(ctx context.Context, files []string) (o tap.ReplayOptions, err error) {
 	o = tap.ReplayOptions{Files: files, Capture: f.capture}
-	if o.Protocols, err = builtin.Protocols(builtin.ProtocolOptions{CommentText: f.commentText}); err != nil {
+	calls, err := f.grpc.options(ctx)
+	if err != nil {
+		return o, err
+	}
+	if o.Protocols, err = builtin.Protocols(builtin.ProtocolOptions{CommentText: f.commentText, GRPC: calls}); err != nil {
 		return o, usagef("--comment-text: %w", err)
 	}
 	if o.Speed, err = tap.ParseSpeed(f.speed); err != nil {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/pitot-io/pitot/decode"
 	"github.com/pitot-io/pitot/decode/callsite"
+	"github.com/pitot-io/pitot/decode/grpc"
 	"github.com/pitot-io/pitot/decode/http1"
 	"github.com/pitot-io/pitot/decode/mongo"
 	"github.com/pitot-io/pitot/decode/websocket"
@@ -14,6 +15,7 @@ import (
 // ProtocolOptions are what decoders may be told.
 type ProtocolOptions struct {
 	CommentText string // how much of a comment's free text is kept: off, short or full; empty is short
+	GRPC        grpc.Options
 }
 
 // Protocols are all protocols that pitot decodes, in the order in which a
@@ -23,8 +25,9 @@ func Protocols(o ProtocolOptions) ([]decode.Protocol, error) {
 	if !ok {
 		return nil, fmt.Errorf("comment text %q is unknown: say off, short or full", o.CommentText)
 	}
+	layers := []decode.Layer{grpc.New(o.GRPC)}
 	return []decode.Protocol{
-		http1.Protocol(http1.Options{}),
+		http1.Protocol(http1.Options{Layers: layers}),
 		mongo.Protocol(mongo.Options{Comment: callsite.Options{Text: text}}),
 		websocket.Protocol(),
 	}, nil

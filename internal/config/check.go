@@ -29,6 +29,21 @@ func (c *Config) check(wrong report) {
 	if !slices.Contains(comments, c.Redact.Comments) {
 		wrong("redact.comments", "%q is not valid; must be one of %s", c.Redact.Comments, strings.Join(comments, ", "))
 	}
+	c.GRPC.check(wrong)
+}
+
+// maxPayload bounds what is told of a payload, in bytes.
+const maxPayload = 1 << 20
+
+func (g *GRPC) check(wrong report) {
+	if g.Payload < 1 || g.Payload > maxPayload {
+		wrong("grpc.payload", "%s is not valid; must be from 1 to %s; leave out grpc.descriptors for no payloads", g.Payload, Size(maxPayload))
+	}
+	if host := strings.TrimPrefix(g.Reflect, "https://"); host != "" {
+		if _, _, err := net.SplitHostPort(host); err != nil {
+			wrong("grpc.reflect", "%q is not valid; must be host:port, or https://host:port", g.Reflect)
+		}
+	}
 }
 
 var comments = []string{"off", "short", "full"}

@@ -20,6 +20,7 @@ type Config struct {
 	Drain     Drain      `yaml:"drain"`
 	Tracing   Tracing    `yaml:"tracing"`
 	Redact    Redact     `yaml:"redact"`
+	GRPC      GRPC       `yaml:"grpc"`
 }
 
 // Listener is one bound socket and what happens on it.
@@ -136,6 +137,14 @@ type Redact struct {
 	Comments string `yaml:"comments"` // free text of MongoDB comments: off, short or full
 }
 
+// GRPC says what is told of calls beyond their method, status and counts.
+type GRPC struct {
+	Descriptors []string `yaml:"descriptors"` // files: descriptor sets and .proto sources; with them payloads are told as JSON
+	Reflect     string   `yaml:"reflect"`     // host:port of a server that tells its descriptors
+	Metadata    []string `yaml:"metadata"`    // names of fields that are told
+	Payload     Size     `yaml:"payload"`     // bytes of JSON told of a message
+}
+
 // Tracing says which spans are told.
 type Tracing struct {
 	AttemptSpans bool `yaml:"attempt_spans"` // one client span per upstream attempt
@@ -149,6 +158,7 @@ func Default() *Config {
 		Drain:   Drain{Timeout: 10 * time.Second},
 		Tracing: Tracing{AttemptSpans: true},
 		Redact:  Redact{Comments: "short"},
+		GRPC:    GRPC{Payload: 4 << 10},
 	}
 }
 

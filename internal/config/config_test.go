@@ -94,6 +94,8 @@ func TestProblemsNameLineKeyAndMend(t *testing.T) {
 			`f:1: listener: unknown key, did you mean "listeners"?; valid here: listeners, clusters,`},
 		{"no listener", "clusters: []", `f: listeners: must name at least one listener`},
 		{"empty file", "", `f: listeners: must name at least one listener`},
+		{"gRPC payload", "listeners: [{address: \":1\", cluster: a}]\ngrpc: {payload: 2MiB}" + cluster, `f:2: grpc.payload: 2MiB is not valid; must be from 1 to 1MiB`},
+		{"gRPC reflection", "listeners: [{address: \":1\", cluster: a}]\ngrpc: {reflect: nowhere}" + cluster, `f:2: grpc.reflect: "nowhere" is not valid; must be host:port`},
 		{"only comments", "# nothing yet\n", `f: listeners: must name at least one listener`},
 		{"bad protocol", "listeners:\n- address: :1\n  protocol: htpp\n  cluster: a" + cluster,
 			`f:3: listeners[0].protocol: "htpp" is not valid; must be one of http, mongodb, tcp, auto`},

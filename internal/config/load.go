@@ -58,14 +58,18 @@ func Parse(file string, b []byte) (*Config, error) {
 	return c, nil
 }
 
+// Validate is Config's for a command that has no configuration.
+func (g *GRPC) Validate() error {
+	r := &reader{}
+	g.check(r.wrong)
+	return r.problems.orNil()
+}
+
 // Validate checks a configuration that was made by hand, and fills in what
 // follows from other keys. Its error is Problems.
 func (c *Config) Validate() error {
 	c.settle()
 	r := &reader{}
 	c.check(r.wrong)
-	if len(r.problems) > 0 {
-		return r.problems
-	}
-	return nil
+	return r.problems.orNil()
 }
