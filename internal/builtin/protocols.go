@@ -9,6 +9,7 @@ import (
 	"github.com/pitot-io/pitot/decode/grpc"
 	"github.com/pitot-io/pitot/decode/http1"
 	"github.com/pitot-io/pitot/decode/mongo"
+	"github.com/pitot-io/pitot/decode/tls"
 	"github.com/pitot-io/pitot/decode/websocket"
 )
 
@@ -16,6 +17,7 @@ import (
 type ProtocolOptions struct {
 	CommentText string // how much of a comment's free text is kept: off, short or full; empty is short
 	GRPC        grpc.Options
+	Keys        *tls.Keys // secrets of TLS connections; nil: none
 }
 
 // Protocols are all protocols that pitot decodes, in the order in which a
@@ -27,6 +29,7 @@ func Protocols(o ProtocolOptions) ([]decode.Protocol, error) {
 	}
 	layers := []decode.Layer{grpc.New(o.GRPC)}
 	return []decode.Protocol{
+		tls.Protocol(tls.Options{Keys: o.Keys}), // the header of its records is like nothing else
 		http1.Protocol(http1.Options{Layers: layers}),
 		mongo.Protocol(mongo.Options{Comment: callsite.Options{Text: text}}),
 		websocket.Protocol(),

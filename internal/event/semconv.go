@@ -77,7 +77,12 @@ const (
 	AttrTLSALPN       = "tls.next_protocol"
 	AttrTLSVersion    = "tls.protocol.version"
 	AttrTLSCipher     = "tls.cipher"
+	AttrTLSProtocol   = "tls.protocol.name"
+	AttrTLSResumed    = "tls.resumed"
 	AttrTLSJA4        = "pitot.tls.ja4"
+	AttrTLSOffered    = "pitot.tls.offered_protocols"
+	AttrTLSECH        = "pitot.tls.ech"
+	AttrTLSAlert      = "pitot.tls.alert"
 
 	AttrDBSystem     = "db.system.name"
 	AttrDBNamespace  = "db.namespace"
