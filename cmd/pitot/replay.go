@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pitot-io/pitot/decode/tls"
 	"github.com/pitot-io/pitot/internal/builtin"
 	"github.com/pitot-io/pitot/internal/config"
 	"github.com/pitot-io/pitot/internal/event"
@@ -33,6 +34,8 @@ type replayFlags struct {
 
 	commentText string
 	grpc        grpcFlags
+	keylog      string
+	keys        *tls.Keys // of the files and of keylog
 	top         bool
 }
 
@@ -64,6 +67,7 @@ func replayCommand() *cobra.Command {
 	fl.StringSliceVar(&f.services, "services", nil, "names of services, as `addr=name`: 10.0.0.7:8080=shop,10.0.1.0/24=orders")
 	fl.StringVar(&f.commentText, "comment-text", "short", "how much free text of MongoDB comments is kept: off, short (128 bytes) or full")
 	f.grpc.add(fl)
+	fl.StringVar(&f.keylog, "keylog", "", "TLS key log `file` (SSLKEYLOGFILE), to decrypt what it has keys for; it is read on while it grows")
 	fl.StringVar(&f.filter, "filter", "", "keep the spans that fit this `expression`")
 	fl.StringVar(&f.speed, "speed", "max", "max, or a multiple of the capture's pace: 1x, 4x")
 	fl.StringVar(&f.shiftTime, "shift-time", "keep", "keep the capture's times, or begin now")
@@ -79,7 +83,8 @@ func (f *replayFlags) options(ctx context.Context, files []string) (o tap.Replay
 	if err != nil {
 		return o, err
 	}
-	if o.Protocols, err = builtin.Protocols(builtin.ProtocolOptions{CommentText: f.commentText, GRPC: calls}); err != nil {
+	f.keys = tls.NewKeys(0)
+	if o.Protocols, err = builtin.Protocols(builtin.ProtocolOptions{CommentText: f.commentText, GRPC: calls, Keys: f.keys}); err != nil {
 		return o, usagef("--comment-text: %w", err)
 	}
 	if o.Speed, err = tap.ParseSpeed(f.speed); err != nil {
@@ -176,6 +181,12 @@ func runReplay(ctx context.Context, o tap.ReplayOptions, f *replayFlags, also ev
 		told = stdout
 	}
 	o.Warn = func(err error) { fmt.Fprintln(stderr, "pitot: warning:", err) }
+	o.Secrets = addSecrets(f.keys, o.Warn)
+	stop, err := followKeys(f.keylog, f.keys, o.Warn)
+	if err != nil {
+		return err
+	}
+	defer stop() // only read from
 	r, err := tap.OpenReplay(o)
 	if err != nil {
 		return err
