@@ -10,9 +10,6 @@ import (
 	"github.com/pitot-io/pitot/internal/event"
 )
 
-// Withheld stands for the value of a field that is secret.
-const Withheld = "[redacted]"
-
 // takeBody takes the bytes of b that belong to the body being read, and shows
 // its payload to whoever asked for it.
 func (t *conn) takeBody(d event.Dir, at int64, b []byte) (n int, err error) {
@@ -154,27 +151,10 @@ func (t *conn) watch(d event.Dir, e *entry, h *Head) {
 func AppendFields(list []event.KeyValue, h *Head) []event.KeyValue {
 	for i := range h.Fields {
 		f := &h.Fields[i]
-		v := Withheld
-		switch {
-		case semantics.SecretField(f.Name):
-		case is(f.Name, "referer"), is(f.Name, "location"), is(f.Name, "content-location"):
-			v = withoutSecrets(f.Value)
-		default:
-			v = string(f.Value)
-		}
+		v := string(semantics.AppendValue(nil, f.Name, f.Value))
 		list = append(list, event.KeyValue{Key: string(f.Name), Value: v})
 	}
 	return list
-}
-
-// withoutSecrets is a URI whose query has no secrets.
-func withoutSecrets(uri []byte) string {
-	path, query, has := strings.Cut(string(uri), "?")
-	if !has {
-		return path
-	}
-	q, _ := semantics.AppendQuery(nil, []byte(query))
-	return path + "?" + string(q)
 }
 
 // codings are those that a body is under, in the order in which they were

@@ -80,3 +80,14 @@ func TestSecretFields(t *testing.T) {
 		}
 	}
 }
+
+func TestValuesAreShownWithoutSecrets(t *testing.T) {
+	for _, c := range [][3]string{
+		{"Cookie", "a=b", Withheld}, {"x-api-key", "1", Withheld}, {"Accept", "?token=1", "?token=1"},
+		{":path", "/a?token=1&b=2", "/a?token=REDACTED&b=2"}, {"Referer", "http://h/x?sig=1", "http://h/x?sig=REDACTED"}, {"location", "/x", "/x"},
+	} {
+		if got := string(AppendValue(nil, []byte(c[0]), []byte(c[1]))); got != c[2] {
+			t.Errorf("%s: %s: got %q, want %q", c[0], c[1], got, c[2])
+		}
+	}
+}
