@@ -69,27 +69,35 @@ type Conn struct {
 
 // Limits bound what one connection may hold.
 type Limits struct {
-	Detect   int // bytes kept per direction before a protocol is known
-	Head     int // bytes of one HTTP message head
-	Headers  int // fields of one HTTP message head
-	Document int // bytes of one MongoDB message, before and after decompression
-	Keep     int // bytes of a MongoDB message that are looked into; the rest is counted
-	Pending  int // requests of one connection that wait for their answer
-	Ahead    int // bytes of one connection that come before the answer which says how to read them
-	Text     int // bytes of any one text that goes into an exchange
+	Detect        int // bytes kept per direction before a protocol is known
+	Head          int // bytes of one HTTP message head, or of an HTTP/2 field block
+	Headers       int // fields of one HTTP message head
+	HeaderList    int // bytes of an HTTP/2 field section as SETTINGS_MAX_HEADER_LIST_SIZE counts them
+	Continuations int // CONTINUATION frames of one HTTP/2 field block
+	Table         int // bytes kept of an HPACK dynamic table
+	Streams       int // streams of one HTTP/2 connection that are open at once
+	Document      int // bytes of one MongoDB message, before and after decompression
+	Keep          int // bytes of a MongoDB message that are looked into; the rest is counted
+	Pending       int // requests of one connection that wait for their answer
+	Ahead         int // bytes of one connection that come before the answer which says how to read them
+	Text          int // bytes of any one text that goes into an exchange
 }
 
 // DefaultLimits are generous for real traffic and small for an attacker.
 func DefaultLimits() Limits {
 	return Limits{
-		Detect:   4 << 10,
-		Head:     64 << 10,
-		Headers:  256,
-		Document: 48_000_000, // the protocol's maxMessageSizeBytes
-		Keep:     256 << 10,
-		Pending:  4096,
-		Ahead:    64 << 10,
-		Text:     4 << 10,
+		Detect:        4 << 10,
+		Head:          64 << 10,
+		Headers:       256,
+		HeaderList:    256 << 10,
+		Continuations: 64,
+		Table:         64 << 10,
+		Streams:       1024,
+		Document:      48_000_000, // the protocol's maxMessageSizeBytes
+		Keep:          256 << 10,
+		Pending:       4096,
+		Ahead:         64 << 10,
+		Text:          4 << 10,
 	}
 }
 

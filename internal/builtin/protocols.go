@@ -8,6 +8,7 @@ import (
 	"github.com/pitot-io/pitot/decode/callsite"
 	"github.com/pitot-io/pitot/decode/grpc"
 	"github.com/pitot-io/pitot/decode/http1"
+	"github.com/pitot-io/pitot/decode/http2"
 	"github.com/pitot-io/pitot/decode/mongo"
 	"github.com/pitot-io/pitot/decode/tls"
 	"github.com/pitot-io/pitot/decode/websocket"
@@ -31,6 +32,7 @@ func Protocols(o ProtocolOptions) ([]decode.Protocol, error) {
 	return []decode.Protocol{
 		tls.Protocol(tls.Options{Keys: o.Keys}), // the header of its records is like nothing else
 		http1.Protocol(http1.Options{Layers: layers}),
+		http2.Protocol(http2.Options{Layers: layers}),
 		mongo.Protocol(mongo.Options{Comment: callsite.Options{Text: text}}),
 		websocket.Protocol(),
 	}, nil

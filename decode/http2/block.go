@@ -1,0 +1,131 @@
+package http2
+
+import (
+	"encoding/binary"
+
+	"github.com/pitot-io/pitot/internal/event"
+)
+
+// block is a field block on its way: the fragments of a HEADERS or PUSH_PROMISE
+// frame and of the CONTINUATION frames after it (RFC 9113, 4.3).
+type block struct {
+	open      bool
+	push      bool
+	endStream bool
+	cut       bool // fragments are missing: a gap, or over a limit
+	stream    uint32
+	promised  uint32
+	at        int64  // of the first frame's first byte
+	seq       uint32 // of the same
+	offset    int64  // of the same
+	bytes     int64  // frames with their headers
+	frames    int
+	buf       []byte
+}
+
+// fragment takes a frame that carries fields; p is its payload, as far as it
+// was gathered.
+func (t *conn) fragment(d event.Dir, at int64, p []byte) {
+	h := &t.half[d]
+	f, b := h.frame, &h.block
+	whole := len(p) == f.length && !h.hole
+	switch {
+	case f.kind != frameContinuation:
+		*b = block{open: true, push: f.kind == framePushPromise, endStream: f.kind == frameHeaders && f.has(flagEndStream),
+			stream: f.stream, at: h.at, seq: h.seq, offset: h.offset, buf: b.buf[:0]}
+		var ok bool
+		if p, ok = b.strip(f, p, whole); !ok {
+			b.open = false
+			h.table.forget()
+			t.failure(d, at, "a frame's padding is longer than the frame")
+			return
+		}
+	case !b.open:
+		h.table.forget()
+		t.failure(d, at, "a CONTINUATION frame continues nothing")
+		return
+	}
+	b.bytes += int64(headSize + f.length)
+	b.frames++
+	if b.frames > 1+t.c.Limits.Continuations || len(b.buf)+len(p) > t.c.Limits.Head {
+		p, whole = nil, false
+	}
+	end := f.has(flagEndHeaders)
+	if !b.cut && (b.frames > 1 || !end) {
+		b.buf = append(b.buf, p...)
+		p = b.buf
+	} else if b.cut {
+		p = b.buf // what comes after a hole cannot be read
+	}
+	b.cut = b.cut || !whole
+	if end {
+		t.section(d, at, p)
+	} else if t.c.Inspect != nil {
+		t.inspectFragment(d, at)
+	}
+}
+
+// strip takes padding, priority and the promised stream off a payload. Of one
+// that is not whole the end is not there.
+func (b *block) strip(f frame, p []byte, whole bool) (fragment []byte, ok bool) {
+	pad := 0
+	if f.has(flagPadded) && len(p) > 0 {
+		pad, p = int(p[0]), p[1:]
+	}
+	front := 0
+	if f.kind == framePushPromise {
+		front = 4
+	} else if f.has(flagPriority) {
+		front = 5
+	}
+	if whole && len(p) < front+pad {
+		return nil, false
+	}
+	if b.push && len(p) >= front {
+		b.promised = binary.BigEndian.Uint32(p) &^ (1 << 31)
+	}
+	p = p[min(front, len(p)):]
+	if whole {
+		p = p[:len(p)-pad]
+	}
+	return p, true
+}
+
+// section reads a block that has come to its end and gives its fields to their
+// stream.
+func (t *conn) section(d event.Dir, at int64, p []byte) {
+	h := &t.half[d]
+	b := &h.block
+	b.open = false
+	err := h.table.read(p, &h.fields, t.c.Limits)
+	switch {
+	case b.cut:
+		h.table.forget()
+		h.fields.cut = true
+	case err != nil:
+		t.failure(d, at, err.Error())
+	}
+	var s *stream
+	switch {
+	case b.push && d == event.ToClient:
+		s = t.promise(at)
+	case d == event.ToServer:
+		s = t.fromClient(at)
+	default:
+		s = t.fromServer(at)
+	}
+	if t.c.Inspect != nil {
+		t.inspectFields(d, at)
+	}
+	if s != nil && b.endStream && !b.push {
+		t.closeSide(s, d, at)
+	}
+}
+
+// abandon gives up a block that will not go on.
+func (t *conn) abandon(d event.Dir, at int64) {
+	h := &t.half[d]
+	h.block.open = false
+	h.table.forget()
+	t.failure(d, at, "a field block does not end")
+}

@@ -1,0 +1,245 @@
+package http2
+
+import (
+	"bytes"
+	"unsafe"
+
+	"github.com/pitot-io/pitot/decode"
+	"github.com/pitot-io/pitot/decode/semantics"
+	"github.com/pitot-io/pitot/internal/event"
+)
+
+// isRequest reports whether a section that a client sent begins a request; one
+// of which that cannot be told, when nothing at all of it can.
+func (f *fields) isRequest() bool {
+	for i := range f.list {
+		switch f.list[i].name {
+		case ":method", ":path", ":scheme", ":authority", ":protocol":
+			return true
+		case unknown:
+		default:
+			return false // RFC 9113, 8.3: pseudo-fields come first
+		}
+	}
+	return f.unsure()
+}
+
+// asked is what a request's section says, in the section's text.
+type asked struct {
+	method, scheme, authority, host, path, protocol string
+	agent, id, state                                string
+	trace                                           semantics.Trace
+}
+
+func (f *fields) asked() (a asked) {
+	for i := range f.list {
+		x := &f.list[i]
+		switch x.name {
+		case ":method":
+			first(&a.method, x.value)
+		case ":scheme":
+			first(&a.scheme, x.value)
+		case ":authority":
+			first(&a.authority, x.value)
+		case ":path":
+			first(&a.path, x.value)
+		case ":protocol":
+			first(&a.protocol, x.value)
+		case "host":
+			first(&a.host, x.value)
+		case "user-agent":
+			first(&a.agent, x.value)
+		case "x-request-id":
+			first(&a.id, x.value)
+		case "traceparent":
+			firstBytes(&a.trace.Parent, x.value)
+		case "tracestate":
+			first(&a.state, x.value)
+		case "b3":
+			firstBytes(&a.trace.B3, x.value)
+		case "x-b3-traceid":
+			firstBytes(&a.trace.B3Trace, x.value)
+		case "x-b3-spanid":
+			firstBytes(&a.trace.B3Span, x.value)
+		case "uber-trace-id":
+			firstBytes(&a.trace.Uber, x.value)
+		}
+	}
+	return a
+}
+
+func first(s *string, v string) {
+	if *s == "" {
+		*s = v
+	}
+}
+
+func firstBytes(b *[]byte, v string) {
+	if *b == nil {
+		*b = view(v)
+	}
+}
+
+// view is s as bytes, without a copy; nobody writes to them.
+func view(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }
+
+// request fills in what the section of a request that came in direction d says:
+// the client's, or the server's of a promise.
+func (t *conn) request(s *stream, d event.Dir, at int64) {
+	h := &t.half[d]
+	b, f := &h.block, &h.fields
+	s.requested, s.early = true, false
+	s.x.Start, s.x.RequestSeq = b.at, b.seq
+	s.grew(event.ToServer, b.bytes, at)
+	a := f.asked()
+	if f.unsure() {
+		s.x.Decode |= event.HPACKUnsure
+		a.guess()
+	}
+	if f.cut {
+		s.x.Decode |= event.BodyCut
+	}
+	t.fill(s, &a)
+	if s.keep != nil {
+		s.keep.head(event.ToServer, f, t.c.Keep)
+	}
+	t.openLayer(s, f, b.offset)
+}
+
+// guess puts "?" for what every request has and this one may have had among the
+// fields that cannot be told.
+func (a *asked) guess() {
+	for _, s := range [...]*string{&a.method, &a.scheme, &a.path, &a.agent} {
+		first(s, unknown)
+	}
+	if a.host == "" {
+		first(&a.authority, unknown)
+	}
+}
+
+// fill makes the exchange's request of a, as decode/http1 does of a head.
+func (t *conn) fill(s *stream, a *asked) {
+	p, x := &s.p, &s.x
+	p.Method = semantics.Method(view(a.method))
+	if p.Method == "" {
+		p.Method = t.copy(&s.text, a.method)
+	}
+	switch a.scheme {
+	case "http", "https", unknown:
+		p.Scheme = standardScheme(a.scheme)
+	case "":
+		p.Scheme = t.scheme()
+	default:
+		p.Scheme = t.copy(&s.text, a.scheme)
+	}
+	first(&a.authority, a.host)
+	host := view(a.authority)
+	if i := bytes.LastIndexByte(host, '@'); i >= 0 {
+		host = host[i+1:]
+	}
+	host, p.Port = semantics.SplitPort(host)
+	p.Host = t.copy(&s.text, decode.View(host))
+	t.target(s, a.path)
+	p.UserAgent = t.copy(&s.text, a.agent)
+	p.RequestID = t.copy(&s.text, a.id)
+	s.tunnel.protocol = t.copy(&s.text, a.protocol)
+	t.name(s)
+	if a.trace.Fill(x) {
+		x.TraceState = t.copy(&s.text, a.state)
+	}
+}
+
+// standardScheme is a text that does not live in a section.
+func standardScheme(s string) string {
+	switch s {
+	case "http":
+		return "http"
+	case "https":
+		return "https"
+	}
+	return unknown
+}
+
+// scheme is the connection's, where the request does not say.
+func (t *conn) scheme() string {
+	if t.c.Secure {
+		return "https"
+	}
+	return "http"
+}
+
+// target takes a path and a query apart.
+func (t *conn) target(s *stream, path string) {
+	p := view(path)
+	if q := bytes.IndexByte(p, '?'); q >= 0 && path != unknown {
+		at, hidden := len(s.text), false
+		if s.text, hidden = semantics.AppendQuery(s.text, p[q+1:]); hidden {
+			s.x.Decode |= event.Redacted
+		}
+		s.p.Query = decode.View(s.text[at:min(len(s.text), at+t.c.Limits.Text)])
+		path = path[:q]
+	}
+	s.p.Path = t.copy(&s.text, path)
+}
+
+// name makes the operation's name and the template of the path.
+func (t *conn) name(s *stream) {
+	at, template := len(s.text), 0
+	s.text = semantics.AppendMethod(s.text, view(s.p.Method))
+	switch s.p.Path {
+	case "", "*": // CONNECT, OPTIONS
+		s.x.Name = decode.View(s.text[at:])
+		return
+	case unknown:
+		s.text = append(s.text, " ?"...)
+		s.x.Name = decode.View(s.text[at:])
+		return
+	}
+	s.text, template = semantics.AppendTemplated(s.text, s.p.Path)
+	s.x.Name, s.p.Template = decode.View(s.text[at:]), decode.View(s.text[template:])
+}
+
+// copy is v, at most Limits.Text of it, in text.
+func (t *conn) copy(text *[]byte, v string) string {
+	switch v {
+	case "":
+		return ""
+	case unknown:
+		return unknown
+	}
+	at := len(*text)
+	*text = append(*text, v[:min(len(v), t.c.Limits.Text)]...)
+	return decode.View((*text)[at:])
+}
+
+// openLayer asks who takes the exchange, and keeps the request's fields where it
+// is to be asked again when the answer's are known.
+func (t *conn) openLayer(s *stream, f *fields, offset int64) {
+	if len(t.layers) == 0 {
+		return
+	}
+	t.shows(offset, s.id)
+	for _, l := range t.layers {
+		if s.call = l.Open(&t.layer, f, nil); s.call != nil {
+			return
+		}
+	}
+	if f.unsure() { // what tells the layer may be among what is not known
+		s.retain(f, t.c.Limits.Text)
+	}
+}
+
+// retain keeps a copy of a section, at most limit bytes of it.
+func (s *stream) retain(f *fields, limit int) {
+	r := &s.request
+	r.reset()
+	for i := range f.list {
+		x := &f.list[i]
+		if len(r.text)+len(x.name)+len(x.value) > limit {
+			r.cut = true
+			return
+		}
+		r.list = append(r.list, field{r.keep(view(x.name)), r.keep(view(x.value))})
+	}
+	r.unknown = f.unknown
+}
