@@ -32,6 +32,7 @@ type replayFlags struct {
 	shiftTime string
 	store     string
 
+	workers     int
 	commentText string
 	grpc        grpcFlags
 	keylog      string
@@ -69,6 +70,7 @@ func replayCommand() *cobra.Command {
 	f.grpc.add(fl)
 	fl.StringVar(&f.keylog, "keylog", "", "TLS key log `file` (SSLKEYLOGFILE), to decrypt what it has keys for; it is read on while it grows")
 	fl.StringVar(&f.filter, "filter", "", "keep the spans that fit this `expression`")
+	fl.IntVar(&f.workers, "workers", 0, "`number` of workers that connections are spread over, at most 16; 0: as many as there are CPUs")
 	fl.StringVar(&f.speed, "speed", "max", "max, or a multiple of the capture's pace: 1x, 4x")
 	fl.StringVar(&f.shiftTime, "shift-time", "keep", "keep the capture's times, or begin now")
 	fl.BoolVar(&f.top, "top", false, "watch it in this terminal")
@@ -78,7 +80,10 @@ func replayCommand() *cobra.Command {
 
 // options reads the flags; what cannot be is the user's mistake.
 func (f *replayFlags) options(ctx context.Context, files []string) (o tap.ReplayOptions, err error) {
-	o = tap.ReplayOptions{Files: files, Capture: f.capture}
+	if f.workers < 0 {
+		return o, usagef("--workers %d is no number of workers; 0 takes as many as there are CPUs", f.workers)
+	}
+	o = tap.ReplayOptions{Files: files, Capture: f.capture, Workers: f.workers}
 	calls, err := f.grpc.options(ctx)
 	if err != nil {
 		return o, err

@@ -32,6 +32,14 @@ func (b *Batch) Len() int { return len(b.Exchanges) + len(b.Notices) }
 // Full reports whether the batch should be handed on.
 func (b *Batch) Full() bool { return b.Len() >= BatchCap }
 
+// Reset empties the batch, so that its owner may fill it anew. Nobody may use
+// what it held any more.
+func (b *Batch) Reset() {
+	b.Exchanges, b.Notices = b.Exchanges[:0], b.Notices[:0]
+	b.http, b.http2, b.grpc, b.ws, b.mongo = b.http[:0], b.http2[:0], b.grpc[:0], b.ws[:0], b.mongo[:0]
+	b.arena = b.arena[:0]
+}
+
 // Exchange adds a copy of x, which makes a Batch an Emitter.
 func (b *Batch) Exchange(x *Exchange) {
 	if b.Exchanges == nil {

@@ -32,7 +32,7 @@ func (r *Reader) openPcap(order binary.ByteOrder) (*pcapFormat, error) {
 		return nil, r.corrupt(4, fmt.Sprintf("pcap version %d is unknown", major), "convert it with editcap -F pcap")
 	}
 	f.link = uint16(order.Uint32(b[20:])) // the upper half tells of checksums at the frame's end
-	r.win.take(pcapHeader)
+	r.win.consume(pcapHeader)
 	return f, nil
 }
 
@@ -63,7 +63,7 @@ func (f *pcapFormat) next(r *Reader, rec *Record) error {
 	rec.Link = f.link
 	rec.Data = b[f.header:]
 	rec.Wire = wireLength(wire, captured)
-	r.win.take(n)
+	r.win.consume(n)
 	return nil
 }
 

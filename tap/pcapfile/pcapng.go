@@ -103,7 +103,7 @@ func (f *ngFormat) secrets(r *Reader, at int64, n uint32) error {
 	if text := b[16 : n-4]; f.u32(b[8:]) == SecretsTLS {
 		r.Secrets(text[:min(uint64(len(text)), uint64(f.u32(b[12:])))])
 	}
-	r.win.take(int(n))
+	r.win.consume(int(n))
 	return nil
 }
 
@@ -153,7 +153,7 @@ func (f *ngFormat) block(r *Reader, at int64, kind, n uint32, rec *Record) (ok b
 	if what != "" {
 		return false, r.corrupt(at, what+": the file is corrupt here", "everything before it was read")
 	}
-	r.win.take(int(n))
+	r.win.consume(int(n))
 	return kind != blockInterface, nil
 }
 

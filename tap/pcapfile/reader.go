@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync/atomic"
 )
 
 // Limits bound what a file may make us hold.
@@ -72,6 +73,9 @@ type Reader struct {
 	format format
 	close  []func() error // last opened first closed
 	err    error          // what ended the reading
+	size   int64          // of the file; 0 where it is none
+	taken  atomic.Int64   // bytes read of it, before decompression
+	pause  func()         // called before a read that may take long
 }
 
 // Open opens the file of that name; "-" is stdin.
@@ -83,7 +87,8 @@ func Open(name string, stdin io.Reader, l Limits) (*Reader, error) {
 	if err != nil {
 		return nil, err // names the file and why
 	}
-	if info, err := f.Stat(); err == nil && info.IsDir() {
+	info, err := f.Stat()
+	if err == nil && info.IsDir() {
 		f.Close()
 		return nil, fmt.Errorf("%s is a directory; name the capture files in it, for example %s/*.pcap", name, name)
 	}
@@ -92,13 +97,17 @@ func Open(name string, stdin io.Reader, l Limits) (*Reader, error) {
 		f.Close()
 		return nil, err
 	}
+	if info != nil && info.Mode().IsRegular() {
+		r.size = info.Size()
+	}
 	r.close = append(r.close, f.Close)
 	return r, nil
 }
 
 // NewReader reads from src; name is for messages.
 func NewReader(name string, src io.Reader, l Limits) (*Reader, error) {
-	r := &Reader{name: name, limits: l, win: window{src: src}}
+	r := &Reader{name: name, limits: l}
+	r.win.src = counting{r, src}
 	if err := r.unpack(); err != nil {
 		r.Close()
 		return nil, err
@@ -108,6 +117,40 @@ func NewReader(name string, src io.Reader, l Limits) (*Reader, error) {
 		return nil, err
 	}
 	return r, nil
+}
+
+// Lend lets the Data of records stay valid beyond the next call of Next, until
+// the buffer that holds it was given to give, and its user is done with it:
+// take makes another of at least n bytes.
+func (r *Reader) Lend(take func(n int) []byte, give func([]byte)) {
+	r.win.take, r.win.give = take, give
+}
+
+// Pause sets what is called before a read that may take long, because it is of
+// a pipe: what was read so far can be seen to first.
+func (r *Reader) Pause(f func()) {
+	if r.size == 0 {
+		r.pause = f
+	}
+}
+
+// Progress is how many bytes of the file were read, and how many it has; 0
+// where that is not known. It may be called at any time.
+func (r *Reader) Progress() (taken, size int64) { return r.taken.Load(), r.size }
+
+// counting counts what is read of a file as it lies on disk.
+type counting struct {
+	r   *Reader
+	src io.Reader
+}
+
+func (c counting) Read(b []byte) (int, error) {
+	if c.r.pause != nil {
+		c.r.pause()
+	}
+	n, err := c.src.Read(b)
+	c.r.taken.Add(int64(n))
+	return n, err
 }
 
 // Name is the file's name as it was given.

@@ -13,6 +13,11 @@ type window struct {
 	to     int
 	offset int64 // in the stream, of buf[from]
 	err    error // of src, told when the bytes before it are used up
+
+	// take and give, where set, let others go on using the bytes of a buffer
+	// that is full: it is given away, never written to again, and another taken.
+	take func(n int) []byte // of at least n bytes
+	give func([]byte)
 }
 
 // peek gives the next n bytes without consuming them. With fewer than n before
@@ -28,15 +33,18 @@ func (w *window) peek(n int) ([]byte, error) {
 }
 
 func (w *window) fill(n int) {
-	if n > len(w.buf) {
+	switch {
+	case w.take != nil:
+		w.exchange(n)
+	case n > len(w.buf):
 		grown := make([]byte, max(n, windowSize))
 		w.to = copy(grown, w.buf[w.from:w.to])
 		w.buf, w.from = grown, 0
-	} else if w.from > 0 {
+	case w.from > 0:
 		w.to = copy(w.buf, w.buf[w.from:w.to])
 		w.from = 0
 	}
-	for idle := 0; w.to < n && w.err == nil; {
+	for idle := 0; w.to-w.from < n && w.err == nil; {
 		got, err := w.src.Read(w.buf[w.to:])
 		w.to += got
 		w.err = err
@@ -48,8 +56,22 @@ func (w *window) fill(n int) {
 	}
 }
 
-// take consumes n bytes that peek has shown.
-func (w *window) take(n int) {
+// exchange makes room for n bytes from w.from on, in a fresh buffer when there
+// is none, or so little that reads would be short.
+func (w *window) exchange(n int) {
+	if room := len(w.buf) - w.to; w.from+n <= len(w.buf) && room >= len(w.buf)/8 {
+		return
+	}
+	fresh := w.take(max(n, windowSize))
+	to := copy(fresh, w.buf[w.from:w.to])
+	if w.buf != nil {
+		w.give(w.buf)
+	}
+	w.buf, w.from, w.to = fresh, 0, to
+}
+
+// consume goes past n bytes that peek has shown.
+func (w *window) consume(n int) {
 	w.from += n
 	w.offset += int64(n)
 }
@@ -63,7 +85,7 @@ func (w *window) skip(n int64) error {
 			}
 		}
 		step := int(min(n, int64(w.to-w.from)))
-		w.take(step)
+		w.consume(step)
 		n -= int64(step)
 	}
 	return nil
@@ -79,6 +101,6 @@ func (w *window) Read(p []byte) (int, error) {
 		}
 	}
 	n := copy(p, w.buf[w.from:w.to])
-	w.take(n)
+	w.consume(n)
 	return n, nil
 }

@@ -10,9 +10,6 @@
 package reassembly
 
 import (
-	"cmp"
-	"slices"
-
 	"github.com/pitot-io/pitot/internal/event"
 	"github.com/pitot-io/pitot/tap/packet"
 )
@@ -77,188 +74,52 @@ type Counts struct {
 	Evicted     uint64 // connections that had to make room
 }
 
-const numRecent = 256
+// Add adds what another met.
+func (n *Counts) Add(o *Counts) {
+	n.Connections += o.Connections
+	n.Segments += o.Segments
+	n.Bytes += o.Bytes
+	n.Gaps += o.Gaps
+	n.Missing += o.Missing
+	n.Early += o.Early
+	n.Again += o.Again
+	n.Stray += o.Stray
+	n.Truncated += o.Truncated
+	n.Evicted += o.Evicted
+}
 
-// Assembler follows connections. It is for one goroutine.
+// Assembler follows connections: a Tracker and one Shard. It is for one
+// goroutine.
 type Assembler struct {
-	Counts Counts
-
-	limits  Limits
-	open    func(*Conn) Stream
-	conns   map[key]*Conn
-	recent  [numRecent]*Conn // see slot
-	live    list             // longest silent first
-	dead    list             // longest dead first
-	waiting list             // with a hole, oldest hole first
-	waits   int              // bytes that wait in all connections
-	now     int64
-	spare   spare
+	Counts  Counts
+	tracker Tracker
+	shard   Shard
 }
 
 // New makes an assembler; open is called for every connection that carries
 // bytes, before its first.
 func New(l Limits, open func(*Conn) Stream) *Assembler {
-	return &Assembler{limits: l, open: open, conns: make(map[key]*Conn)}
+	a := new(Assembler)
+	a.shard = Shard{counts: &a.Counts, limits: l, open: open}
+	a.tracker = newTracker(l, &a.Counts, a.shard.Over)
+	return a
 }
 
 // Segment takes the next segment of the capture, at a time that is not before
 // the last one's.
 func (a *Assembler) Segment(at int64, s *packet.Segment) {
-	a.Counts.Segments++
-	a.Advance(at)
-	c := a.find(s)
-	if c == nil {
-		return
-	}
-	a.touch(c)
-	d := c.direction(s)
-	if c.stream == nil && c.closed && !a.revive(c, d, s) {
-		return
-	}
-	a.segment(c, d, s)
-}
-
-// Flush ends every connection, in the order of their numbers: the capture is
-// over.
-func (a *Assembler) Flush() {
-	rest := make([]*Conn, 0, len(a.conns))
-	for _, c := range a.conns {
-		rest = append(rest, c)
-	}
-	slices.SortFunc(rest, func(x, y *Conn) int { return cmp.Compare(x.Number, y.Number) })
-	for _, c := range rest {
-		a.abandon(c)
-		a.remove(c)
-	}
+	c, d := a.tracker.Find(at, s)
+	a.shard.Segment(at, c, d, s)
 }
 
 // Advance moves the clock on, and with it everything that waits for a time. It
 // is for when no segment comes; one that comes later is taken to be of that
 // time at least.
 func (a *Assembler) Advance(at int64) {
-	if at > a.now {
-		a.now = at
-	}
-	for c := a.waiting.head; c != nil && a.now-c.holeSince >= a.limits.Wait; c = a.waiting.head {
-		a.overdue(c)
-	}
-	for c := a.live.head; c != nil && a.now-c.seen >= a.limits.Idle; c = a.live.head {
-		a.abandon(c)
-		a.remove(c)
-	}
-	for c := a.dead.head; c != nil && a.now-c.seen >= a.limits.Linger; c = a.dead.head {
-		a.remove(c)
-	}
+	a.tracker.Advance(at)
+	a.shard.Advance(at)
 }
 
-// segment is the heart: s belongs to c, in direction d.
-func (a *Assembler) segment(c *Conn, d event.Dir, s *packet.Segment) {
-	h, o := &c.half[d], &c.half[d.Other()]
-	seq := s.Seq
-	if s.Flags&packet.SYN != 0 {
-		seq++
-		h.begin(seq, sure)
-	}
-	if s.Flags&packet.ACK != 0 {
-		o.acknowledged(s.Ack, a.now)
-	}
-	if s.Flags&packet.RST != 0 {
-		a.reset(c, d, s.Seq) // whatever bytes it has are a text for people (RFC 9293, 3.5.3)
-	} else if n := len(s.Payload) + s.Missing; n > 0 || s.Flags&packet.FIN != 0 {
-		h.start(seq, n)
-		if !a.inOrder(h, o, s, seq) {
-			a.irregular(c, d, s, seq)
-		} else {
-			a.deliver(c, d, a.now, s.Payload, s.Missing)
-		}
-	} else if h.known == unknown {
-		h.begin(seq, guessed)
-	}
-	if !c.closed && (c.waits || !h.quiet() || !o.quiet()) {
-		a.settle(c)
-	}
-}
-
-// inOrder reports whether a segment can be handed over as it lies in its
-// packet, which is by far the most common case.
-func (a *Assembler) inOrder(h, o *half, s *packet.Segment, seq uint32) bool {
-	return seq == h.next && h.known == sure && !h.ended && len(h.queue) == 0 && s.Flags&packet.FIN == 0 &&
-		!(s.Flags&packet.ACK != 0 && o.lacks(s.Ack, &a.limits))
-}
-
-// irregular takes a segment that cannot simply be handed over.
-func (a *Assembler) irregular(c *Conn, d event.Dir, s *packet.Segment, seq uint32) {
-	h := &c.half[d]
-	if h.stray(seq, uint32(len(s.Payload)+s.Missing), a.limits.Jump) {
-		a.Counts.Stray++
-		return
-	}
-	if h.strayJump { // the second in a row: the connection really is there now
-		h.strayJump = false
-		a.gapTo(c, d, seq)
-	}
-	if s.Flags&packet.FIN != 0 && !h.ended {
-		h.finish(seq + uint32(len(s.Payload)+s.Missing))
-	}
-	a.hold(c, d, held{seq: seq, b: s.Payload, missing: s.Missing, ack: s.Ack, acks: s.Flags&packet.ACK != 0, at: a.now})
-}
-
-// deliver hands over what lies at the place next in direction d and came at
-// the time at. What waited keeps its time, unless something was told since.
-func (a *Assembler) deliver(c *Conn, d event.Dir, at int64, b []byte, missing int) {
-	a.ensure(c)
-	h := &c.half[d]
-	if len(b) > 0 {
-		h.fed = h.next
-		h.next += uint32(len(b))
-		a.Counts.Bytes += uint64(len(b))
-		c.stream.Feed(d, c.clock(at), b)
-	}
-	if missing > 0 {
-		a.Counts.Truncated++
-		c.stream.Truncated()
-		a.gap(c, d, at, uint32(missing))
-	}
-}
-
-func (a *Assembler) gap(c *Conn, d event.Dir, at int64, n uint32) {
-	a.ensure(c)
-	a.Counts.Gaps++
-	a.Counts.Missing += uint64(n)
-	h := &c.half[d]
-	h.next += n
-	c.stream.Gap(d, c.clock(at), int64(n))
-}
-
-// gapTo declares everything before seq missing: n bytes, or an unknown number
-// when seq lies behind.
-func (a *Assembler) gapTo(c *Conn, d event.Dir, seq uint32) {
-	h := &c.half[d]
-	a.drop(h)
-	if n := int32(seq - h.next); n > 0 {
-		a.gap(c, d, a.now, uint32(n))
-		return
-	}
-	a.ensure(c)
-	a.Counts.Gaps++
-	h.next = seq
-	c.stream.Gap(d, c.clock(a.now), 0)
-}
-
-func (a *Assembler) ensure(c *Conn) {
-	if c.stream == nil {
-		c.stream = a.open(c)
-	}
-}
-
-// reset closes the connection when a receiver would have believed the RST
-// (RFC 5961, section 3.2, but for what the capture may have missed).
-func (a *Assembler) reset(c *Conn, d event.Dir, seq uint32) {
-	if h := &c.half[d]; h.known == sure {
-		if ahead := int32(seq - h.next); ahead < 0 && seq != 0 || ahead > int32(a.limits.Bytes) {
-			return
-		}
-	}
-	a.shut(c)
-	c.resetBy = d
-}
+// Flush ends every connection, in the order of their numbers: the capture is
+// over.
+func (a *Assembler) Flush() { a.tracker.Flush() }

@@ -5,10 +5,10 @@ import (
 )
 
 // hold lets x wait for what must come before it.
-func (a *Assembler) hold(c *Conn, d event.Dir, x held) {
+func (a *Shard) hold(c *Conn, d event.Dir, x held) {
 	h := &c.half[d]
 	if before(x.seq, h.next) { // all or a part was handed over before
-		a.Counts.Again++
+		a.counts.Again++
 		if !before(h.next, x.end()) {
 			return
 		}
@@ -18,7 +18,7 @@ func (a *Assembler) hold(c *Conn, d event.Dir, x held) {
 		return
 	}
 	if x.seq != h.next {
-		a.Counts.Early++
+		a.counts.Early++
 	}
 	was := h.bytes
 	if h.insert(x, a.spare.copy) && !c.ambiguous {
@@ -30,7 +30,7 @@ func (a *Assembler) hold(c *Conn, d event.Dir, x held) {
 }
 
 // settle hands over what can be, and sees to what must wait no longer.
-func (a *Assembler) settle(c *Conn) {
+func (a *Shard) settle(c *Conn) {
 	a.drain(c)
 	for d := range c.half {
 		h := &c.half[d]
@@ -52,7 +52,7 @@ func (a *Assembler) settle(c *Conn) {
 }
 
 // tooMuch reports whether more waits in h than may.
-func (a *Assembler) tooMuch(c *Conn, h *half) bool {
+func (a *Shard) tooMuch(c *Conn, h *half) bool {
 	segments, bytes := a.limits.Segments, a.limits.Bytes
 	if len(h.queue) <= segments && h.bytes <= bytes {
 		return false
@@ -65,7 +65,7 @@ func (a *Assembler) tooMuch(c *Conn, h *half) bool {
 
 // overdue sees to a connection whose hole is Wait old. What its receiver lacks
 // too was lost on the network, and will be sent again.
-func (a *Assembler) overdue(c *Conn) {
+func (a *Shard) overdue(c *Conn) {
 	lost := c.half[0].lost(c.holeFirst) || c.half[1].lost(c.holeFirst)
 	if lost && a.now-c.holeFirst < a.limits.LossWait && !c.acknowledgedHole(&a.limits) {
 		a.rearm(c)
@@ -76,7 +76,7 @@ func (a *Assembler) overdue(c *Conn) {
 
 // drain hands over everything that waits for nothing any more, in both
 // directions, since each can hold the other up.
-func (a *Assembler) drain(c *Conn) {
+func (a *Shard) drain(c *Conn) {
 	for moved := true; moved; {
 		moved = a.drainHalf(c, event.ToServer)
 		moved = a.drainHalf(c, event.ToClient) || moved
@@ -86,7 +86,7 @@ func (a *Assembler) drain(c *Conn) {
 	}
 }
 
-func (a *Assembler) drainHalf(c *Conn, d event.Dir) (moved bool) {
+func (a *Shard) drainHalf(c *Conn, d event.Dir) (moved bool) {
 	h, o := &c.half[d], &c.half[d.Other()]
 	for len(h.queue) > 0 && h.queue[0].seq == h.next && !(h.queue[0].acks && o.lacks(h.queue[0].ack, &a.limits)) {
 		a.pop(c, d)
@@ -104,7 +104,7 @@ func (a *Assembler) drainHalf(c *Conn, d event.Dir) (moved bool) {
 }
 
 // pop hands over the first that waits in direction d.
-func (a *Assembler) pop(c *Conn, d event.Dir) {
+func (a *Shard) pop(c *Conn, d event.Dir) {
 	h := &c.half[d]
 	x := h.queue[0]
 	copy(h.queue, h.queue[1:])
@@ -118,7 +118,7 @@ func (a *Assembler) pop(c *Conn, d event.Dir) {
 
 // skip declares the hole before the first that waits in direction d a gap and
 // hands the first over. It always gets something out of the way.
-func (a *Assembler) skip(c *Conn, d event.Dir) {
+func (a *Shard) skip(c *Conn, d event.Dir) {
 	h := &c.half[d]
 	switch {
 	case len(h.queue) > 0:
@@ -135,7 +135,7 @@ func (a *Assembler) skip(c *Conn, d event.Dir) {
 
 // noticed is the time to tell of a gap before what waits in c: not later than
 // that came.
-func (a *Assembler) noticed(c *Conn) int64 {
+func (a *Shard) noticed(c *Conn) int64 {
 	at := a.now
 	for d := range c.half {
 		if q := c.half[d].queue; len(q) > 0 {
@@ -153,7 +153,7 @@ func (h *half) hole(l *Limits) bool {
 
 // giveUp waits no longer for the bytes that c has lacked longest. Holes that
 // were acknowledged come first: what waits for them follows in order.
-func (a *Assembler) giveUp(c *Conn) {
+func (a *Shard) giveUp(c *Conn) {
 	lost := false
 	for d := range c.half {
 		h := &c.half[d]
@@ -172,13 +172,13 @@ func (a *Assembler) giveUp(c *Conn) {
 }
 
 // restart gives what c lacks now a time of its own.
-func (a *Assembler) restart(c *Conn) {
+func (a *Shard) restart(c *Conn) {
 	c.holeFirst = a.now
 	a.rearm(c)
 }
 
 // rearm lets c wait once more.
-func (a *Assembler) rearm(c *Conn) {
+func (a *Shard) rearm(c *Conn) {
 	c.holeSince = a.now
 	if c.waits {
 		a.waiting.remove(c, linkWaiting)
@@ -188,7 +188,7 @@ func (a *Assembler) rearm(c *Conn) {
 
 // lose declares the hole at next a gap, up to what waits behind it or what was
 // acknowledged, whichever comes first.
-func (a *Assembler) lose(c *Conn, d event.Dir) bool {
+func (a *Shard) lose(c *Conn, d event.Dir) bool {
 	h := &c.half[d]
 	end := h.acked
 	if len(h.queue) > 0 && before(h.queue[0].seq, end) {
@@ -205,7 +205,7 @@ func (a *Assembler) lose(c *Conn, d event.Dir) bool {
 }
 
 // watch keeps the list of connections that wait.
-func (a *Assembler) watch(c *Conn) {
+func (a *Shard) watch(c *Conn) {
 	has := c.half[0].hole(&a.limits) || c.half[1].hole(&a.limits)
 	switch {
 	case has && !c.waits:
@@ -218,7 +218,7 @@ func (a *Assembler) watch(c *Conn) {
 }
 
 // drop forgets what waits in a half.
-func (a *Assembler) drop(h *half) {
+func (a *Shard) drop(h *half) {
 	for i := range h.queue {
 		a.waits -= len(h.queue[i].b)
 		a.spare.free(h.queue[i].b)
@@ -229,7 +229,7 @@ func (a *Assembler) drop(h *half) {
 
 // shut ends the connection: what waits is handed over with its gaps, then the
 // stream is closed.
-func (a *Assembler) shut(c *Conn) {
+func (a *Shard) shut(c *Conn) {
 	if c.closed {
 		return
 	}
@@ -245,11 +245,6 @@ func (a *Assembler) shut(c *Conn) {
 		c.stream.Close(c.clock(a.now))
 		c.stream = nil
 	}
-	a.bury(c)
-}
-
-// abandon ends a connection of which nobody knows that it is over.
-func (a *Assembler) abandon(c *Conn) {
-	c.unwatched = true
-	a.shut(c)
+	a.watch(c)
+	c.closed = true
 }

@@ -24,9 +24,9 @@ func TestMemoryIsBounded(t *testing.T) {
 				s.Flags, s.Seq, s.Payload = packet.SYN, 10, nil
 			}
 			a.Segment(int64(1e18+round*1000+port), &s)
-			most = max(most, a.waits)
-			if len(a.conns) > l.Connections {
-				t.Fatalf("%d connections are followed", len(a.conns))
+			most = max(most, a.shard.waits)
+			if len(a.tracker.conns) > l.Connections {
+				t.Fatalf("%d connections are followed", len(a.tracker.conns))
 			}
 		}
 	}
@@ -34,8 +34,8 @@ func TestMemoryIsBounded(t *testing.T) {
 		t.Errorf("up to %d bytes waited; the limit is %d", most, l.Total)
 	}
 	a.Flush()
-	if a.waits != 0 || len(a.conns) != 0 {
-		t.Errorf("%d bytes and %d connections are left", a.waits, len(a.conns))
+	if a.shard.waits != 0 || len(a.tracker.conns) != 0 {
+		t.Errorf("%d bytes and %d connections are left", a.shard.waits, len(a.tracker.conns))
 	}
 }
 
@@ -67,8 +67,8 @@ func TestOneDirectionIsBounded(t *testing.T) {
 				s := segmentFrom(event.ToServer, uint32(100+i*c.size), 0, make([]byte, c.size))
 				a.Segment(1, &s)
 			}
-			if a.Counts.Gaps != 1 || a.waits != 0 {
-				t.Errorf("%d gaps, %d bytes wait", a.Counts.Gaps, a.waits)
+			if a.Counts.Gaps != 1 || a.shard.waits != 0 {
+				t.Errorf("%d gaps, %d bytes wait", a.Counts.Gaps, a.shard.waits)
 			}
 		})
 	}

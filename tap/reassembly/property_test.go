@@ -72,8 +72,8 @@ func TestAnyDisorderGivesTheSameBytes(t *testing.T) {
 				t.Fatalf("%v: %d bytes came out of %d, or others", event.Dir(d), len(c.got[d]), len(data[d]))
 			}
 		}
-		if c.gaps > 0 || c.ends != [2]int{1, 1} || c.shut != 1 || a.waits != 0 {
-			t.Fatalf("%d gaps, %v ends, %d closes, %d bytes left over", c.gaps, c.ends, c.shut, a.waits)
+		if c.gaps > 0 || c.ends != [2]int{1, 1} || c.shut != 1 || a.shard.waits != 0 {
+			t.Fatalf("%d gaps, %v ends, %d closes, %d bytes left over", c.gaps, c.ends, c.shut, a.shard.waits)
 		}
 	})
 }
@@ -194,8 +194,8 @@ func FuzzSegments(f *testing.F) {
 			now += int64(script[7]) << (script[7] & 31)
 			a.Segment(now, &s)
 			checkBooks(t, a)
-			if a.waits > l.Total || len(a.conns) > l.Connections {
-				t.Fatalf("%d bytes wait in %d connections", a.waits, len(a.conns))
+			if a.shard.waits > l.Total || len(a.tracker.conns) > l.Connections {
+				t.Fatalf("%d bytes wait in %d connections", a.shard.waits, len(a.tracker.conns))
 			}
 		}
 		a.Flush()
@@ -204,7 +204,7 @@ func FuzzSegments(f *testing.F) {
 				t.Fatalf("stream %d was never closed", i)
 			}
 		}
-		if a.waits != 0 || len(a.conns) != 0 || a.live.head != nil || a.dead.head != nil || a.waiting.head != nil {
+		if a.shard.waits != 0 || len(a.tracker.conns) != 0 || a.tracker.live.head != nil || a.tracker.dead.head != nil || a.shard.waiting.head != nil {
 			t.Fatal("something is left over")
 		}
 	})

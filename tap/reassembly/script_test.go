@@ -571,7 +571,7 @@ func number(t *testing.T, s string) uint32 {
 func checkBooks(t *testing.T, a *Assembler) {
 	t.Helper()
 	waits := 0
-	for _, c := range a.conns {
+	for _, c := range a.tracker.conns {
 		hole := false
 		for d := range c.half {
 			h := &c.half[d]
@@ -586,13 +586,13 @@ func checkBooks(t *testing.T, a *Assembler) {
 				t.Fatalf("%d bytes wait, %d are booked", n, h.bytes)
 			}
 			waits += n
-			hole = hole || h.hole(&a.limits)
+			hole = hole || h.hole(&a.shard.limits)
 		}
 		if hole != c.waits && !c.closed {
 			t.Fatalf("connection %d: hole %t, in the list of the waiting %t", c.Number, hole, c.waits)
 		}
 	}
-	if waits != a.waits {
-		t.Fatalf("%d bytes wait in all, %d are booked", waits, a.waits)
+	if waits != a.shard.waits {
+		t.Fatalf("%d bytes wait in all, %d are booked", waits, a.shard.waits)
 	}
 }
