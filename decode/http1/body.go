@@ -9,7 +9,10 @@ import (
 type Body struct {
 	Payload int64 // bytes of payload so far, without chunk framing
 	Chunks  int   // so far, the last one left out
-	Bare    bool  // a line of the framing ended in LF alone (Lenient only)
+
+	// Ambiguous names both readings of framing that two programs might take
+	// differently, and the one taken (Lenient only).
+	Ambiguous string
 
 	framing Framing
 	mode    Mode
@@ -19,6 +22,7 @@ type Body struct {
 	limit   int   // of line
 	digits  int
 
+	told    bool   // that it is ambiguous
 	collect bool   // the trailer section
 	trailer []byte // as it is, at most limit bytes
 }
@@ -169,6 +173,7 @@ func (b *Body) size(c byte) error {
 	}
 	if b.digits == 0 {
 		if b.mode == Lenient && blank(c) {
+			b.forgive("blank before a chunk's size: skipped, or refused: skipped")
 			return b.lined(1, maxSizeLine)
 		}
 		return bad("http1.invalid_chunk_size")
@@ -201,10 +206,16 @@ func (b *Body) extension(in []byte) (int, error) {
 		case blank(c):
 			return 1, b.lined(1, maxSizeLine)
 		case c == ';' || b.mode == Lenient && c != '\r' && c != '\n':
+			if c != ';' {
+				b.forgive("text behind a chunk's size without a semicolon: skipped, refused, or part of the size: skipped")
+			}
 			b.state = chunkExtension
 			return 1, b.lined(1, maxSizeLine)
 		case c != '\r' && c != '\n':
 			return 0, bad("http1.invalid_chunk_size")
+		}
+		if b.mode == Lenient {
+			b.forgive("blank behind a chunk's size: skipped, or refused: skipped")
 		}
 	}
 	n := textEnd(in, 0)
@@ -212,9 +223,19 @@ func (b *Body) extension(in []byte) (int, error) {
 		return n, err
 	}
 	if c := in[n]; b.mode == Lenient && c != '\r' && c != '\n' {
+		b.forgive("control character in a chunk's extension: skipped, or refused: skipped")
 		return n + 1, b.lined(1, maxSizeLine)
 	}
 	return n + 1, b.end(in[n], chunkSizeLF)
+}
+
+const bareLF = "line of chunk framing that ends in LF alone: its end, or not: read as its end"
+
+// forgive notes what a lenient reading let pass; the first counts.
+func (b *Body) forgive(readings string) {
+	if b.Ambiguous == "" {
+		b.Ambiguous = readings
+	}
 }
 
 // lined counts n bytes of a line that has a limit.
@@ -232,7 +253,7 @@ func (b *Body) end(c byte, then bodyState) error {
 		b.state = then
 		return nil
 	case c == '\n' && b.mode == Lenient:
-		b.Bare = true
+		b.forgive(bareLF)
 		b.state = then
 		return b.frameLF(then)
 	case c == '\n':
@@ -305,7 +326,7 @@ func (b *Body) trailerBegins(c byte) error {
 	case c == '\r':
 		b.state = finalLF
 	case c == '\n' && b.mode == Lenient:
-		b.Bare = true
+		b.forgive(bareLF)
 		b.state = bodyDone
 	case token[c]:
 		b.state = trailerName
@@ -325,7 +346,7 @@ func (b *Body) trailerEnds(c byte, detail string) error {
 		b.state = trailerLF
 		return nil
 	case c == '\n' && b.mode == Lenient:
-		b.Bare = true
+		b.forgive(bareLF)
 		b.state = trailerStart
 		return nil
 	}

@@ -110,6 +110,10 @@ func (t *conn) feedBody(d event.Dir, at int64, b []byte, emit event.Emitter) int
 	h.last = at
 	n, err := t.takeBody(d, at, b)
 	h.grew(d, int64(n))
+	if h.body.Ambiguous != "" && !h.body.told {
+		h.body.told = true
+		t.ambiguous(d, h.body.Ambiguous, emit)
+	}
 	switch {
 	case err != nil:
 		t.cut(d, 0, emit)
@@ -138,6 +142,9 @@ func (h *half) grew(d event.Dir, n int64) {
 func (t *conn) feedHead(d event.Dir, at int64, b []byte, off int, emit event.Emitter) int {
 	h, in := &t.half[d], b[off:]
 	if len(h.buf) == 0 {
+		if d == event.ToClient && t.bare(at, off, in[0], emit) {
+			return 0
+		}
 		if in[0] == '\r' || in[0] == '\n' { // RFC 9112, 2.2: empty lines between messages
 			h.pos++
 			return 1
@@ -174,6 +181,7 @@ func (t *conn) gather(d event.Dir, at int64, in []byte, emit event.Emitter) int 
 	case err != nil && h.head.started: // too long
 		t.salvage(d, 0, emit)
 		t.lose(d, at, "message head is over the limit", emit)
+	case err != nil && d == event.ToClient && t.bareBuffered(emit):
 	case err != nil:
 		t.lose(d, at, "start line cannot be read", emit)
 		t.examine(d, at, emit)
@@ -233,7 +241,7 @@ func (t *conn) asker() *entry {
 func (t *conn) message(d event.Dir, n int, emit event.Emitter) {
 	h := &t.half[d]
 	if h.head.Ambiguous != "" {
-		t.ambiguous(d, emit)
+		t.ambiguous(d, h.head.Ambiguous, emit)
 	}
 	if d == event.ToServer {
 		t.request(n, emit)
@@ -250,6 +258,9 @@ func (t *conn) request(n int, emit event.Emitter) {
 	t.secure(e)
 	e.text, h.head.text = h.head.text, e.text
 	e.method = append(e.method, h.head.Method...)
+	if e.simple = h.head.Simple(); e.simple {
+		e.p.Version = "0.9"
+	}
 	e.tunnel, e.upgrade = h.head.Form == Authority, len(h.head.Upgrade) > 0
 	if e.upgrade {
 		e.settings = settings(e.settings, h.head.Get("http2-settings"))
@@ -399,5 +410,20 @@ func (t *conn) unanswered(e *entry, at int64, emit event.Emitter) {
 	e.x.Decode |= event.NoResponse
 	e.x.Status, e.x.ErrorType = event.Error, event.ErrUnanswered
 	e.x.End = at
+	if e.x.Decode&event.RequestGap != 0 {
+		t.missing(e, at, emit)
+		t.forget(e)
+		return
+	}
 	t.tell(e, emit)
+}
+
+// forget is tell for an exchange that is none.
+func (t *conn) forget(e *entry) {
+	if e.call != nil {
+		e.call.Finish(&e.x)
+		e.call.Told()
+		e.call = nil
+	}
+	t.queue.drop(e)
 }

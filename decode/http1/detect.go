@@ -12,8 +12,8 @@ import (
 // knows are enough, so that a long target does not hinder detection.
 const surelyHTTP = 512
 
-// Detect tells HTTP/1.x by its first line. HTTP/0.9, which has no version, and
-// HTTP/2's preface are not claimed.
+// Detect tells HTTP/1.x by its first line, and HTTP/0.9 where that is a method
+// that everybody knows and an absolute path. HTTP/2's preface is not claimed.
 func Detect(d event.Dir, b []byte) decode.Verdict {
 	switch n := preamble(d, b); {
 	case n == 0 && len(b) < maxPreamble:
@@ -62,12 +62,17 @@ func detectRequest(b []byte) decode.Verdict {
 			return decode.Yes
 		}
 		return decode.Maybe
-	case m > 0 && m <= maxMethod && isToken(line[:m]) && endsInVersion(line):
+	case m > 0 && m <= maxMethod && isToken(line[:m]) && endsInVersion(line), m > 0 && simple(line[:m], line[m+1:]):
 		return decode.Yes
 	case bytes.Contains(line, []byte("HTTP/1")), m > 0 && isToken(line[:m]) && plausibleTarget(line[m+1:]):
 		return decode.Maybe
 	}
 	return decode.No
+}
+
+// simple reports whether a line is a request of HTTP/0.9.
+func simple(method, target []byte) bool {
+	return semantics.Method(method) != "" && len(target) > 0 && target[0] == '/' && bytes.IndexAny(target, " \t") < 0
 }
 
 // maxMethod is the longest method that detection believes in.

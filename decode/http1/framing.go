@@ -31,7 +31,7 @@ func (h *Head) check() error {
 	if k.names > 0 && h.mode == Strict {
 		h.markHops()
 	}
-	if h.Odd&(Folded|SpaceBeforeColon|BadLine|BadByte) != 0 {
+	if h.Odd&(Folded|SpaceBeforeColon|BadLine|BadByte|NoVersion) != 0 {
 		h.oddFraming(k)
 	}
 	if h.request {
@@ -47,6 +47,8 @@ func (h *Head) check() error {
 // oddFraming names the readings of fields that not everybody reads.
 func (h *Head) oddFraming(k *known) {
 	switch framed := k.lengths+k.codings > 0; {
+	case h.Odd&NoVersion != 0 && len(h.Fields) > 0:
+		h.ambiguous("fields after a request line without version: HTTP/0.9 with something behind it, or HTTP/1: read as HTTP/1.0")
 	case h.Odd&(SpaceBeforeColon|BadLine) != 0:
 		h.ambiguous("field line that breaks the syntax: ignored, refused or read: read where it has a name")
 	case h.Odd&BadByte != 0 && framed:
@@ -258,6 +260,9 @@ func (h *Head) byLength(k *known) error {
 		return bad("http1.duplicate_content_length")
 	}
 	n, ok := h.parseLength(k.length)
+	if ok && h.mode == Lenient {
+		h.oddLength(k.length, n)
+	}
 	switch {
 	case ok && string(h.Method) == "CONNECT" && h.mode == Strict && n > 0:
 		return bad("http1.connect_with_body")
@@ -275,6 +280,21 @@ func (h *Head) byLength(k *known) error {
 		h.Framing = UntilClose
 	}
 	return nil
+}
+
+// oddLength names the readings of a content-length that not everybody takes for
+// the number n.
+func (h *Head) oddLength(b []byte, n int64) {
+	for list := b; len(list) > 0; {
+		var e []byte
+		e, list = element(list)
+		if other, ok := h.parseLength(e); !ok || other != n {
+			h.ambiguous("list of lengths that differ in content-length: taken by the first")
+		}
+	}
+	if b[0] == '+' {
+		h.ambiguous("content-length with a sign: read as the number, or refused: read")
+	}
 }
 
 func (h *Head) setLength(n int64) {
@@ -329,6 +349,9 @@ func (h *Head) frameResponse(k *known) error {
 		h.Status < 300 && string(h.method) == "CONNECT":
 		if n, ok := h.parseLength(k.length); ok {
 			h.ContentLength = n
+		}
+		if h.mode == Lenient && h.Status == 204 && (h.ContentLength > 0 || k.codings > 0) {
+			h.ambiguous("answer 204 that announces a body: without body, or with one: read as without")
 		}
 		return nil // no body, whatever the fields say
 	case k.codings == 0:

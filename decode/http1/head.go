@@ -99,6 +99,7 @@ const (
 	BadByte // NUL, bare CR or another control character
 	TooMany // fields over Limits.Headers, left out
 	OddStartLine
+	NoVersion // in the request line
 )
 
 // ParseRequest reads a request's head at the start of b. n is the head's
@@ -138,6 +139,9 @@ func (h *Head) parse(b []byte, m Mode, lim decode.Limits) (int, error) {
 	}
 	if err := h.check(); err != nil {
 		return 0, h.fail(err)
+	}
+	if h.Odd&BareLF != 0 && h.known.lengths+h.known.codings > 0 && bytes.Contains(b[:n], []byte("\r\n")) {
+		h.ambiguous("lines that end in LF alone among others in a framed message: ends of lines, or not: read as ends")
 	}
 	return n, nil
 }
@@ -237,6 +241,9 @@ func (h *Head) clear() {
 		fold: h.fold[:0], text: h.text,
 	}
 }
+
+// Simple reports whether a request is all that HTTP/0.9 has: a method and a path.
+func (h *Head) Simple() bool { return h.Odd&NoVersion != 0 && len(h.Fields) == 0 }
 
 // Get is the value of the first field of that name, which must be lower-case.
 func (h *Head) Get(name string) []byte {

@@ -101,7 +101,7 @@ func TestDetect(t *testing.T) {
 	}{
 		{0, "G", maybe}, {0, "GET", maybe}, {0, "GET /", maybe}, {0, "GET / HTTP/1.1\r", maybe}, {0, "GET / HTTP/1.1\r\n", yes}, {0, "GET / HTTP/1.0\n", yes},
 		{0, "\r\nGET / HTTP/1.1\r\n", yes}, {0, "QUERY /x HTTP/1.1\r\n", yes}, {0, "VERSION-CONTROL /x HTTP/1.1\r\n", yes},
-		{0, "GET /\r\n", maybe}, {0, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", no}, {0, "GET / HTTP/2.0\r\n", maybe}, {0, "GET/ HTTP/1.1\r\n", maybe}, {0, "EHLO example.org\r\n", no}, {0, "{\"a\":1}\n", no}, {0, "OPTIONS sip:a SIP/2.0\r\n", no},
+		{0, "GET /\r\n", yes}, {0, "GET / x\r\n", maybe}, {0, "get /x\r\n", maybe}, {0, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", no}, {0, "GET / HTTP/2.0\r\n", maybe}, {0, "GET/ HTTP/1.1\r\n", maybe}, {0, "EHLO example.org\r\n", no}, {0, "{\"a\":1}\n", no}, {0, "OPTIONS sip:a SIP/2.0\r\n", no},
 		{0, "\x16\x03\x01\x02", no}, {0, strings.Repeat("A", 600), no}, {0, "GET \x00", no},
 		{0, "GET /" + strings.Repeat("a", 600), yes}, {0, "", maybe},
 		{1, "HTT", maybe}, {1, "HTTP/1.1", maybe}, {1, "HTTP/1.1 ", yes}, {1, "http/1.0 200", yes}, {1, "HTTP/2.0 ", no}, {1, "SSH-2.0", no}, {1, "HTTP/1.1200", no},

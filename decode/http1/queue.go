@@ -21,6 +21,7 @@ type entry struct {
 	answered bool // the final answer has begun
 	complete bool // and ended
 
+	simple   bool   // the request is of HTTP/0.9
 	tunnel   bool   // the request is CONNECT
 	upgrade  bool   // it would like another protocol
 	settings []byte // what HTTP2-Settings holds

@@ -236,9 +236,14 @@ func (t *conn) stop(d event.Dir, emit event.Emitter) {
 	case inBody:
 		t.cut(d, 0, emit)
 	case between:
-		if len(h.buf) > 0 {
-			t.salvage(d, 0, emit)
+		if len(h.buf) == 0 {
+			break
 		}
+		if d == event.ToClient && t.bareBuffered(emit) {
+			t.ended(d, emit) // as by the end of the connection
+			break
+		}
+		t.salvage(d, 0, emit)
 	}
 	if h.state != handed {
 		h.state, h.buf = over, nil

@@ -96,9 +96,13 @@ func (h *Head) oddRequestLine(line []byte) error {
 		return bad("http1.codec_error.request_line")
 	case h.oddVersion(line[v+1:]):
 		h.Target = trim(line[m:v])
+		if bytes.IndexAny(h.Target, " \t") >= 0 {
+			h.ambiguous("target with blanks: taken to the first one, refused, or whole: taken whole")
+		}
 	case plausibleTarget(trim(line[m:])):
 		h.Target, _ = cut(trim(line[m:]), ' ')
 		h.Minor = 0
+		h.Odd |= NoVersion
 	default:
 		return bad("http1.codec_error.request_line")
 	}
