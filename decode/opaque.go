@@ -5,16 +5,23 @@ import "github.com/pitot-io/pitot/internal/event"
 // NewOpaque follows a connection whose protocol nobody knows: it counts bytes
 // and tells one exchange of protocol tcp when the connection is over.
 func NewOpaque(c Conn) Decoder {
-	o := &opaque{x: event.Exchange{Protocol: event.TCP, Name: "tcp", Client: c.Client, Server: c.Server, Stream: c.Stream}}
+	o := &opaque{inspect: c.Inspect, x: event.Exchange{Protocol: event.TCP, Name: "tcp", Client: c.Client, Server: c.Server, Stream: c.Stream}}
 	if c.MidStream {
 		o.x.Decode |= event.MidStream
 	}
 	return o
 }
 
-type opaque struct{ x event.Exchange }
+type opaque struct {
+	x       event.Exchange
+	inspect func(*Message)
+	offset  [2]int64
+}
 
 func (o *opaque) Feed(d event.Dir, at int64, b []byte, _ event.Emitter) error {
+	if o.inspect != nil && len(b) > 0 { // messages there are none: what comes at a time is one
+		o.inspect(&Message{Dir: d, At: at, Offset: o.offset[d], Size: int64(len(b)), Protocol: "tcp", Kind: "data"})
+	}
 	o.saw(d, at, int64(len(b)))
 	return nil
 }
@@ -33,6 +40,7 @@ func (o *opaque) saw(d event.Dir, at, n int64) {
 		o.x.Start = at
 	}
 	o.x.End = at
+	o.offset[d] += n
 	if d == event.ToServer {
 		o.x.RequestBytes += n
 		return

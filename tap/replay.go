@@ -135,6 +135,9 @@ func (p *Replay) flush() {
 	p.line.end(p.sum.Last)
 }
 
+// First is the time of the first packet in nanoseconds, 0 before it was met.
+func (p *Replay) First() int64 { return p.sum.First }
+
 // Close closes the files.
 func (p *Replay) Close() {
 	for _, r := range p.opened {

@@ -21,7 +21,11 @@ func spoken() decode.Protocol {
 			}
 			return decode.No
 		},
-		New: func(c decode.Conn) decode.Decoder { return &speaker{Decoder: decode.NewOpaque(c), c: c} },
+		New: func(c decode.Conn) decode.Decoder {
+			bare := c
+			bare.Inspect = nil
+			return &speaker{Decoder: decode.NewOpaque(bare), c: c}
+		},
 	}
 }
 

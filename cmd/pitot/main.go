@@ -83,6 +83,7 @@ func commands() []*cobra.Command {
 		checkCommand(),
 		demoCommand(),
 		engineCommand(),
+		inspectCommand(),
 		proxyCommand(),
 		replayCommand(),
 		sqlCommand(),

@@ -17,7 +17,6 @@ import (
 	"github.com/pitot-io/pitot/internal/builtin"
 	"github.com/pitot-io/pitot/internal/config"
 	"github.com/pitot-io/pitot/internal/event"
-	"github.com/pitot-io/pitot/internal/filter"
 	"github.com/pitot-io/pitot/tap"
 )
 
@@ -177,9 +176,9 @@ func (f *replayFlags) underScreen(ctx context.Context, o tap.ReplayOptions, stdi
 // where it is not nil. It tells how it went: to stderr, or to stdout when that
 // is not taken by spans.
 func runReplay(ctx context.Context, o tap.ReplayOptions, f *replayFlags, also event.Emitter, stdout, stderr io.Writer) error {
-	keep, err := filter.Parse(f.filter)
+	keep, err := parseFilter(f.filter)
 	if err != nil {
-		return usagef("--filter: %w", err)
+		return err
 	}
 	told := stderr
 	if !f.json {

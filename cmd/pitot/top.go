@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/pitot-io/pitot/internal/filter"
 	"github.com/pitot-io/pitot/tui"
 )
 
@@ -52,9 +51,9 @@ func topCommand() *cobra.Command {
 }
 
 func (f *topFlags) run(ctx context.Context, stdin io.Reader, stdout, stderr io.Writer) error {
-	expr, err := filter.Parse(f.filter)
+	expr, err := parseFilter(f.filter)
 	if err != nil {
-		return usagef("--filter: %w", err)
+		return err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

@@ -23,7 +23,8 @@ var law = []struct {
 	{"internal/event", nil},
 	{"internal/spelling", nil},
 	{"internal/filter", []string{"internal/event", "internal/spelling"}},
-	{"internal/keylog", []string{"decode/tls"}}, // feeds a file into the decoder's keys: the decoder does no I/O
+	{"internal/keylog", []string{"decode/tls"}},                                          // feeds a file into the decoder's keys: the decoder does no I/O
+	{"internal/inspect", []string{"decode", "tap", "internal/event", "internal/filter"}}, // shows what decoders see in a capture
 	{"internal/testkit", []string{"decode", "internal/event"}},
 	{"internal/protoset", nil}, // loads descriptors from files and servers, so that decode/grpc need not
 	{"internal/grpctest", nil},

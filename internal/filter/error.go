@@ -3,6 +3,7 @@ package filter
 import (
 	"fmt"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/pitot-io/pitot/internal/spelling"
@@ -43,4 +44,29 @@ func nearest(s string, names []string) string {
 		}
 	}
 	return best
+}
+
+// pointAround is how much of an expression Point shows on each side of the
+// mistake, in characters.
+const pointAround = 36
+
+// Point shows the expression, or the part of it around the mistake, and below
+// it a caret at the place.
+func (e *Error) Point() string {
+	in, at := []rune(e.Input), e.column()
+	from, to := max(0, at-pointAround), min(len(in), at+pointAround)
+	before, after := "", ""
+	if from > 0 {
+		before = "..."
+	}
+	if to < len(in) {
+		after = "..."
+	}
+	shown := strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' ' // a tab would move the caret
+		}
+		return r
+	}, string(in[from:to]))
+	return before + shown + after + "\n" + strings.Repeat(" ", len(before)+at-from) + "^"
 }
