@@ -88,6 +88,7 @@ func commands() []*cobra.Command {
 		replayCommand(),
 		sqlCommand(),
 		storeCommand(),
+		tapCommand(),
 		topCommand(),
 		versionCommand(),
 	}

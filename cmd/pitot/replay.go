@@ -262,10 +262,7 @@ func (f *replayFlags) storeName() string {
 func tellReplay(w io.Writer, s *tap.Summary, took time.Duration) {
 	fmt.Fprintf(w, "%d exchanges on %d connections in %d packets, %s (%s captured) in %s\n",
 		s.Exchanges, s.TCP.Connections, s.Packets, size(s.Bytes), time.Duration(s.Last-s.First).Round(time.Millisecond), took.Round(time.Millisecond))
-	for _, l := range []struct {
-		n    uint64
-		what string
-	}{
+	tellCounts(w, []count{
 		{s.TCP.Gaps, fmt.Sprintf("gaps, %s missing", size(s.TCP.Missing))},
 		{s.Cut, "packets cut by the capture's snapshot length"},
 		{s.Failures, "connections whose decoder lost its place"},
@@ -275,9 +272,20 @@ func tellReplay(w io.Writer, s *tap.Summary, took time.Duration) {
 		{s.TCP.Stray, "segments out of every window"},
 		{s.TCP.Evicted, "connections given up for want of room"},
 		{s.Clamped, "packets with a time before the packet before"},
-	} {
-		if l.n > 0 {
-			fmt.Fprintf(w, "  %d %s\n", l.n, l.what)
+	})
+}
+
+// count is how often something was met.
+type count struct {
+	n    uint64
+	what string
+}
+
+// tellCounts prints what was met at all.
+func tellCounts(w io.Writer, all []count) {
+	for _, c := range all {
+		if c.n > 0 {
+			fmt.Fprintf(w, "  %d %s\n", c.n, c.what)
 		}
 	}
 }

@@ -31,12 +31,14 @@ type Listener struct {
 	Stats         []upstream.Stat
 }
 
-// Options say what there is to show. All functions must be there, but Sinks.
+// Options say what there is to show. All functions must be there, but Sinks
+// and Capture.
 type Options struct {
 	Hub            *tap.Hub
 	Listeners      func() []Listener
 	Clusters       func() []*upstream.Cluster
 	Sinks          func() []SinkStats
+	Capture        func() []Listener // of a live capture, where there is one: interfaces and their numbers
 	DecodeFailures func() uint64
 	Config         func() ([]byte, error) // YAML, without secrets
 	Draining       func() bool

@@ -26,6 +26,11 @@ func (s *Server) groups() []group {
 	for _, l := range s.o.Listeners() {
 		all = append(all, group{"listener", l.Name, l.Stats})
 	}
+	if s.o.Capture != nil {
+		for _, l := range s.o.Capture() {
+			all = append(all, group{"capture", l.Name, l.Stats})
+		}
+	}
 	for _, c := range s.o.Clusters() {
 		all = append(all, group{"cluster", c.Name(), c.Stats()})
 	}
