@@ -37,6 +37,7 @@ func newTape() *tape {
 const (
 	fin = 1
 	syn = 2
+	rst = 4
 	ack = 16
 )
 
@@ -174,6 +175,38 @@ pitot.event.capture_gap tcp_stream=0 gaps=2 bytes=22 first=to_client at byte 6
 	}
 	if sum.Cut != 1 || sum.TCP.Gaps != 2 || sum.TCP.Missing != 22 || r.Exchanges[0].Capture != "c" {
 		t.Errorf("%+v", sum)
+	}
+}
+
+// TestEvasionsAreTold: a byte told twice in different ways, before and after it
+// was decoded, and resets with the right number and with a wrong one.
+func TestEvasionsAreTold(t *testing.T) {
+	p := newTape()
+	p.tcp(0, 1001, true, syn, 99, "", 0)
+	p.tcp(1, 1001, true, 0, 100, "ask", 0)
+	p.tcp(2, 1001, true, 0, 100, "asK", 0)
+	p.tcp(3, 1001, true, 0, 106, "WAIT", 0)
+	p.tcp(3, 1001, true, 0, 107, "aiT", 0)
+	p.tcp(4, 1001, true, 0, 103, "for", 0)
+	p.tcp(5, 1001, false, 0, 500, "answer", 0)
+	p.tcp(6, 1001, true, rst, 90_000_000, "", 0)
+	p.tcp(7, 1001, false, rst, 506, "", 0)
+	p.talk(8, 1002)
+	name := p.save(t)
+	for last, kept := range map[bool]string{false: "first", true: "last"} {
+		l := tap.DefaultReplayLimits()
+		l.TCP.LastWins = last
+		r, sum := replay(t, tap.ReplayOptions{Files: []string{name}, Limits: l})
+		want := `0 10.0.0.1:1001 10+6 reordered
+1 10.0.0.1:1002 3+6
+pitot.event.tcp_overlap tcp_stream=0 direction=to_server offset=2 sequence=102 length=1 first=6b last=4b kept=first
+pitot.event.tcp_overlap tcp_stream=0 direction=to_server offset=7 sequence=107 length=3 first=414954 last=616954 kept=` + kept + `
+pitot.event.connection_reset tcp_stream=0 by=client sequence=outside believed=false
+pitot.event.connection_reset tcp_stream=0 by=server sequence=exact believed=true
+`
+		if got := brief(r); got != want || sum.TCP.Overlaps != 2 {
+			t.Errorf("got\n%swant\n%s%+v", got, want, sum.TCP)
+		}
 	}
 }
 

@@ -111,12 +111,14 @@ func (p *placed) at(at int64) {
 	w.key, w.stream = max(at, p.shard.Now()-w.replay.Limits.TCP.Wait), p.number
 }
 
-func (p *placed) Feed(d event.Dir, at int64, b []byte) { p.at(at); p.stream.Feed(d, at, b) }
-func (p *placed) Gap(d event.Dir, at, n int64)         { p.at(at); p.stream.Gap(d, at, n) }
-func (p *placed) End(d event.Dir, at int64)            { p.at(at); p.stream.End(d, at) }
-func (p *placed) Close(at int64)                       { p.at(at); p.stream.Close(at) }
-func (p *placed) Truncated()                           { p.stream.Truncated() }
-func (p *placed) Ambiguous(d event.Dir, at int64)      { p.at(at); p.stream.Ambiguous(d, at) }
+func (p *placed) Feed(d event.Dir, at int64, b []byte)     { p.at(at); p.stream.Feed(d, at, b) }
+func (p *placed) Gap(d event.Dir, at, n int64)             { p.at(at); p.stream.Gap(d, at, n) }
+func (p *placed) End(d event.Dir, at int64)                { p.at(at); p.stream.End(d, at) }
+func (p *placed) Close(at int64)                           { p.at(at); p.stream.Close(at) }
+func (p *placed) Truncated()                               { p.stream.Truncated() }
+func (p *placed) Overlap(at int64, o *reassembly.Overlap)  { p.at(at); p.stream.Overlap(at, o) }
+func (p *placed) Reset(at int64, r *reassembly.Reset)      { p.at(at); p.stream.Reset(at, r) }
+func (p *placed) Reordered(d event.Dir, seq uint32, n int) { p.stream.Reordered(d, seq, n) }
 
 // filled is a batch, of which some entries were not told yet.
 type filled struct {

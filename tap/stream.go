@@ -40,7 +40,9 @@ func (f *Follow) Stream(c *reassembly.Conn, number int64, out event.Emitter) rea
 	if c.MidStream {
 		meta.Decode = event.MidStream
 	}
-	s := &stream{Flow: NewFlow(decode.NewDetector(f.Protocols, conn), conn, meta, out)}
+	s := new(stream)
+	s.order.out, s.order.client = out, c.Client
+	s.Flow = NewFlow(decode.NewDetector(f.Protocols, conn), conn, meta, &s.order)
 	if watcher != nil {
 		return &watched{stream: s, watcher: watcher}
 	}
@@ -51,6 +53,7 @@ func (f *Follow) Stream(c *reassembly.Conn, number int64, out event.Emitter) rea
 // missing. What is missing is told once, in sum, when the connection is over.
 type stream struct {
 	*Flow
+	order   inOrder
 	offset  [2]int64 // of the next byte, missing ones included
 	gaps    int64
 	missing int64
@@ -77,11 +80,6 @@ func (s *stream) Gap(d event.Dir, at, n int64) {
 // Truncated marks what comes from now on: packets of this connection are cut.
 func (s *stream) Truncated() { s.mark(event.Truncated) }
 
-func (s *stream) Ambiguous(d event.Dir, at int64) {
-	s.notice(at, event.EventAmbiguous, "two segments told different bytes for the same place; the first was believed",
-		event.KeyValue{Key: "direction", Value: d.String()})
-}
-
 func (s *stream) Close(at int64) {
 	s.Flow.Close(at)
 	if s.gaps == 0 {
@@ -91,10 +89,10 @@ func (s *stream) Close(at int64) {
 	if s.unknown {
 		missing = "at least " + missing
 	}
-	s.notice(at, event.EventCaptureGap, "bytes of this connection are missing in the capture",
+	s.notice(at, event.EventCaptureGap, event.Warn, "bytes of this connection are missing in the capture",
 		event.KeyValue{Key: "gaps", Value: strconv.FormatInt(s.gaps, 10)}, event.KeyValue{Key: "bytes", Value: missing}, event.KeyValue{Key: "first", Value: s.first})
 }
 
-func (s *stream) notice(at int64, name, body string, more ...event.KeyValue) {
-	s.Notice(&event.Notice{Time: at, Name: name, Severity: event.Warn, Service: s.meta.Service, Body: body, Attributes: more})
+func (s *stream) notice(at int64, name string, severity event.Severity, body string, more ...event.KeyValue) {
+	s.Notice(&event.Notice{Time: at, Name: name, Severity: severity, Service: s.meta.Service, Body: body, Attributes: more})
 }

@@ -32,6 +32,7 @@ type replayFlags struct {
 	store     string
 
 	workers     int
+	overlap     string
 	commentText string
 	grpc        grpcFlags
 	keylog      string
@@ -70,6 +71,7 @@ func replayCommand() *cobra.Command {
 	fl.StringVar(&f.keylog, "keylog", "", "TLS key log `file` (SSLKEYLOGFILE), to decrypt what it has keys for; it is read on while it grows")
 	fl.StringVar(&f.filter, "filter", "", "keep the spans that fit this `expression`")
 	fl.IntVar(&f.workers, "workers", 0, "`number` of workers that connections are spread over, at most 16; 0: as many as there are CPUs")
+	fl.StringVar(&f.overlap, "overlap", "first", "whose bytes count where TCP segments that wait overlap: the first's or the last's")
 	fl.StringVar(&f.speed, "speed", "max", "max, or a multiple of the capture's pace: 1x, 4x")
 	fl.StringVar(&f.shiftTime, "shift-time", "keep", "keep the capture's times, or begin now")
 	fl.BoolVar(&f.top, "top", false, "watch it in this terminal")
@@ -93,6 +95,14 @@ func (f *replayFlags) options(ctx context.Context, files []string) (o tap.Replay
 	}
 	if o.Speed, err = tap.ParseSpeed(f.speed); err != nil {
 		return o, usagef("--speed: %w", err)
+	}
+	o.Limits = tap.DefaultReplayLimits()
+	switch f.overlap {
+	case "first":
+	case "last":
+		o.Limits.TCP.LastWins = true
+	default:
+		return o, usagef("--overlap %q is unknown: say first or last", f.overlap)
 	}
 	switch f.shiftTime {
 	case "keep":
@@ -269,6 +279,7 @@ func tellReplay(w io.Writer, s *tap.Summary, took time.Duration) {
 		{s.Packet.Broken, "packets with broken headers"},
 		{s.Packet.Unknown, fmt.Sprintf("packets of a link layer that is not known (LINKTYPE %d)", s.Packet.UnknownLink)},
 		{s.Packet.Fragments, fmt.Sprintf("IP fragments, %d datagrams made whole", s.Packet.Reassembled)},
+		{s.TCP.Overlaps, "segments whose bytes differ from those of another"},
 		{s.TCP.Stray, "segments out of every window"},
 		{s.TCP.Evicted, "connections given up for want of room"},
 		{s.Clamped, "packets with a time before the packet before"},

@@ -168,6 +168,7 @@ const (
 	EventUpgraded      = "pitot.event.connection_upgraded"
 	EventReset         = "pitot.event.connection_reset"
 	EventAmbiguous     = "pitot.event.ambiguous_message"
+	EventOverlap       = "pitot.event.tcp_overlap"
 	EventLoss          = "pitot.event.loss"
 	EventViolation     = "pitot.event.protocol_violation"
 	EventTLS           = "pitot.event.tls_connection"

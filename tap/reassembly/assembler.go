@@ -28,6 +28,9 @@ type Limits struct {
 	Connections int    // followed at a time; the longest silent makes room
 	Idle        int64  // after which a silent connection is taken to be over
 	Linger      int64  // during which a closed connection's late segments are known as such
+	Trails      int    // bytes by which retransmissions are compared with what was handed over, of all connections
+	Overlaps    int    // of a connection that are told
+	LastWins    bool   // where segments that wait overlap, the later one's bytes count
 }
 
 // DefaultLimits wait for 256 segments, 1 MiB or 200 ms; for what was lost
@@ -36,7 +39,7 @@ func DefaultLimits() Limits {
 	return Limits{
 		Segments:    256,
 		Bytes:       1 << 20,
-		Total:       64 << 20,
+		Total:       128 << 20,
 		Wait:        200e6,
 		AckWait:     20e6,
 		LossWait:    60e9,
@@ -45,6 +48,8 @@ func DefaultLimits() Limits {
 		Connections: 100_000,
 		Idle:        3600e9,
 		Linger:      120e9,
+		Trails:      32 << 20,
+		Overlaps:    4,
 	}
 }
 
@@ -56,8 +61,17 @@ type Stream interface {
 	End(d event.Dir, at int64)    // FIN
 	Close(at int64)
 
-	Truncated()                      // the gap to come is one of the capture's snapshot length
-	Ambiguous(d event.Dir, at int64) // two segments told different bytes for one place
+	Truncated()                               // the gap to come is one of the capture's snapshot length
+	Reordered(d event.Dir, seq uint32, n int) // the n bytes to come, from seq on, did not come in their turn
+	Overlap(at int64, o *Overlap)             // two segments told different bytes for one place
+	Reset(at int64, r *Reset)                 // a RST; where it is believed, Close follows
+}
+
+// Reset is a RST that was met.
+type Reset struct {
+	By       event.Dir // the direction in which it went
+	Believed bool
+	Sequence string // its number: "exact", "ahead" of the next byte by no more than may wait, "zero", "unknown" what is next, or "outside"
 }
 
 // Counts say what was met.
@@ -72,6 +86,7 @@ type Counts struct {
 	Stray       uint64 // segments whose numbers are far from the connection's
 	Truncated   uint64 // segments that the snapshot length cut
 	Evicted     uint64 // connections that had to make room
+	Overlaps    uint64 // segments whose bytes differ from those of another
 }
 
 // Add adds what another met.
@@ -86,6 +101,7 @@ func (n *Counts) Add(o *Counts) {
 	n.Stray += o.Stray
 	n.Truncated += o.Truncated
 	n.Evicted += o.Evicted
+	n.Overlaps += o.Overlaps
 }
 
 // Assembler follows connections: a Tracker and one Shard. It is for one
@@ -100,7 +116,7 @@ type Assembler struct {
 // bytes, before its first.
 func New(l Limits, open func(*Conn) Stream) *Assembler {
 	a := new(Assembler)
-	a.shard = Shard{counts: &a.Counts, limits: l, open: open}
+	a.shard = newShard(l, &a.Counts, open)
 	a.tracker = newTracker(l, &a.Counts, a.shard.Over)
 	return a
 }

@@ -23,7 +23,9 @@ type Conn struct {
 	closed    bool
 	resetBy   event.Dir // who sent the RST that closed it
 	waits     bool
-	ambiguous bool
+	overlaps  int
+	reset     *Reset // that closed it
+	doubted   bool   // a RST that nobody believes was told
 	unwatched bool
 	links     [numLinks]link
 }
@@ -54,6 +56,6 @@ func (a *Shard) revive(c *Conn, d event.Dir, s *packet.Segment) bool {
 	if d != c.resetBy || len(s.Payload) == 0 || h.ended || h.known != sure || s.Seq != h.next || s.Flags&packet.RST != 0 {
 		return false
 	}
-	c.closed, c.MidStream = false, true
+	c.closed, c.MidStream, c.reset = false, true, nil
 	return true
 }

@@ -1,7 +1,5 @@
 package reassembly
 
-import "bytes"
-
 // trust says how well the next sequence number of a half is known.
 type trust uint8
 
@@ -26,6 +24,7 @@ type half struct {
 
 	queue []held // sorted by number, without overlaps
 	bytes int    // in queue
+	trail *trail // of what was handed over; nil while nobody remembers it
 
 	strayEnd   uint32
 	strayKnown bool
@@ -39,6 +38,7 @@ type held struct {
 	acks    bool
 	missing int
 	at      int64
+	early   bool // others that came later lie before it, or it came after others that lie behind it
 	b       []byte
 }
 
@@ -83,6 +83,19 @@ func (h *half) acknowledged(ack uint32, at int64) {
 		if before(h.acked, ack) {
 			h.acked = ack
 		}
+	}
+}
+
+// inTurn says of what lies at next, and of what follows it without a hole, that
+// nothing is known to have come out of its turn: what was missing never came.
+func (h *half) inTurn() {
+	next := h.next
+	for i := range h.queue {
+		if h.queue[i].seq != next {
+			return
+		}
+		h.queue[i].early = false
+		next = h.queue[i].end()
 	}
 }
 
@@ -131,39 +144,79 @@ func (h *half) finish(end uint32) {
 	}
 }
 
-// insert puts x in its place of the queue, without what is there already:
-// what came first wins. It reports whether the bytes of both differ. keep
-// copies the pieces that are kept.
-func (h *half) insert(x held, keep func([]byte) []byte) (differ bool) {
+// insert puts x in its place of the queue, without what is there already: what
+// came first wins, unless last says otherwise. It gives the first place where
+// the bytes of both differ.
+func (h *half) insert(x held, last bool, mem *spare) (o Overlap, differs bool) {
+	for i := range h.queue {
+		if o, differs = differ(&h.queue[i], &x); differs {
+			o.First = append([]byte(nil), o.First...) // the queue may let go of it
+			break
+		}
+	}
+	if last {
+		h.carve(x.seq, x.seq+uint32(len(x.b)), mem)
+	}
 	for i := 0; ; i++ {
 		if i == len(h.queue) || !before(h.queue[i].seq, x.end()) {
-			h.put(i, x, keep)
-			return differ
+			h.put(i, x, mem)
+			return o, differs
 		}
 		q := &h.queue[i]
 		if !before(x.seq, q.end()) {
 			continue
 		}
-		differ = differ || !agree(q, &x)
 		if before(x.seq, q.seq) {
 			head := x.part(x.seq, q.seq)
-			h.put(i, head, keep)
+			h.put(i, head, mem)
 			i++
 		}
 		end := h.queue[i].end()
 		if !before(end, x.end()) {
-			return differ
+			return o, differs
 		}
 		x = x.part(end, x.end())
 	}
 }
 
-func (h *half) put(i int, x held, keep func([]byte) []byte) {
-	x.b = keep(x.b)
+// carve takes everything from one number to another out of the queue.
+func (h *half) carve(from, to uint32, mem *spare) {
+	for i := 0; i < len(h.queue) && before(h.queue[i].seq, to); i++ {
+		q := h.queue[i]
+		if !before(from, q.end()) || from == to {
+			continue
+		}
+		h.take(i)
+		put := i
+		if before(q.seq, from) {
+			h.put(put, q.part(q.seq, from), mem)
+			put++
+		}
+		if before(to, q.end()) {
+			h.put(put, q.part(to, q.end()), mem)
+			put++
+		}
+		mem.free(q.b)
+		i = put - 1
+	}
+}
+
+func (h *half) put(i int, x held, mem *spare) {
+	x.b = mem.copy(x.b)
 	h.queue = append(h.queue, held{})
 	copy(h.queue[i+1:], h.queue[i:])
 	h.queue[i] = x
 	h.bytes += len(x.b)
+}
+
+// take takes what waits at place i out of the queue.
+func (h *half) take(i int) held {
+	x := h.queue[i]
+	copy(h.queue[i:], h.queue[i+1:])
+	h.queue[len(h.queue)-1] = held{}
+	h.queue = h.queue[:len(h.queue)-1]
+	h.bytes -= len(x.b)
+	return x
 }
 
 // part is the part of x from one number to another; both lie within x.
@@ -175,17 +228,4 @@ func (x held) part(from, to uint32) held {
 	p.b = x.b[lo:hi]
 	p.missing = int(to-from) - len(p.b)
 	return p
-}
-
-// agree compares the bytes that two overlapping segments both have.
-func agree(p, q *held) bool {
-	if before(q.seq, p.seq) {
-		p, q = q, p
-	}
-	skip := int(q.seq - p.seq)
-	if skip >= len(p.b) {
-		return true
-	}
-	n := min(len(p.b)-skip, len(q.b))
-	return bytes.Equal(p.b[skip:skip+n], q.b[:n])
 }

@@ -9,6 +9,7 @@ func (a *Shard) hold(c *Conn, d event.Dir, x held) {
 	h := &c.half[d]
 	if before(x.seq, h.next) { // all or a part was handed over before
 		a.counts.Again++
+		a.compare(c, d, &x)
 		if !before(h.next, x.end()) {
 			return
 		}
@@ -20,11 +21,11 @@ func (a *Shard) hold(c *Conn, d event.Dir, x held) {
 	if x.seq != h.next {
 		a.counts.Early++
 	}
+	x.early = x.seq != h.next || len(h.queue) > 0 && h.queue[0].seq != h.next
 	was := h.bytes
-	if h.insert(x, a.spare.copy) && !c.ambiguous {
-		c.ambiguous = true
-		a.ensure(c)
-		c.stream.Ambiguous(d, c.clock(a.now))
+	if o, differs := h.insert(x, a.limits.LastWins, &a.spare); differs {
+		o.Last = a.limits.LastWins
+		a.report(c, d, &o)
 	}
 	a.waits += h.bytes - was
 }
@@ -106,12 +107,12 @@ func (a *Shard) drainHalf(c *Conn, d event.Dir) (moved bool) {
 // pop hands over the first that waits in direction d.
 func (a *Shard) pop(c *Conn, d event.Dir) {
 	h := &c.half[d]
-	x := h.queue[0]
-	copy(h.queue, h.queue[1:])
-	h.queue[len(h.queue)-1] = held{}
-	h.queue = h.queue[:len(h.queue)-1]
-	h.bytes -= len(x.b)
+	x := h.take(0)
 	a.waits -= len(x.b)
+	if x.early {
+		a.ensure(c)
+		c.stream.Reordered(d, x.seq, len(x.b))
+	}
 	a.deliver(c, d, x.at, x.b, x.missing)
 	a.spare.free(x.b)
 }
@@ -241,7 +242,12 @@ func (a *Shard) shut(c *Conn) {
 	}
 	a.drop(&c.half[0])
 	a.drop(&c.half[1])
+	a.trails.drop(&c.half[0])
+	a.trails.drop(&c.half[1])
 	if c.stream != nil {
+		if c.reset != nil {
+			c.stream.Reset(c.clock(a.now), c.reset)
+		}
 		c.stream.Close(c.clock(a.now))
 		c.stream = nil
 	}

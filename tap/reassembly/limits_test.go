@@ -93,9 +93,11 @@ func BenchmarkInOrder(b *testing.B) {
 
 type silent struct{}
 
-func (silent) Feed(event.Dir, int64, []byte) {}
-func (silent) Gap(event.Dir, int64, int64)   {}
-func (silent) End(event.Dir, int64)          {}
-func (silent) Close(int64)                   {}
-func (silent) Truncated()                    {}
-func (silent) Ambiguous(event.Dir, int64)    {}
+func (silent) Feed(event.Dir, int64, []byte)    {}
+func (silent) Gap(event.Dir, int64, int64)      {}
+func (silent) End(event.Dir, int64)             {}
+func (silent) Close(int64)                      {}
+func (silent) Truncated()                       {}
+func (silent) Reordered(event.Dir, uint32, int) {}
+func (silent) Overlap(int64, *Overlap)          {}
+func (silent) Reset(int64, *Reset)              {}

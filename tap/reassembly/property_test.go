@@ -37,11 +37,13 @@ func (c *collector) Feed(d event.Dir, _ int64, b []byte) {
 	}
 	c.got[d] = append(c.got[d], b...)
 }
-func (c *collector) Gap(event.Dir, int64, int64) { c.gaps++ }
-func (c *collector) End(d event.Dir, _ int64)    { c.ends[d]++ }
-func (c *collector) Close(int64)                 { c.shut++ }
-func (c *collector) Truncated()                  { c.gaps++ }
-func (c *collector) Ambiguous(event.Dir, int64)  { c.t.Error("equal bytes are called ambiguous") }
+func (c *collector) Gap(event.Dir, int64, int64)      { c.gaps++ }
+func (c *collector) End(d event.Dir, _ int64)         { c.ends[d]++ }
+func (c *collector) Close(int64)                      { c.shut++ }
+func (c *collector) Truncated()                       { c.gaps++ }
+func (c *collector) Reordered(event.Dir, uint32, int) {}
+func (c *collector) Reset(int64, *Reset)              {}
+func (c *collector) Overlap(int64, *Overlap)          { c.t.Error("equal bytes are said to differ") }
 
 func TestAnyDisorderGivesTheSameBytes(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
@@ -162,10 +164,12 @@ func (n *nothing) Gap(_ event.Dir, at, missing int64) {
 		n.t.Fatalf("a gap of %d", missing)
 	}
 }
-func (n *nothing) End(_ event.Dir, at int64)       { n.see(at) }
-func (n *nothing) Truncated()                      { n.see(n.at) }
-func (n *nothing) Ambiguous(_ event.Dir, at int64) { n.see(at) }
-func (n *nothing) Close(at int64)                  { n.see(at); n.closed = true }
+func (n *nothing) End(_ event.Dir, at int64)        { n.see(at) }
+func (n *nothing) Truncated()                       { n.see(n.at) }
+func (n *nothing) Reordered(event.Dir, uint32, int) { n.see(n.at) }
+func (n *nothing) Overlap(at int64, _ *Overlap)     { n.see(at) }
+func (n *nothing) Reset(at int64, _ *Reset)         { n.see(at) }
+func (n *nothing) Close(at int64)                   { n.see(at); n.closed = true }
 
 // FuzzSegments plays any segments at all: whatever comes, the books are right,
 // the limits hold and every stream is told of its end once.

@@ -69,11 +69,29 @@ var scripts = []struct{ name, in, want string }{
 		> A 104 "DEF"
 		> A 102 "bcdefgh"
 		> A 101 "a"`, `
-		>0 ambiguous
+		>0 overlap at 3 of 3: "DEF" "def" over=false last=false
 		>0 "a"
 		>0 "bc"
 		>0 "DEF"
 		>0 "gh"`},
+	{"other bytes than those that were handed over", `
+		> S 100
+		> A 101 "GET /a"
+		> A 101 "GET /b"
+		> A 107 " HTTP"
+		> A 103 "T /c HTTP/1"`, `
+		>0 "GET /a"
+		>0 overlap at 5 of 1: "a" "b" over=true last=false
+		>0 " HTTP"
+		>0 overlap at 5 of 1: "a" "c" over=true last=false
+		>0 "/1"`},
+	{"whatever a probe holds is no other byte", `
+		> S 100
+		> A 101 "abc"
+		> A 103 "?"
+		> A 104 "def"`, `
+		>0 "abc"
+		>0 "def"`},
 	{"an equal overlap is not ambiguous", `
 		> S 100
 		> A 104 "def"
@@ -283,6 +301,7 @@ var scripts = []struct{ name, in, want string }{
 		>0 "abc"
 		>0 gap 2
 		>0 "fgh"
+		<0 reset exact true
 		close 0`},
 	{"an old reset is not believed", `
 		> S 100
@@ -291,6 +310,7 @@ var scripts = []struct{ name, in, want string }{
 		> R 50
 		> A 104 "def"`, `
 		>0 "abc"
+		>0 reset outside false
 		>0 "def"`},
 	{"a reset that its own sender did not send", `
 		> S 100
@@ -299,6 +319,7 @@ var scripts = []struct{ name, in, want string }{
 		> R 104
 		> A 104 "def"`, `
 		>0 "abc"
+		>0 reset exact true
 		close 0
 		>0 "def"`},
 	{"what was under way when the reset came is nothing new", `
@@ -310,6 +331,7 @@ var scripts = []struct{ name, in, want string }{
 		< A 504 ack=104 "uvw"`, `
 		>0 "abc"
 		<0 "xyz"
+		>0 reset exact true
 		close 0`},
 	{"the port used again", `
 		> S 100
@@ -448,6 +470,37 @@ func TestScripts(t *testing.T) {
 	}
 }
 
+// TestLastWins holds the other policy: what waits is replaced, what was handed
+// over cannot be.
+func TestLastWins(t *testing.T) {
+	l := DefaultLimits()
+	l.LastWins = true
+	got := play(t, l, `
+		> S 100
+		> A 104 "DEF"
+		> A 109 "ijk"
+		> A 102 "bcdefgh"
+		> A 110 "J"
+		> A 105 "?"
+		> A 101 "aX"
+		> A 101 "Y"`)
+	want := tidy(`
+		>0 overlap at 3 of 3: "DEF" "def" over=false last=true
+		>0 overlap at 9 of 1: "j" "J" over=false last=true
+		>0 overlap at 4 of 1: "e" "?" over=false last=true
+		>0 overlap at 1 of 1: "b" "X" over=false last=true
+		>0 "aX"
+		>0 "cd"
+		>0 "?"
+		>0 "fgh"
+		>0 "i"
+		>0 "J"
+		>0 "k"`)
+	if got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
 func tidy(s string) string {
 	var all []string
 	for l := range strings.Lines(s) {
@@ -493,8 +546,16 @@ func (s *told) Feed(d event.Dir, at int64, b []byte) { s.clock(at); s.say(d, str
 func (s *told) Gap(d event.Dir, at, n int64)         { s.clock(at); s.say(d, fmt.Sprint("gap ", n)) }
 func (s *told) End(d event.Dir, at int64)            { s.clock(at); s.say(d, "end") }
 func (s *told) Truncated()                           { s.say(event.ToServer, "truncated") }
-func (s *told) Ambiguous(d event.Dir, at int64)      { s.clock(at); s.say(d, "ambiguous") }
-func (s *told) Close(at int64)                       { s.clock(at); fmt.Fprintf(s.out, "close %d\n", s.conn.Number) }
+func (s *told) Reordered(event.Dir, uint32, int)     {}
+func (s *told) Overlap(at int64, o *Overlap) {
+	s.clock(at)
+	s.say(o.Dir, fmt.Sprintf("overlap at %d of %d: %q %q over=%t last=%t", o.Offset, o.Length, o.First, o.Second, o.Over, o.Last))
+}
+func (s *told) Reset(at int64, r *Reset) {
+	s.clock(at)
+	s.say(r.By, fmt.Sprintf("reset %s %t", r.Sequence, r.Believed))
+}
+func (s *told) Close(at int64) { s.clock(at); fmt.Fprintf(s.out, "close %d\n", s.conn.Number) }
 
 func play(t *testing.T, l Limits, script string) string {
 	t.Helper()

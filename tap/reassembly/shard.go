@@ -16,12 +16,18 @@ type Shard struct {
 	waits   int  // bytes that wait in all connections
 	now     int64
 	spare   spare
+	trails  trails
 }
 
 // NewShard makes a shard; open is called for every connection that carries
 // bytes, before its first.
 func NewShard(l Limits, counts *Counts, open func(*Conn) Stream) *Shard {
-	return &Shard{counts: counts, limits: l, open: open}
+	s := newShard(l, counts, open)
+	return &s
+}
+
+func newShard(l Limits, counts *Counts, open func(*Conn) Stream) Shard {
+	return Shard{counts: counts, limits: l, open: open, trails: trails{most: l.Trails / trailBytes}}
 }
 
 // Segment takes the next segment of c, which is of direction d, at a time that
@@ -119,6 +125,7 @@ func (a *Shard) deliver(c *Conn, d event.Dir, at int64, b []byte, missing int) {
 	h := &c.half[d]
 	if len(b) > 0 {
 		h.fed = h.next
+		a.trails.keep(h, h.next, b)
 		h.next += uint32(len(b))
 		a.counts.Bytes += uint64(len(b))
 		c.stream.Feed(d, c.clock(at), b)
@@ -136,6 +143,7 @@ func (a *Shard) gap(c *Conn, d event.Dir, at int64, n uint32) {
 	a.counts.Missing += uint64(n)
 	h := &c.half[d]
 	h.next += n
+	h.inTurn()
 	c.stream.Gap(d, c.clock(at), int64(n))
 }
 
@@ -163,11 +171,30 @@ func (a *Shard) ensure(c *Conn) {
 // reset closes the connection when a receiver would have believed the RST
 // (RFC 5961, section 3.2, but for what the capture may have missed).
 func (a *Shard) reset(c *Conn, d event.Dir, seq uint32) {
-	if h := &c.half[d]; h.known == sure {
-		if ahead := int32(seq - h.next); ahead < 0 && seq != 0 || ahead > int32(a.limits.Bytes) {
-			return
+	r := &Reset{By: d, Believed: true, Sequence: c.half[d].place(seq, uint32(a.limits.Bytes))}
+	if r.Sequence == "outside" {
+		r.Believed = false
+		if c.stream != nil && !c.doubted {
+			c.doubted = true
+			c.stream.Reset(c.clock(a.now), r)
 		}
+		return
 	}
+	c.reset, c.resetBy = r, d
 	a.shut(c)
-	c.resetBy = d
+}
+
+// place says in a word where the number of a RST lies.
+func (h *half) place(seq, window uint32) string {
+	switch ahead := seq - h.next; {
+	case h.known != sure:
+		return "unknown"
+	case ahead == 0:
+		return "exact"
+	case seq == 0:
+		return "zero"
+	case ahead <= window:
+		return "ahead"
+	}
+	return "outside"
 }
