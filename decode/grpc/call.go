@@ -20,6 +20,7 @@ type call struct {
 	encoding [2]string // grpc-encoding, of text
 	method   *method   // what a descriptor says of it; nil where none does
 	isJSON   bool      // messages are JSON already (application/grpc+json)
+	guess    bool      // nothing has said yet that this is gRPC
 	late     bool      // taken at the answer: the request's messages were not seen
 	packed   bool      // a body or message is under a compression that was not undone
 	redacted bool
@@ -32,7 +33,7 @@ func (k *call) reset(c *decode.Conn) {
 	k.body[0].reset()
 	k.body[1].reset()
 	k.encoding = [2]string{}
-	k.method, k.isJSON, k.late, k.packed, k.redacted = nil, false, false, false, false
+	k.method, k.isJSON, k.guess, k.late, k.packed, k.redacted = nil, false, false, false, false, false
 }
 
 func (k *call) request(f decode.Fields, what kind) {
@@ -71,6 +72,8 @@ func (k *call) Answer(f decode.Fields) { k.answer(f, kindOf(f)) }
 func (k *call) answer(f decode.Fields, what kind) {
 	if _, told := f.Field("content-type"); !told {
 		what = k.body[event.ToServer].kind // HPACK could not tell, or there is no body
+	} else if what != notGRPC {
+		k.guess = false
 	}
 	k.open(event.ToClient, what)
 	k.common(event.ToClient, f)
@@ -115,7 +118,7 @@ func (k *call) status(f decode.Fields) bool {
 	if !ok {
 		return false
 	}
-	k.rpc.Status = status(v)
+	k.rpc.Status, k.guess = status(v), false
 	if m, ok := f.Field("grpc-message"); ok {
 		k.rpc.Message = k.keepDecoded(m)
 	}

@@ -38,7 +38,7 @@ type exchange struct {
 func play(l *Layer, c *decode.Conn, e *exchange, cut func(rest int) int) *event.Batch {
 	x := event.Exchange{
 		Kind: event.Server, Protocol: event.HTTP2, Name: "POST /shop.Cart/Get", Start: 1, End: 9,
-		HTTP: &event.HTTP{Method: "POST", Version: "2", StatusCode: 200}, HTTP2: &event.H2{StreamID: 1},
+		HTTP: &event.HTTP{Method: "POST", Version: "2", StatusCode: 200, ResponseBody: int64(len(e.out))}, HTTP2: &event.H2{StreamID: 1},
 	}
 	b := new(event.Batch)
 	k := l.Open(c, asFields(e.request), nil)

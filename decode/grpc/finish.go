@@ -6,6 +6,12 @@ import (
 
 // Finish implements decode.Call.
 func (k *call) Finish(x *event.Exchange) {
+	if k.guess {
+		if !k.convincing(x) {
+			return
+		}
+		x.Decode |= event.Guessed
+	}
 	if k.rpc.Method == "" && x.HTTP != nil {
 		k.named(x.HTTP.Path)
 	}

@@ -62,14 +62,22 @@ func New(o Options) *Layer {
 	return l
 }
 
-// Open takes the exchange when its content type is one of gRPC's.
+// Open takes the exchange when its content type is one of gRPC's, or may be
+// but cannot be told: then its bodies decide.
 func (l *Layer) Open(c *decode.Conn, request, answer decode.Fields) decode.Call {
 	in, out := kindOf(request), kindOf(answer)
+	guess := in == notGRPC && answer == nil && untold(request)
+	if guess {
+		in = plain
+	}
 	if in == notGRPC && out == notGRPC {
 		return nil
 	}
 	k := l.calls.Get().(*call)
 	k.reset(c)
+	if k.guess = guess; guess {
+		k.inspect = nil
+	}
 	k.request(request, in)
 	if answer != nil {
 		k.late = true

@@ -267,6 +267,33 @@ func TestOtherContentTypesAreNotTaken(t *testing.T) {
 	}
 }
 
+// TestGuess: where no content type is known, bodies decide.
+func TestGuess(t *testing.T) {
+	const unknown = block(":path: ?\n")
+	for name, c := range map[string]struct {
+		exchange
+		grpc, guessed bool
+	}{
+		"messages both ways":    {exchange{request: unknown, in: msg("abc"), answer: ":status: 200\n", out: msg("") + msg("x")}, true, true},
+		"no answer yet":         {exchange{request: unknown, in: msg("abc"), reset: true}, true, true},
+		"an answer that says":   {exchange{request: unknown, in: msg("abc"), answer: ok, out: msg("x")}, true, false},
+		"a status":              {exchange{request: unknown, answer: ":status: 200\ngrpc-status: 5\n"}, true, false},
+		"a status in trailers":  {exchange{request: unknown, in: msg("abc"), answer: ":status: 200\n", out: msg("x"), trailers: fine}, true, false},
+		"a GET":                 {exchange{request: ":method: GET\n:path: /\n", in: msg("abc"), answer: ":status: 200\n", out: msg("x")}, false, false},
+		"another type":          {exchange{request: unknown + "content-type: text/plain\n", in: msg("abc"), answer: ":status: 200\n", out: msg("x")}, false, false},
+		"another answer":        {exchange{request: unknown, in: msg("abc"), answer: ":status: 200\ncontent-type: text/plain\n", out: "hello"}, false, false},
+		"no body":               {exchange{request: unknown, answer: ":status: 200\n"}, false, false},
+		"form":                  {exchange{request: unknown, in: "a=b&c=d", answer: ":status: 200\n", out: msg("x")}, false, false},
+		"a byte too many":       {exchange{request: unknown, in: msg("abc") + "x", answer: ":status: 200\n", out: msg("x")}, false, false},
+		"an answer that is cut": {exchange{request: unknown, in: msg("abc"), answer: ":status: 200\n", out: msg("x")[:3]}, false, false},
+	} {
+		x := play(layer(), conn(), &c.exchange, whole).Exchanges[0]
+		if got := x.GRPC != nil; got != c.grpc || (x.Decode&event.Guessed != 0) != c.guessed || got != (x.Protocol == event.GRPC) {
+			t.Errorf("%s: %+v, protocol %v, flags %b", name, x.GRPC, x.Protocol, x.Decode)
+		}
+	}
+}
+
 func TestTimeouts(t *testing.T) {
 	for v, want := range map[string]int64{
 		"1n": 1, "2u": 2e3, "3m": 3e6, "4S": 4e9, "5M": 300e9, "6H": 21600e9, "99999999S": 99999999e9, "99999999H": math.MaxInt64,

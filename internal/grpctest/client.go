@@ -35,6 +35,8 @@ type Seen struct {
 
 // Client calls a Server and keeps what it sees.
 type Client struct {
+	Largest int32 // bytes of the largest answer; Dial sets 20,000
+
 	conn *grpc.ClientConn
 	stub testgrpc.TestServiceClient
 
@@ -44,7 +46,7 @@ type Client struct {
 
 // Dial is a client with one connection to addr.
 func Dial(addr string) (*Client, error) {
-	c := new(Client)
+	c := &Client{Largest: 20_000}
 	conn, err := grpc.NewClient("passthrough:///"+addr, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithStatsHandler(c))
 	if err != nil {
 		return nil, err
@@ -126,7 +128,7 @@ func (c *Client) unary(ctx context.Context) error {
 	if _, err := c.stub.EmptyCall(ctx, new(testgrpc.Empty)); err != nil {
 		return err
 	}
-	for _, size := range []int32{0, 1, 1000, 40_000, 200_000} {
+	for _, size := range []int32{0, 1, 1000, c.Largest} {
 		in := &testgrpc.SimpleRequest{ResponseSize: size, Payload: payload(size / 2)}
 		if _, err := c.stub.UnaryCall(ctx, in); err != nil {
 			return err
@@ -170,7 +172,7 @@ func sizes(of ...int32) (p []*testgrpc.ResponseParameters) {
 
 func (c *Client) serverStream(ctx context.Context) error {
 	for _, o := range []*testgrpc.StreamingOutputCallRequest{
-		{ResponseParameters: sizes(1, 0, 31415, 9, 70_000)},
+		{ResponseParameters: sizes(1, 0, 3141, 9, c.Largest)},
 		{ResponseParameters: sizes(5, 6), ResponseStatus: &testgrpc.EchoStatus{Code: int32(codes.DataLoss), Message: "after two"}},
 	} {
 		s, err := c.stub.StreamingOutputCall(ctx, o)
@@ -192,7 +194,7 @@ func (c *Client) clientStream(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, n := range []int32{27182, 8, 1828, 0} {
+	for _, n := range []int32{2718, 8, 1828, 0} {
 		if err := s.Send(&testgrpc.StreamingInputCallRequest{Payload: payload(n)}); err != nil {
 			return err
 		}
@@ -206,7 +208,7 @@ func (c *Client) bidi(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, n := range []int32{31415, 9, 2653, 58979} {
+	for _, n := range []int32{3141, 9, 2653, 5897} {
 		if err := s.Send(&testgrpc.StreamingOutputCallRequest{ResponseParameters: sizes(n), Payload: payload(n / 3)}); err != nil {
 			return err
 		}
@@ -256,7 +258,7 @@ func (c *Client) atOnce(ctx context.Context) error {
 	failed := make([]error, 20)
 	for i := range failed {
 		wg.Go(func() {
-			_, failed[i] = c.stub.UnaryCall(ctx, &testgrpc.SimpleRequest{ResponseSize: int32(i * 1000), Payload: payload(int32(i))})
+			_, failed[i] = c.stub.UnaryCall(ctx, &testgrpc.SimpleRequest{ResponseSize: int32(i * 100), Payload: payload(int32(i))})
 		})
 	}
 	wg.Wait()

@@ -27,6 +27,7 @@ type scenario struct {
 var scenarios = []scenario{
 	{"http1-curl", serveHTTP, curlClient},
 	{"http1-node", serveHTTP, nodeHTTPClient},
+	{"grpc-go", serveGRPC, goGRPCClient},
 	{"mongo-go", serveMongo, goMongoClient("")},
 	{"mongo-go-snappy", serveMongo, goMongoClient("snappy")},
 	{"mongo-go-zlib", serveMongo, goMongoClient("zlib")},
@@ -44,7 +45,11 @@ func main() {
 		if *list {
 			fmt.Println(s.name)
 		} else if flag.Arg(0) == s.name {
-			if err := s.record(filepath.Join(*out, s.name+".pcap")); err != nil {
+			err := s.record(filepath.Join(*out, s.name+".pcap"))
+			if s.name == "grpc-go" && err == nil {
+				err = writeProtoset(filepath.Join(*out, s.name+".protoset"))
+			}
+			if err != nil {
 				fmt.Fprintf(os.Stderr, "record: %s: %v\n", s.name, err)
 				os.Exit(1)
 			}
