@@ -39,16 +39,32 @@ func fields() []field {
 		{name: "grpc_status", kind: kindText, equal: equalGRPC, texts: func(x *event.Exchange) texts { return one(event.GRPCStatus(rpcOf(x).Status)) }},
 		{name: "path", kind: kindText, texts: func(x *event.Exchange) texts { return one(httpOf(x).Path) }},
 		{name: "host", kind: kindText, texts: func(x *event.Exchange) texts { return one(httpOf(x).Host) }},
+		{name: "query", kind: kindText, texts: func(x *event.Exchange) texts { return one(httpOf(x).Query) }},
+		{name: "scheme", kind: kindText, texts: func(x *event.Exchange) texts { return one(httpOf(x).Scheme) }},
+		{name: "version", kind: kindText, texts: func(x *event.Exchange) texts { return one(httpOf(x).Version) }},
+		{name: "user_agent", alias: "agent", kind: kindText, texts: func(x *event.Exchange) texts { return one(httpOf(x).UserAgent) }},
+		{name: "request_id", kind: kindText, texts: func(x *event.Exchange) texts { return one(httpOf(x).RequestID) }},
 		{name: "status", kind: kindStatus, equal: equalStatus, number: httpStatus, texts: func(x *event.Exchange) texts { return one(x.Status.String()) }},
 		{name: "code", kind: kindStatus, equal: equalCode, number: code, texts: func(x *event.Exchange) texts { return one(mongoOf(x).CodeName) }},
 		{name: "duration", alias: "dur", kind: kindDuration, number: func(x *event.Exchange) (int64, bool) { return x.Duration(), true }},
 		{name: "ttfb", kind: kindDuration, number: func(x *event.Exchange) (int64, bool) { return x.TTFB(), x.FirstByte != 0 }},
 		{name: "request_bytes", kind: kindSize, number: func(x *event.Exchange) (int64, bool) { return x.RequestBytes, true }},
 		{name: "response_bytes", kind: kindSize, number: func(x *event.Exchange) (int64, bool) { return x.ResponseBytes, true }},
+		{name: "request_body", kind: kindSize, number: func(x *event.Exchange) (int64, bool) { return httpOf(x).RequestBody, x.HTTP != nil }},
+		{name: "response_body", kind: kindSize, number: func(x *event.Exchange) (int64, bool) { return httpOf(x).ResponseBody, httpOf(x).StatusCode != 0 }},
+		{name: "messages", kind: kindNumber, number: messages},
+		{name: "stream_id", kind: kindNumber, number: func(x *event.Exchange) (int64, bool) { return int64(h2Of(x).StreamID), x.HTTP2 != nil }},
+		{name: "reset", kind: kindText, texts: func(x *event.Exchange) texts { return one(h2Of(x).Reset) }},
+		{name: "close_code", kind: kindNumber, number: func(x *event.Exchange) (int64, bool) { return int64(wsOf(x).CloseCode), wsOf(x).CloseCode != 0 }},
 		{name: "db", kind: kindText, texts: func(x *event.Exchange) texts { return one(mongoOf(x).Database) }},
 		{name: "collection", alias: "coll", kind: kindText, texts: func(x *event.Exchange) texts { return one(mongoOf(x).Collection) }},
 		{name: "operation", alias: "op", kind: kindText, texts: func(x *event.Exchange) texts { return one(mongoOf(x).Operation) }},
 		{name: "call_site", alias: "site", kind: kindText, texts: func(x *event.Exchange) texts { return one(mongoOf(x).Site.Name) }},
+		{name: "rows", kind: kindNumber, number: func(x *event.Exchange) (int64, bool) {
+			return mongoOf(x).Returned, x.Mongo != nil && x.Mongo.Returned >= 0
+		}},
+		{name: "app", kind: kindText, texts: func(x *event.Exchange) texts { return one(mongoOf(x).Application) }},
+		{name: "driver", kind: kindText, texts: func(x *event.Exchange) texts { return one(mongoOf(x).Driver) }},
 		{name: "shape", kind: kindText, equal: equalShape, texts: func(x *event.Exchange) texts { return one(mongoOf(x).Query) }},
 		{name: "error", kind: kindText, texts: func(x *event.Exchange) texts { return two(x.ErrorType, x.StatusMessage) }, equal: equalError},
 		{name: "flags", kind: kindText, equal: equalFlag, fits: flagsFitting},
@@ -89,6 +105,8 @@ func fieldNames() (names []string) {
 var (
 	noHTTP  event.HTTP
 	noMongo event.Mongo
+	noH2    event.H2
+	noWS    event.WS
 	noRPC   = event.RPC{Status: -1}
 )
 
@@ -104,6 +122,31 @@ func rpcOf(x *event.Exchange) *event.RPC {
 		return &noRPC
 	}
 	return x.GRPC
+}
+
+func h2Of(x *event.Exchange) *event.H2 {
+	if x.HTTP2 == nil {
+		return &noH2
+	}
+	return x.HTTP2
+}
+
+func wsOf(x *event.Exchange) *event.WS {
+	if x.WebSocket == nil {
+		return &noWS
+	}
+	return x.WebSocket
+}
+
+// messages counts those of both sides.
+func messages(x *event.Exchange) (int64, bool) {
+	switch {
+	case x.GRPC != nil:
+		return x.GRPC.RequestMessages + x.GRPC.ResponseMessages, true
+	case x.WebSocket != nil:
+		return x.WebSocket.ClientMessages + x.WebSocket.ServerMessages, true
+	}
+	return 0, false
 }
 
 func mongoOf(x *event.Exchange) *event.Mongo {

@@ -3,9 +3,11 @@
 //
 //	protocol:mongodb duration>100ms call_site~Cart status:error -path~^/health
 //
-// Terms are joined by space and must all hold. A term is a field, an operator
+// Terms are joined by space (or "and") and must all hold; "or" between them
+// begins an alternative, and parentheses group. A term is a field, an operator
 // and a value, or a bare word that is looked for in the name, call site,
-// service and path. A "-" before a term (or "!") turns it round. Operators:
+// service and path. A "-" before a term or group (or "!", or "not ") turns it
+// round. Operators:
 //
 //	:  =            equal, letter case aside; "a,b" is a or b; :"" is empty or absent
 //	!=              not equal
@@ -27,11 +29,12 @@ import (
 const MaxLength = 4096
 
 // Filter is a parsed expression. It may be used by many goroutines at once.
-type Filter struct{ terms []term }
+type Filter struct{ any [][]term } // one of them must hold, each as a whole
 
-// term holds when one of its tests does, or, negated, when none does.
+// term holds when one of its tests does, or its group; negated, when none does.
 type term struct {
 	negated bool
+	group   *Filter // in parentheses; else nil
 	tests   []test
 	text    string // canonical, without the sign
 }
@@ -41,18 +44,30 @@ type test func(*event.Exchange) bool
 
 // Match reports whether x fits. A nil filter fits everything.
 func (f *Filter) Match(x *event.Exchange) bool {
-	if f == nil {
+	if f == nil || len(f.any) == 0 {
 		return true
 	}
-	for i := range f.terms {
-		if t := &f.terms[i]; t.any(x) == t.negated {
+	for _, terms := range f.any {
+		if all(terms, x) {
+			return true
+		}
+	}
+	return false
+}
+
+func all(terms []term, x *event.Exchange) bool {
+	for i := range terms {
+		if t := &terms[i]; t.holds(x) == t.negated {
 			return false
 		}
 	}
 	return true
 }
 
-func (t *term) any(x *event.Exchange) bool {
+func (t *term) holds(x *event.Exchange) bool {
+	if t.group != nil {
+		return t.group.Match(x)
+	}
 	for _, holds := range t.tests {
 		if holds(x) {
 			return true
@@ -67,14 +82,23 @@ func (f *Filter) String() string {
 		return ""
 	}
 	var b strings.Builder
-	for i, t := range f.terms {
+	for i, terms := range f.any {
 		if i > 0 {
-			b.WriteByte(' ')
+			b.WriteString(" or ")
 		}
-		if t.negated {
-			b.WriteByte('-')
+		for k, t := range terms {
+			if k > 0 {
+				b.WriteByte(' ')
+			}
+			if t.negated {
+				b.WriteByte('-')
+			}
+			if t.group != nil {
+				b.WriteString("(" + t.group.String() + ")")
+			} else {
+				b.WriteString(t.text)
+			}
 		}
-		b.WriteString(t.text)
 	}
 	return b.String()
 }

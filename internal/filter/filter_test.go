@@ -315,7 +315,7 @@ func TestMatchAllocatesNothing(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, s := range []string{everything, `path~"\d+ \\ \""`, `a,"b c",-d`, "-", "!!a", "-path!=x", `shape:"{\"u\":?}"`, "trace_id:4bf", "a:", "\u00a0x"} {
+	for _, s := range []string{"(a or -(b c)) and not d", "path~(x or (y)", "((a)", everything, `path~"\d+ \\ \""`, `a,"b c",-d`, "-", "!!a", "-path!=x", `shape:"{\"u\":?}"`, "trace_id:4bf", "a:", "\u00a0x"} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, s string) {

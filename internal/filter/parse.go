@@ -17,20 +17,108 @@ func Parse(s string) (*Filter, error) {
 		return nil, &Error{strings.ToValidUTF8(s, "?"), 0, "the expression is not valid UTF-8"}
 	}
 	p := &parser{in: s}
-	f := new(Filter)
-	for p.skipSpace(); p.at < len(p.in); p.skipSpace() {
-		t, err := p.term()
-		if err != nil {
-			return nil, err
-		}
-		f.terms = append(f.terms, t)
+	f, err := p.alternatives()
+	if err != nil {
+		return nil, err
+	}
+	if p.at < len(p.in) { // nothing else ends an expression
+		return nil, p.fail(p.at, "no parenthesis is open here; quote it to look for it as text")
 	}
 	return f, nil
 }
 
 type parser struct {
-	in string
-	at int
+	in   string
+	at   int
+	open int // parentheses
+}
+
+// maxNesting bounds parentheses in parentheses.
+const maxNesting = 32
+
+// alternatives takes what is joined by "or", up to a closing parenthesis or
+// the end.
+func (p *parser) alternatives() (*Filter, error) {
+	f := new(Filter)
+	for {
+		terms, err := p.terms()
+		if err != nil {
+			return nil, err
+		}
+		at := p.at
+		isOr := p.word("or")
+		if len(terms) == 0 && (isOr || len(f.any) > 0) {
+			return nil, p.fail(at, "\"or\" needs a term on both sides; quote it to look for it as text")
+		}
+		if len(terms) > 0 {
+			f.any = append(f.any, terms)
+		}
+		if !isOr {
+			return f, nil
+		}
+	}
+}
+
+// terms takes what is joined by space, or by "and".
+func (p *parser) terms() (all []term, err error) {
+	for p.skipSpace(); p.at < len(p.in); p.skipSpace() {
+		start := p.at
+		if p.in[p.at] == ')' || p.peek("or") {
+			break
+		}
+		if p.word("and") {
+			p.skipSpace()
+			if len(all) == 0 || p.at == len(p.in) || p.in[p.at] == ')' || p.peek("or") || p.peek("and") {
+				return nil, p.fail(start, "\"and\" needs a term on both sides; quote it to look for it as text")
+			}
+		}
+		t, err := p.term()
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, t)
+	}
+	return all, nil
+}
+
+// peek reports whether the next word is w, letter case aside.
+func (p *parser) peek(w string) bool {
+	rest := p.in[p.at:]
+	if len(rest) < len(w) || !strings.EqualFold(rest[:len(w)], w) {
+		return false
+	}
+	r, size := utf8.DecodeRuneInString(rest[len(w):])
+	return size == 0 || unicode.IsSpace(r) || r == '(' || r == ')'
+}
+
+// word takes the next word when it is w.
+func (p *parser) word(w string) bool {
+	if !p.peek(w) {
+		return false
+	}
+	p.at += len(w)
+	return true
+}
+
+// group takes what stands in parentheses; the first is at hand.
+func (p *parser) group() (*Filter, error) {
+	start := p.at
+	if p.open++; p.open > maxNesting {
+		return nil, p.fail(start, "parentheses are nested more than %d deep", maxNesting)
+	}
+	p.at++
+	f, err := p.alternatives()
+	switch {
+	case err != nil:
+		return nil, err
+	case p.at == len(p.in):
+		return nil, p.fail(start, "the parenthesis is not closed; quote it to look for it as text")
+	case len(f.any) == 0:
+		return nil, p.fail(start, "there is nothing in the parentheses")
+	}
+	p.at++
+	p.open--
+	return f, p.ended("parenthesis")
 }
 
 // item is one alternative of a value and where it stands.
@@ -57,8 +145,15 @@ func (p *parser) term() (t term, err error) {
 	if c := p.in[p.at]; c == '-' || c == '!' {
 		t.negated = true
 		p.at++
+	} else if p.word("not") {
+		t.negated = true
+		p.skipSpace()
 	}
 	start := p.at
+	if p.at < len(p.in) && p.in[p.at] == '(' {
+		t.group, err = p.group()
+		return t, err
+	}
 	name, op := p.head()
 	if op == "" {
 		return t, p.bare(&t, start)
@@ -145,7 +240,7 @@ func (p *parser) value(term int, several bool) (items []item, err error) {
 		}
 		items = append(items, it)
 		if !several || p.at == len(p.in) || p.in[p.at] != ',' {
-			return items, p.ended()
+			return items, p.ended("quote")
 		}
 		p.at++
 	}
@@ -156,10 +251,16 @@ func (p *parser) item(term int, several bool) (item, error) {
 		return p.quoted()
 	}
 	it := item{pos: p.at}
-	for p.at < len(p.in) {
+	for opened := 0; p.at < len(p.in); {
 		r, size := utf8.DecodeRuneInString(p.in[p.at:])
-		if unicode.IsSpace(r) || several && r == ',' {
+		if unicode.IsSpace(r) || several && r == ',' || r == ')' && p.open > 0 && opened == 0 {
 			break
+		}
+		switch r {
+		case '(':
+			opened++
+		case ')':
+			opened--
 		}
 		p.at += size
 	}
@@ -193,13 +294,14 @@ func (p *parser) quoted() (item, error) {
 	return it, p.fail(it.pos, "the quote is not closed")
 }
 
-// ended checks that a quoted value is not followed by more of a word.
-func (p *parser) ended() error {
+// ended checks that what a quote or a parenthesis has closed is not followed by
+// more of a word.
+func (p *parser) ended(what string) error {
 	if p.at == len(p.in) {
 		return nil
 	}
-	if r, _ := utf8.DecodeRuneInString(p.in[p.at:]); !unicode.IsSpace(r) {
-		return p.fail(p.at, "a space is missing after the closing quote")
+	if r, _ := utf8.DecodeRuneInString(p.in[p.at:]); !unicode.IsSpace(r) && !(r == ')' && p.open > 0) {
+		return p.fail(p.at, "a space is missing after the closing %s", what)
 	}
 	return nil
 }
@@ -229,8 +331,13 @@ func quote(s string, first bool) string {
 // plain reports whether s needs no quotes; first says that it would begin a
 // term, where signs and operators have a meaning.
 func plain(s string, first bool) bool {
-	if s == "" || s[0] == '"' || strings.ContainsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || r == ',' }) {
+	if s == "" || s[0] == '"' || strings.ContainsFunc(s, func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune(",()", r) }) {
 		return false
 	}
-	return !first || s[0] != '-' && s[0] != '!' && !strings.ContainsAny(s, ":=<>~!")
+	return !first || !joins(s) && s[0] != '-' && s[0] != '!' && !strings.ContainsAny(s, ":=<>~!")
+}
+
+// joins reports whether s would be taken for one of the words that join terms.
+func joins(s string) bool {
+	return strings.EqualFold(s, "or") || strings.EqualFold(s, "and") || strings.EqualFold(s, "not")
 }
