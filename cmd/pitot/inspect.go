@@ -27,7 +27,7 @@ type inspectFlags struct {
 }
 
 func inspectCommand() *cobra.Command {
-	f := inspectFlags{input: replayFlags{commentText: "short", speed: "max", shiftTime: "keep"}}
+	f := inspectFlags{input: replayFlags{commentText: "short", speed: "max", shiftTime: "keep", overlap: "first"}}
 	c := &cobra.Command{
 		Use:   "inspect FILE...",
 		Short: "Show what the decoders see in a capture, message by message",
