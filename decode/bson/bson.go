@@ -289,12 +289,34 @@ func Lookup(doc []byte, key string) (e Element, ok bool) {
 // Count is the number of elements of doc, and whether all of doc was there.
 func Count(doc []byte) (n int64, whole bool) {
 	it := Elements(doc)
+	for it.documentAt(n) {
+		n++
+	}
 	for {
 		if _, ok := it.Next(); !ok {
 			return n, !it.Cut()
 		}
 		n++
 	}
+}
+
+// documentAt steps over element n of an array when it is a whole document under
+// the key that it has by its place, which is the most common form by far.
+func (it *Iter) documentAt(n int64) bool {
+	digits := 1
+	for m := n; m > 9; m /= 10 {
+		digits++
+	}
+	b := it.rest
+	if len(b) < digits+2+MinDocument || b[0] != byte(Document) || b[digits+1] != 0 || bytes.IndexByte(b[1:digits+1], 0) >= 0 {
+		return false
+	}
+	size := Length(b[digits+2:])
+	if size == 0 || size > len(b)-digits-2 {
+		return false
+	}
+	it.rest = b[digits+2+size:]
+	return true
 }
 
 // FixedSize is the size in bytes of a value of type t; prefixed says that the
@@ -306,6 +328,13 @@ func FixedSize(t Type) (n int, prefixed bool) {
 	}
 	n, known := size(t, nil)
 	return n, !known
+}
+
+// ValueSize is the size in bytes of a value of type t at the start of b; not ok
+// when it cannot be told, or is more than b has.
+func ValueSize(t Type, b []byte) (n int, ok bool) {
+	n, ok = size(t, b)
+	return n, ok && n <= len(b)
 }
 
 // PrefixedSize is the size of a value of type t that begins with the length in

@@ -10,14 +10,11 @@ import (
 
 // command is what a look through a command's document finds.
 type command struct {
-	first   bson.Element // operation and its value
-	filter  bool         // something selects documents
-	id      bson.Element // what it says of _id; none when it says nothing
-	comment bson.Element
-	rank    int // of comment: lower is better, 0 is none
-	others  int // further comments
-	secret  bool
-	traced  bool // the driver sent its trace context beside the command
+	comments
+	first  bson.Element // operation and its value
+	filter bool         // something selects documents
+	id     bson.Element // what it says of _id; none when it says nothing
+	secret bool
 
 	start, inTxn     bool   // of startTransaction and autocommit
 	tailable, awaits bool   // the server may keep the answer back until there is news
@@ -25,6 +22,14 @@ type command struct {
 	stream           bool   // a pipeline that begins with $changeStream
 	spaces           []byte // documents {ns: ...} one after the other, of a bulkWrite
 	spacesArray      bool   // spaces is one array instead
+}
+
+// comments are those of a command, of which one tells the call site.
+type comments struct {
+	comment bson.Element
+	rank    int  // of comment: lower is better, 0 is none
+	others  int  // further comments
+	traced  bool // the driver sent its trace context beside the command
 }
 
 // Where a comment was found, in the order in which one is preferred.
@@ -36,7 +41,7 @@ const (
 )
 
 // found takes a comment into account.
-func (k *command) found(e bson.Element, rank int) {
+func (k *comments) found(e bson.Element, rank int) {
 	if e.Type == bson.Null || e.Type == bson.Undefined || e.Type == 0 {
 		return
 	}
@@ -55,13 +60,28 @@ func (c *conn) readMsg(x *exchange, m *message) (wait bool) {
 	}
 	x.mongo.MoreToCome = s.flags&flagMore != 0
 	x.cmd = true
-	var k command
-	k.traced = x.telemetry(s.telemetry)
-	c.readDocument(x, &k, s.doc, s.lists[:s.n])
+	c.readCommandDocument(x, m, &s)
+	return !x.mongo.MoreToCome
+}
+
+// readCommandDocument reads a command by the plan that it fits, else in full.
+func (c *conn) readCommandDocument(x *exchange, m *message, s *sections) {
+	lists, plain := s.lists[:s.n], !s.odd && m.skipped == 0
+	traced := x.telemetry(s.telemetry)
+	var f fetched
+	if plain && c.shared.plans.find(x, &f, s.doc, lists, c.Limits.Text) {
+		f.traced = traced
+		c.callSite(x, &f.comments)
+		return
+	}
+	k := command{comments: comments{traced: traced}}
+	c.readDocument(x, &k, s.doc, lists)
 	if x.mongo.Batch > 0 || s.n > 0 {
 		x.mongo.Batch += m.skipped
 	}
-	return !x.mongo.MoreToCome
+	if plain && x.mongo.Shape != 0 {
+		c.shared.plans.learn(x, s.doc, lists, c.Limits.Text)
+	}
 }
 
 // telemetry takes the trace context of a section of kind 3.
@@ -115,7 +135,7 @@ func (c *conn) readDocument(x *exchange, k *command, doc []byte, lists []list) {
 		return
 	}
 	x.mongo.Class = class(k)
-	c.callSite(x, k)
+	c.callSite(x, &k.comments)
 	x.shape(doc, lists, c.Limits.Text)
 }
 
@@ -137,7 +157,7 @@ func (c *conn) field(x *exchange, k *command, e bson.Element) {
 		k.found(e, rankTop)
 	case "filter", "query", "q":
 		if e.Type == bson.Document {
-			k.filter, k.id = true, k.comments(e.Value)
+			k.filter, k.id = true, k.selects(e.Value)
 		}
 	case "pipeline":
 		k.match(e)
@@ -195,13 +215,19 @@ func (x *exchange) killed(k *command, e bson.Element) {
 	if string(k.first.Key) != "killCursors" || e.Type != bson.Array {
 		return
 	}
-	it := bson.Elements(e.Value)
-	id, _ := it.Next()
-	x.mongo.Cursor, _ = id.Int()
+	x.mongo.Cursor = firstInt(e)
 }
 
-// comments looks for $comment in a filter, and gives the first _id in it.
-func (k *command) comments(filter []byte) (id bson.Element) {
+// firstInt is the first element of an array as a number.
+func firstInt(array bson.Element) int64 {
+	it := bson.Elements(array.Value)
+	e, _ := it.Next()
+	v, _ := e.Int()
+	return v
+}
+
+// selects looks for $comment in a filter, and gives the first _id in it.
+func (k *command) selects(filter []byte) (id bson.Element) {
 	for it := bson.Elements(filter); ; {
 		e, ok := it.Next()
 		switch {
@@ -227,7 +253,7 @@ func (k *command) match(pipeline bson.Element) {
 	switch {
 	case !ok || e.Type != bson.Document:
 	case string(e.Key) == "$match":
-		k.filter, k.id = true, k.comments(e.Value)
+		k.filter, k.id = true, k.selects(e.Value)
 	case string(e.Key) == "$changeStream":
 		k.stream = true
 	}
@@ -275,7 +301,7 @@ func (k *command) statement(list, doc []byte) {
 		return
 	}
 	if q, ok := bson.Lookup(doc, key); ok && q.Type == bson.Document {
-		if id := k.comments(q.Value); !k.filter {
+		if id := k.selects(q.Value); !k.filter {
 			k.filter, k.id = true, id
 		}
 	}
@@ -309,7 +335,7 @@ func (x *exchange) namespace(ns []byte) {
 }
 
 // callSite parses the comment that was found.
-func (c *conn) callSite(x *exchange, k *command) {
+func (c *conn) callSite(x *exchange, k *comments) {
 	if k.rank == rankNone {
 		return
 	}

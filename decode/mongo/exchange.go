@@ -109,7 +109,9 @@ func (c *conn) request(m *message, emit event.Emitter) {
 	wait := c.read(x, m)
 	x.Service = c.application
 	x.mongo.Application, x.mongo.Driver = c.application, c.driver
-	x.name()
+	if x.Name == "" {
+		x.name()
+	}
 	c.inspectRequest(m, x)
 	if !wait {
 		emit.Exchange(&x.Exchange)

@@ -148,12 +148,12 @@ func (c *conn) legacyFilter(x *exchange, op string, doc []byte) {
 	x.mongo.Operation = op
 	filter := unwrap(doc)
 	var k command
-	id := k.comments(filter)
+	id := k.selects(filter)
 	if len(filter) != len(doc) {
 		k.beside(doc)
 	}
 	x.mongo.Class = classOf(id)
-	c.callSite(x, &k)
+	c.callSite(x, &k.comments)
 	s := x.shaper(c.Limits.Text)
 	s.add("{filter: {")
 	s.fields(filter, shapeDepth, false)

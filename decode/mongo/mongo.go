@@ -45,6 +45,7 @@ func Protocol(o Options) decode.Protocol {
 type shared struct {
 	comment   callsite.Options
 	sites     siteTable
+	plans     planTable
 	exchanges sync.Pool // of *exchange
 	buffers   sync.Pool // of *[]byte
 	inflaters sync.Pool // of *inflater
