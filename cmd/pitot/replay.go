@@ -35,6 +35,7 @@ type replayFlags struct {
 	overlap     string
 	commentText string
 	grpc        grpcFlags
+	har         harFlags
 	keylog      string
 	keys        *tls.Keys // of the files and of keylog
 	top         bool
@@ -47,7 +48,7 @@ func replayCommand() *cobra.Command {
 		Short: "Decode captured traffic: pcap and pcapng files",
 		Long: "Decode captured traffic: pcap and pcapng files, also compressed by gzip or zstd; - is standard input.\n" +
 			"Several files are merged in order of time. Times are those of the capture, whatever the speed.",
-		Example: "  pitot replay capture.pcap\n  pitot replay a.pcap b.pcapng --json --filter 'status>=500'\n  tcpdump -w - -i lo | pitot replay - --json",
+		Example: "  pitot replay capture.pcap\n  pitot replay a.pcap b.pcapng --json --filter 'status>=500'\n  tcpdump -w - -i lo | pitot replay - --json\n  pitot replay capture.pcap --json --har out.har --bodies 64KiB",
 		Args:    usageArgs(cobra.MinimumNArgs(1)),
 		RunE: func(c *cobra.Command, files []string) error {
 			o, err := f.options(c.Context(), files)
@@ -68,6 +69,7 @@ func replayCommand() *cobra.Command {
 	fl.StringSliceVar(&f.services, "services", nil, "names of services, as `addr=name`: 10.0.0.7:8080=shop,10.0.1.0/24=orders")
 	fl.StringVar(&f.commentText, "comment-text", "short", "how much free text of MongoDB comments is kept: off, short (128 bytes) or full")
 	f.grpc.add(fl)
+	f.har.add(fl)
 	fl.StringVar(&f.keylog, "keylog", "", "TLS key log `file` (SSLKEYLOGFILE), to decrypt what it has keys for; it is read on while it grows")
 	fl.StringVar(&f.filter, "filter", "", "keep the spans that fit this `expression`")
 	fl.IntVar(&f.workers, "workers", 0, "`number` of workers that connections are spread over, at most 16; 0: as many as there are CPUs")
@@ -75,7 +77,7 @@ func replayCommand() *cobra.Command {
 	fl.StringVar(&f.speed, "speed", "max", "max, or a multiple of the capture's pace: 1x, 4x")
 	fl.StringVar(&f.shiftTime, "shift-time", "keep", "keep the capture's times, or begin now")
 	fl.BoolVar(&f.top, "top", false, "watch it in this terminal")
-	fl.StringVar(&f.store, "store", "", "keep history in this store: embedded, none, or a `DSN` as http://HOST:8123 (default embedded; none with --json or --json-file)")
+	fl.StringVar(&f.store, "store", "", "keep history in this store: embedded, none, or a `DSN` as http://HOST:8123 (default embedded; none with --json, --json-file or --har)")
 	return c
 }
 
@@ -85,6 +87,9 @@ func (f *replayFlags) options(ctx context.Context, files []string) (o tap.Replay
 		return o, usagef("--workers %d is no number of workers; 0 takes as many as there are CPUs", f.workers)
 	}
 	o = tap.ReplayOptions{Files: files, Capture: f.capture, Workers: f.workers}
+	if o.Keep, err = f.har.keep(); err != nil {
+		return o, err
+	}
 	calls, err := f.grpc.options(ctx)
 	if err != nil {
 		return o, err
@@ -247,6 +252,13 @@ func (f *replayFlags) outputs(ctx context.Context, stdout, stderr, told io.Write
 		l := newJSONLines(file)
 		outs, ends = append(outs, l), append(ends, l.flush, file.Close)
 	}
+	archive, err := f.har.open(ctx)
+	if err != nil {
+		return nil, nil, errors.Join(fmt.Errorf("--har: %w", err), finish())
+	}
+	if archive != nil {
+		outs, ends = append(outs, archive), append(ends, archive.finish)
+	}
 	h, err := openHistory(ctx, f.storeName(), f.store != "", stderr)
 	if err != nil {
 		return nil, nil, errors.Join(err, finish())
@@ -262,7 +274,7 @@ func (f *replayFlags) storeName() string {
 	switch {
 	case f.store != "":
 		return f.store
-	case f.json || f.jsonFile != "":
+	case f.json || f.jsonFile != "" || f.har.file != "":
 		return storeNone
 	}
 	return storeEmbedded

@@ -10,6 +10,10 @@ import (
 	"github.com/pitot-io/pitot/internal/event"
 )
 
+// maxKept is how many requests of a connection may wait for their answers with
+// their bodies kept.
+const maxKept = 64
+
 // takeBody takes the bytes of b that belong to the body being read, and shows
 // its payload to whoever asked for it.
 func (t *conn) takeBody(d event.Dir, at int64, b []byte) (n int, err error) {
@@ -41,7 +45,11 @@ func (t *conn) show(d event.Dir, at int64, data []byte) {
 		t.showing = h.pos - int64(len(data))
 		h.cur.call.Data(d, at, data)
 	}
-	if limit := t.c.Keep.Body; limit > 0 {
+	switch limit := t.c.Keep.Body; {
+	case limit <= 0:
+	case d == event.ToServer && t.queue.len() > maxKept:
+		h.cur.hole(d)
+	default:
 		h.cur.keepBody(d, data, limit)
 	}
 }
