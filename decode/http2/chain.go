@@ -22,24 +22,9 @@ const (
 // look is what a look at a chain of frames found.
 type look struct {
 	points int
+	size   int  // bytes that were looked at
 	ask    bool // a request's pseudo-fields were among them
 	tell   bool // an answer's were
-}
-
-// chainIn finds where in b a chain of frames in direction d begins. Where that
-// is not found, everything before at is none; final says that no more comes.
-func chainIn(d event.Dir, b []byte, final bool) (at int, found bool) {
-	for at < len(b) {
-		l, v := chain(d, b[at:], final, false)
-		switch {
-		case v == decode.Yes && l.fits(d):
-			return at, true
-		case v == decode.Maybe:
-			return at, false
-		}
-		at++
-	}
-	return at, false
 }
 
 // fits reports whether nothing speaks for the other direction.
@@ -57,12 +42,12 @@ func startsWithPreface(d event.Dir, b []byte) bool {
 
 // chain judges whether b begins with frames in direction d; final says that no
 // more bytes will come, way that frames are looked at until one tells its
-// direction.
-func chain(d event.Dir, b []byte, final, way bool) (l look, v decode.Verdict) {
+// direction. open, where it is not nil, are streams that are known.
+func chain(d event.Dir, b []byte, open *streams, final, way bool) (l look, v decode.Verdict) {
 	if startsWithPreface(d, b) {
 		switch {
 		case len(b) >= len(preface):
-			return look{points: enough}, decode.Yes
+			return look{points: enough, size: len(preface)}, decode.Yes
 		case !final:
 			return l, decode.Maybe
 		}
@@ -70,7 +55,7 @@ func chain(d event.Dir, b []byte, final, way bool) (l look, v decode.Verdict) {
 	}
 	for l.points < enough || way && !l.ask && !l.tell {
 		if len(b) < headSize {
-			return l, l.ending(b, final)
+			return l, l.ending(d, b, final)
 		}
 		f := parseFrame(b)
 		if !f.plausible(d) {
@@ -88,20 +73,27 @@ func chain(d event.Dir, b []byte, final, way bool) (l look, v decode.Verdict) {
 		if n < 0 || len(p) < f.length && l.points+n < enough {
 			return l, decode.No
 		}
+		if n += l.back(f, n, open); n < 0 {
+			return l, decode.No
+		}
 		l.points += n
+		l.size += headSize + len(p)
 		b = b[headSize+len(p):]
+	}
+	if !l.fits(d) {
+		return l, decode.No
 	}
 	return l, decode.Yes
 }
 
 // ending is the verdict on bytes that end within a header, or before it.
-func (l look) ending(b []byte, final bool) decode.Verdict {
+func (l look) ending(d event.Dir, b []byte, final bool) decode.Verdict {
 	switch {
 	case len(b) > 0 && b[0] != 0, len(b) > 3 && !plausibleKind(b[3]):
 		return decode.No
 	case !final:
 		return decode.Maybe
-	case l.points >= enoughAtEnd:
+	case l.points >= enoughAtEnd && l.fits(d):
 		return decode.Yes
 	}
 	return decode.No
@@ -130,12 +122,26 @@ func (f frame) plausible(d event.Dir) bool {
 		return false
 	case f.kind == framePushPromise && d == event.ToServer:
 		return false
-	case f.kind == frameHeaders && d == event.ToServer && f.stream&1 == 0:
+	case (f.kind == frameHeaders || f.kind == frameData) && d == event.ToServer && f.stream&1 == 0:
 		return false
 	case f.kind == frameData && f.length == 0 && !f.has(flagEndStream):
 		return false
 	}
 	return true
+}
+
+// back lets a chain begin with a frame that says little only where its stream
+// is known to be open: the end of a frame often looks like the header of a small
+// one, after which the chain goes on, and bodies hold anything. It is what the
+// frame counts for more; less than nothing where it cannot begin a chain.
+func (l *look) back(f frame, n int, open *streams) int {
+	switch {
+	case l.size > 0 || n > someEvidence:
+		return 0
+	case f.length > 0 && open != nil && open.open[f.stream] != nil:
+		return goodEvidence - n
+	}
+	return -n - 1
 }
 
 // judge says how much a frame with payload p, which may be cut, speaks for a
@@ -161,6 +167,10 @@ func (l *look) judge(f frame, p []byte) int {
 		return goodEvidence
 	case framePing:
 		return goodEvidence
+	case frameGoAway:
+		if len(p) >= 8 && binary.BigEndian.Uint32(p[4:]) < uint32(len(codes)) {
+			return goodEvidence
+		}
 	case frameData:
 		if f.has(flagPadded) && (len(p) == 0 || int(p[0]) >= f.length) {
 			return -1

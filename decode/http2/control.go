@@ -9,39 +9,62 @@ import (
 // reset ends a stream by RST_STREAM (RFC 9113, 6.4).
 func (t *conn) reset(d event.Dir, at int64, p []byte) {
 	s := t.set.open[t.half[d].frame.stream]
-	if s == nil || len(p) < 4 {
+	if s == nil {
 		return
 	}
-	s.h2.Reset = codeName(binary.BigEndian.Uint32(p))
-	s.h2.ResetBy = "client"
-	if d == event.ToClient {
-		s.h2.ResetBy = "server"
+	name := unknown
+	if len(p) >= 4 {
+		name = codeName(binary.BigEndian.Uint32(p))
+	} else {
+		s.x.Decode |= gapFlag(d)
+	}
+	if s.h2.Reset == "" {
+		s.h2.Reset, s.h2.ResetBy = name, side(d)
 	}
 	s.last = at
 	switch {
 	case s.told, s.ended[event.ToClient]:
 		t.finish(s)
-	case !s.answered && s.p.ResponseBody == 0 && d == event.ToServer:
+	case d == event.ToServer:
 		t.linger(s, at)
 	case !s.answered && s.p.ResponseBody == 0:
 		t.unanswered(s, at)
 	default:
-		s.x.End = at
-		if s.x.ErrorType == "" {
-			s.x.Status, s.x.ErrorType = event.Error, s.h2.Reset
-		}
-		t.finish(s)
+		t.broken(s, at)
 	}
+}
+
+// side is who sends in direction d.
+func side(d event.Dir) string {
+	if d == event.ToServer {
+		return "client"
+	}
+	return "server"
+}
+
+// broken tells an exchange whose answer a reset has ended.
+func (t *conn) broken(s *stream, at int64) {
+	s.x.End = at
+	if s.x.ErrorType == "" {
+		s.x.Status, s.x.ErrorType = event.Error, s.h2.Reset
+	}
+	t.finish(s)
 }
 
 // settings applies what one side says of what it takes.
 func (t *conn) settings(d event.Dir, p []byte) {
 	f := t.half[d].frame
-	if f.has(flagAck) {
-		return
+	switch {
+	case f.has(flagAck):
+	case len(p) < f.length: // what is missing may allow anything
+		t.half[d.Other()].unsettle()
+	default:
+		t.apply(d, p)
 	}
-	t.apply(d, p)
 }
+
+// unsettle forgets how large a frame may be.
+func (h *half) unsettle() { h.maxFrame, h.settled = maxFrame, false }
 
 // apply reads settings that came in direction d, which bind the other one. The
 // size of its table needs no attention here: who compresses says in the next

@@ -15,9 +15,6 @@ func Detect(d event.Dir, b []byte) decode.Verdict {
 		}
 		return decode.Yes
 	}
-	l, v := chain(d, b, false, true)
-	if v == decode.Yes && !l.fits(d) {
-		return decode.No
-	}
+	_, v := chain(d, b, nil, false, true)
 	return v
 }

@@ -39,6 +39,7 @@ type half struct {
 	table    table
 	fields   fields
 	maxFrame int   // bytes that the other side takes in one frame
+	settled  bool  // that is known
 	total    int64 // bytes seen, those missing included
 	search   search
 }
@@ -117,7 +118,7 @@ func (t *conn) begin(d event.Dir, at int64, f frame) {
 	h := &t.half[d]
 	h.frame, h.rest, h.hole = f, f.length, false
 	why := f.broken()
-	if f.length > h.maxFrame {
+	if f.length > h.maxFrame || f.length > frameLimit && !h.settled && !t.trusted(f) {
 		why = "a frame is longer than the other side allows"
 	}
 	if why != "" {
@@ -137,6 +138,13 @@ func (t *conn) begin(d event.Dir, at int64, f frame) {
 	if h.rest == 0 {
 		t.ended(d, at, nil)
 	}
+}
+
+// trusted reports whether a large frame may be believed though nobody saw what
+// the other side allows: one of a stream whose fields were seen.
+func (t *conn) trusted(f frame) bool {
+	s := t.set.open[f.stream]
+	return f.kind == frameData && s != nil && (s.requested || s.answered)
 }
 
 // wanted is how much of a payload is looked into.

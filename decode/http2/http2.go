@@ -56,10 +56,11 @@ func newConn(c decode.Conn, o Options) *conn {
 	t.set.begin(c.MidStream)
 	for d := range t.half {
 		h := &t.half[d]
-		h.table, h.maxFrame = newTable(&t.c), frameLimit
+		h.table, h.maxFrame, h.settled = newTable(&t.c), frameLimit, true
 		h.state = between
 		if c.MidStream {
-			h.state, h.maxFrame = lost, maxFrame
+			h.state = lost
+			h.unsettle()
 		}
 	}
 	if !c.MidStream {
@@ -109,10 +110,6 @@ func (t *conn) failure(d event.Dir, at int64, why string) {
 	if t.woes++; t.woes > maxWoes {
 		return
 	}
-	side := "client: "
-	if d == event.ToClient {
-		side = "server: "
-	}
 	t.emit.Notice(&event.Notice{Time: at, Name: event.EventDecodeFailure, Severity: event.Warn,
-		Body: "http2: " + side + why})
+		Body: "http2: " + side(d) + ": " + why})
 }

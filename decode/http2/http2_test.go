@@ -39,3 +39,13 @@ func TestTimesAndSizes(t *testing.T) {
 		t.Errorf("protocol %v, version %s, kind %v", x.Protocol, x.HTTP.Version, x.Kind)
 	}
 }
+
+// What is in flight when a stream is reset opens nothing.
+func TestFramesAfterAReset(t *testing.T) {
+	talk := hello().post(1, "/r").frame(event.ToClient, frameReset, 0, 1, "\x00\x00\x00\x01").data(event.ToServer, 1, false, "in flight").
+		headers(event.ToServer, 1, true, "x-sum 1").frame(event.ToServer, frameReset, 0, 1, "\x00\x00\x00\x05").frame(event.ToServer, frameWindowUpdate, 0, 1, "\x00\x00\x00\x05")
+	const want = "1 POST /r | POST http shop.example 81 /r 0 0/0 probe/1 reset=PROTOCOL_ERROR/server error=unanswered no_response\n"
+	if got := summaries(testkit.Play(fresh(), 0, talk.pieces...)); got != want {
+		t.Errorf("got  %swant %s", got, want)
+	}
+}

@@ -1,6 +1,11 @@
 package http2
 
-import "github.com/pitot-io/pitot/internal/event"
+import (
+	"math"
+
+	"github.com/pitot-io/pitot/decode"
+	"github.com/pitot-io/pitot/internal/event"
+)
 
 // search is what a half keeps while it looks for its place.
 type search struct {
@@ -8,6 +13,56 @@ type search struct {
 	marks  []mark
 	spare  []byte // memory for the next search
 	offset int64  // of buf's first byte in the direction
+
+	open    []int // places in buf of which more bytes must tell whether a chain begins there
+	scanned int   // places before it are open, or none
+}
+
+// maxOpen bounds how many places are open at once.
+const maxOpen = 256
+
+// find is where the frames begin of which the fewest bytes say so. Where none
+// do, everything before at is of no use; final says that no more comes.
+func (s *search) find(d event.Dir, open *streams, final bool) (at int, found bool) {
+	at, end := 0, math.MaxInt
+	try := func(place int) (maybe bool) {
+		l, v := chain(d, s.buf[place:], open, false, false)
+		if v == decode.Yes && place+l.size < end {
+			at, end, found = place, place+l.size, true
+		}
+		return v == decode.Maybe
+	}
+	still := s.open[:0]
+	for _, place := range s.open {
+		if try(place) {
+			still = append(still, place)
+		}
+	}
+	for place := s.scanned; place < min(len(s.buf), end); place++ {
+		if try(place) && len(still) < maxOpen {
+			still = append(still, place)
+		}
+	}
+	s.open, s.scanned = still, len(s.buf)
+	switch {
+	case found:
+		return at, true
+	case final:
+		return s.last(d, open)
+	case len(still) > 0:
+		return still[0], false
+	}
+	return len(s.buf), false
+}
+
+// last judges the open places when no more bytes will come.
+func (s *search) last(d event.Dir, open *streams) (at int, found bool) {
+	for _, place := range s.open {
+		if _, v := chain(d, s.buf[place:], open, true, false); v == decode.Yes {
+			return place, true
+		}
+	}
+	return len(s.buf), false
 }
 
 // mark says where kept bytes came from.
@@ -36,6 +91,10 @@ func (s *search) keep(m mark, b []byte, offset int64) {
 func (s *search) skip(n int) {
 	s.buf = s.buf[:copy(s.buf, s.buf[n:])]
 	s.offset += int64(n)
+	s.scanned = max(0, s.scanned-n)
+	for i := range s.open {
+		s.open[i] -= n // none lies before
+	}
 	k := 0 // marks that lie wholly before
 	for k+1 < len(s.marks) && s.marks[k+1].from <= n {
 		k++
@@ -68,7 +127,7 @@ func (t *conn) seek(d event.Dir, at int64, b []byte, off int) {
 func (t *conn) find(d event.Dir, final bool) {
 	h := &t.half[d]
 	for h.state == lost && len(h.search.buf) > 0 {
-		n, found := chainIn(d, h.search.buf, final)
+		n, found := h.search.find(d, &t.set, final)
 		t.inspectSkipped(d, h.search.marks[0].at, h.search.offset, n)
 		h.search.skip(n)
 		if !found {
@@ -82,7 +141,7 @@ func (t *conn) find(d event.Dir, final bool) {
 func (t *conn) replay(d event.Dir) {
 	h := &t.half[d]
 	s := h.search
-	h.search = search{buf: s.spare[:0]}
+	h.search = search{buf: s.spare[:0], open: s.open[:0]}
 	end := h.total
 	h.total, h.state, h.have = s.offset, between, 0
 	if startsWithPreface(d, s.buf) {
@@ -125,13 +184,12 @@ func (t *conn) stray(d event.Dir) {
 	h.state, h.have, h.block.open, h.cur = lost, 0, false, nil
 	h.buf = h.buf[:0]
 	h.table.forget()
-	h.search = search{buf: h.search.buf[:0], marks: h.search.marks[:0], spare: h.search.spare}
+	h.search = search{buf: h.search.buf[:0], marks: h.search.marks[:0], spare: h.search.spare, open: h.search.open[:0]}
+	t.half[d.Other()].unsettle() // a SETTINGS frame may be missing
 	t.set.blind()
 	for s := t.set.first; s != nil; s = s.next {
-		if !s.ended[d] {
-			s.blind[d] = true
-			s.x.Decode |= gapFlag(d)
-		}
+		s.blind[d] = s.blind[d] || !s.ended[d]
+		s.x.Decode |= gapFlag(d) // though its side has ended: a reset may be missing
 	}
 }
 

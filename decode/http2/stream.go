@@ -187,8 +187,8 @@ func (t *conn) finish(s *stream) {
 	t.forget(s)
 }
 
-// A client that gives a request up may find the answer on its way already. So
-// such a stream lingers for a while before it is told as unanswered.
+// A client that gives a request up may find the answer, or more of it, on its
+// way already. So such a stream lingers for a while before it is told.
 const (
 	lingerTime = 1_000_000_000 // nanoseconds
 	maxLinger  = 64            // streams of a connection
@@ -249,7 +249,6 @@ func (t *conn) tell(s *stream) {
 	if !s.requested {
 		s.x.Decode |= event.NoRequest
 		s.x.Name = "HTTP"
-		s.p.Scheme = t.scheme()
 	}
 	if s.keep != nil {
 		s.keep.finish(&s.x, t.c.Keep.Body)
@@ -290,6 +289,8 @@ func (t *conn) cut(s *stream, at int64) {
 	switch {
 	case s.ended[event.ToClient]:
 		t.finish(s)
+	case (s.answered || s.p.ResponseBody > 0) && s.resetAt > 0:
+		t.broken(s, s.last)
 	case s.answered || s.p.ResponseBody > 0:
 		s.x.End = s.last
 		s.x.Decode |= event.BodyCut
