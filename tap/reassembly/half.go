@@ -99,11 +99,20 @@ func (h *half) inTurn() {
 	}
 }
 
-// lacks reports whether ack acknowledges bytes of this half that have not been
-// handed over. One byte too many may be the FIN.
+// lacks reports whether ack acknowledges bytes of this half, or a FIN that has
+// not been seen, which have not been handed over.
 func (h *half) lacks(ack uint32, l *Limits) bool {
 	n := ack - h.next
-	return h.known == sure && !h.ended && n > 1 && n <= l.Jump
+	if h.hasFin && ack == h.fin+1 {
+		n--
+	}
+	return h.known == sure && !h.ended && n > 0 && n <= l.Jump
+}
+
+// unseenFIN reports whether what is missing may be nothing but a FIN: one
+// number was acknowledged beyond what was handed over, and nothing lies there.
+func (h *half) unseenFIN() bool {
+	return !h.hasFin && len(h.queue) == 0 && h.acked-h.next == 1
 }
 
 // quiet is false while bytes are held, an end is due, or something was

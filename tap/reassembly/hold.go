@@ -129,6 +129,8 @@ func (a *Shard) skip(c *Conn, d event.Dir) {
 		a.pop(c, d)
 	case h.hasFin && !h.ended && before(h.next, h.fin):
 		a.gap(c, d, a.noticed(c), h.fin-h.next)
+	case h.lacks(h.acked, &a.limits) && h.unseenFIN():
+		h.finish(h.next)
 	case h.lacks(h.acked, &a.limits):
 		a.gap(c, d, a.noticed(c), h.acked-h.next)
 	}
@@ -191,6 +193,10 @@ func (a *Shard) rearm(c *Conn) {
 // acknowledged, whichever comes first.
 func (a *Shard) lose(c *Conn, d event.Dir) bool {
 	h := &c.half[d]
+	if h.unseenFIN() {
+		h.finish(h.next)
+		return true
+	}
 	end := h.acked
 	if len(h.queue) > 0 && before(h.queue[0].seq, end) {
 		end = h.queue[0].seq
