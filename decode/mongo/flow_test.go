@@ -295,3 +295,42 @@ func TestMoreThanIsKept(t *testing.T) {
 		}
 	}
 }
+
+// Connections may be decoded in any order, side by side: the stage behind them
+// joins what they tell when it sees it in order of its end.
+func TestDecodersShareNothingThatShows(t *testing.T) {
+	find := []testkit.Piece{
+		testkit.C(msg(1, 0, 0, d{e("find", "c"), e("filter", d{e("a", 1)}), e("comment", "a.go:1"), e("$db", "d")})), testkit.S(msg(9, 1, 0, batch(77, "firstBatch", 1)))}
+	more := []testkit.Piece{
+		testkit.C(ping(1)), testkit.S(msg(8, 1, 0, ok1)),
+		testkit.C(msg(2, 0, 0, d{e("getMore", int64(77)), e("collection", "c"), e("$db", "d")})), testkit.S(msg(9, 2, 0, batch(0, "nextBatch", 2)))}
+	var want string
+	for _, laterFirst := range []bool{false, true} {
+		p := Protocol(Options{})
+		var opened, asked *testkit.Recorder
+		if laterFirst {
+			asked = testkit.Play(p.New(testConn()), 0, more...)
+		}
+		opened = testkit.Play(p.New(testConn()), 0, find...)
+		if !laterFirst {
+			asked = testkit.Play(p.New(testConn()), 0, more...)
+		}
+		merged := new(testkit.Recorder)
+		out := p.Stage(merged)
+		for _, r := range []*testkit.Recorder{opened, asked} {
+			for i := range r.Exchanges {
+				out.Exchange(&r.Exchanges[i])
+			}
+		}
+		got := merged.JSON()
+		if !strings.Contains(got, `"pitot.call_site.inherited":"true"`) {
+			t.Errorf("told %s", got)
+		}
+		if want == "" {
+			want = got
+		}
+		if got != want {
+			t.Errorf("decoded in another order\n got %s\nwant %s", got, want)
+		}
+	}
+}

@@ -45,6 +45,14 @@ try {
   const bulk = await coll.bulkWrite([{ insertOne: { document: { _id: 'b1' } } }, { updateOne: { filter: { _id: 'b1' }, update: { $set: { x: 1 } } } }, { deleteOne: { filter: { _id: 'b1' } } }]);
   assert.deepEqual([bulk.insertedCount, bulk.modifiedCount, bulk.deletedCount], [1, 1, 1]);
 
+  const both = await client.bulkWrite([
+    { name: 'insertOne', namespace: db.databaseName + '.things', document: { _id: 'c1' } },
+    { name: 'insertOne', namespace: db.databaseName + '.others', document: { _id: 'c1' } },
+    { name: 'deleteOne', namespace: db.databaseName + '.things', filter: { _id: 'c1' } },
+  ], { comment: 'both.js:3' });
+  assert.deepEqual([both.insertedCount, both.deletedCount], [2, 1]);
+  await db.collection('others').drop();
+
   await coll.createIndex({ sku: 1 }, { unique: true, sparse: true });
   assert.deepEqual((await coll.indexes()).map((i) => i.name), ['_id_', 'sku_1']);
 
