@@ -65,6 +65,8 @@ func fields() []field {
 		}},
 		{name: "app", kind: kindText, texts: func(x *event.Exchange) texts { return one(mongoOf(x).Application) }},
 		{name: "driver", kind: kindText, texts: func(x *event.Exchange) texts { return one(mongoOf(x).Driver) }},
+		{name: "chatter", kind: kindText, texts: func(x *event.Exchange) texts { return said(x, mongoOf(x).Chatter) }},
+		{name: "await", kind: kindText, texts: func(x *event.Exchange) texts { return said(x, mongoOf(x).Await) }},
 		{name: "shape", kind: kindText, equal: equalShape, texts: func(x *event.Exchange) texts { return one(mongoOf(x).Query) }},
 		{name: "error", kind: kindText, texts: func(x *event.Exchange) texts { return two(x.ErrorType, x.StatusMessage) }, equal: equalError},
 		{name: "flags", kind: kindText, equal: equalFlag, fits: flagsFitting},
@@ -154,6 +156,17 @@ func mongoOf(x *event.Exchange) *event.Mongo {
 		return &noMongo
 	}
 	return x.Mongo
+}
+
+// said is a property that only MongoDB's exchanges have or have not.
+func said(x *event.Exchange, yes bool) texts {
+	switch {
+	case x.Mongo == nil:
+		return one("")
+	case yes:
+		return one("true")
+	}
+	return one("false")
 }
 
 func httpStatus(x *event.Exchange) (int64, bool) {

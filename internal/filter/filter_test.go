@@ -29,7 +29,7 @@ func find() *event.Exchange {
 		Kind: event.Client, Protocol: event.MongoDB, Name: "find orders", Service: "shop", Start: 5e9, End: 5e9 + 2e6,
 		Mongo: &event.Mongo{
 			Database: "shop", Collection: "orders", Operation: "find", Query: `{"user":?}`, Shape: 77,
-			Code: 96, CodeName: "OperationFailed", Site: event.CallSite{Name: "Cart.load app/cart.rb:90"},
+			Await: true, Code: 96, CodeName: "OperationFailed", Site: event.CallSite{Name: "Cart.load app/cart.rb:90"},
 		},
 	}
 }
@@ -150,6 +150,10 @@ func TestMatch(t *testing.T) {
 		{"kind:client", false, true},
 		{"stream:7", true, false},
 		{"attempt>0", true, false},
+		{"chatter:true", false, false},
+		{"chatter:false", false, true},
+		{"-chatter:true", true, true},
+		{"await:true", false, true},
 		{"cart", true, true},
 		{"CART.LOAD", false, true},
 		{"find,/cart/7", true, true},

@@ -50,6 +50,7 @@ func shopTraffic(now time.Time) (all []*event.Exchange) {
 		a.Capture = []string{"a", "b"}[i%2]
 		add(a)
 		m := mongoSpan(1, now.Add(-time.Minute))
+		m.Mongo.Transaction, m.Mongo.Session, m.Mongo.TxnNumber = event.TxnIn, "0af7", int64(i%7)
 		add(m)
 	}
 	return all
@@ -61,7 +62,7 @@ func TestCookbookAnswersEveryQuestion(t *testing.T) {
 		t.Fatal(err)
 	}
 	all := queries(t)
-	if len(all) != 10 {
+	if len(all) != 11 {
 		t.Fatalf("%d questions", len(all))
 	}
 	for i, sql := range all {
