@@ -49,6 +49,7 @@ func shopTraffic(now time.Time) (all []*event.Exchange) {
 		a := httpSpan(i, now.Add(-time.Minute))
 		a.Capture = []string{"a", "b"}[i%2]
 		add(a)
+		add(webSpan(i, now.Add(-time.Minute)))
 		m := mongoSpan(1, now.Add(-time.Minute))
 		m.Mongo.Transaction, m.Mongo.Session, m.Mongo.TxnNumber = event.TxnIn, "0af7", int64(i%7)
 		add(m)
@@ -62,7 +63,7 @@ func TestCookbookAnswersEveryQuestion(t *testing.T) {
 		t.Fatal(err)
 	}
 	all := queries(t)
-	if len(all) != 11 {
+	if len(all) != 12 {
 		t.Fatalf("%d questions", len(all))
 	}
 	for i, sql := range all {
