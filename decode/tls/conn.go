@@ -171,7 +171,7 @@ func (k *conn) Gap(d event.Dir, at int64, n int64, emit event.Emitter) {
 		k.outer.Gap(d, at, n, emit)
 	}
 	h := &k.half[d]
-	h.offset += n
+	defer func() { h.offset += n }() // what is salvaged was before it
 	if h.blind {
 		return
 	}
@@ -188,9 +188,24 @@ func (k *conn) Gap(d event.Dir, at int64, n int64, emit event.Emitter) {
 	default:
 		h.skip, h.seeking = 0, true
 	}
-	h.release(k.shared)
+	k.salvage(d, at, emit)
 	h.begun = true
 	k.hole(d, at, span, emit)
+}
+
+// salvage reads the messages that are whole in a record that will not be, and
+// gives its buffer back: hellos often share a record with long certificates.
+func (k *conn) salvage(d event.Dir, at int64, emit event.Emitter) {
+	h := &k.half[d]
+	if h.buf == nil {
+		return
+	}
+	if b := *h.buf; len(b) > headerLen && b[0] == typeHandshake && !h.mute && len(h.held.pieces) == 0 && k.ready(d, b[0]) && !k.protected(d, b[0]) {
+		r := heldRecord{at: at, seq: h.seq, offset: h.offset - int64(len(b)), n: len(b)}
+		k.handshake(d, &r, b[headerLen:], false)
+		k.tellWhenKnown(emit)
+	}
+	h.release(k.shared)
 }
 
 // left is how many bytes of the record being gathered are still to come; 0
@@ -231,7 +246,7 @@ func (k *conn) End(d event.Dir, at int64, emit event.Emitter) {
 // Close tells what is still to be told.
 func (k *conn) Close(at int64, emit event.Emitter) {
 	for d := range k.half {
-		k.half[d].release(k.shared)
+		k.salvage(event.Dir(d), at, emit)
 		// What is inside cannot be asked to stop: it is closed below.
 		_ = k.drain(event.Dir(d), emit, true)
 	}

@@ -85,6 +85,7 @@ func (k *conn) drain(d event.Dir, emit event.Emitter, force bool) error {
 func (k *conn) take(d event.Dir, r heldRecord, rec []byte, emit event.Emitter) error {
 	opened, err := k.process(d, r, rec, emit)
 	if !opened && err == nil {
+		k.show(d, &r, rec[0], nil, false)
 		k.failed(d, r.at, rec[0], emit)
 	}
 	return err
@@ -114,7 +115,6 @@ func (k *conn) process(d event.Dir, r heldRecord, rec []byte, emit event.Emitter
 	defer k.free(buf)
 	plain, ok := k.unseal(d, rec, *buf)
 	if !ok {
-		k.show(d, &r, rec[0], nil, false)
 		return false, nil
 	}
 	kind := rec[0]
