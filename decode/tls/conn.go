@@ -36,7 +36,9 @@ func newConn(c decode.Conn, s *shared) *conn {
 	if c.Limits.Head <= 0 {
 		c.Limits = decode.DefaultLimits()
 	}
-	k := &conn{Conn: c, shared: s, effort: s.Effort, outer: decode.NewOpaque(c)}
+	counted := c
+	counted.Inspect = nil // the records are told here
+	k := &conn{Conn: c, shared: s, effort: s.Effort, outer: decode.NewOpaque(counted)}
 	for d := range k.half {
 		k.half[d].seeking = c.MidStream
 	}
