@@ -8,7 +8,8 @@ import (
 )
 
 // A flow is bulk when that many reads in a row have filled their buffers, and
-// stays it while at least bulkRate bytes move in bulkWindow.
+// stays it while at least bulkRate bytes move in bulkWindow and nobody wants to
+// see them.
 const (
 	bulkAfter  = 4
 	bulkWindow = 200 * time.Millisecond
@@ -39,7 +40,7 @@ func (h *half) bulk() error {
 			return h.blame()
 		case h.p.idle > 0 && time.Since(now) >= h.p.idle:
 			return errIdle
-		case n < bulkRate:
+		case n < bulkRate, h.p.t.Hub.Plain.On(): // what stays in the kernel cannot be shown
 			return nil
 		}
 	}

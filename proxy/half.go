@@ -70,7 +70,7 @@ func (h *half) run(first []byte) error {
 		if err != nil {
 			return err
 		}
-		if h.p.tally != nil && h.full >= bulkAfter {
+		if h.p.tally != nil && h.full >= bulkAfter && !h.p.t.Hub.Plain.On() {
 			if err := h.bulk(); err != nil {
 				return err
 			}
@@ -176,6 +176,9 @@ func (h *half) forward(b []byte) error {
 	at := time.Now().UnixNano()
 	h.p.touch(h.dir, at)
 	h.moved += int64(len(b))
+	if plain := &h.p.t.Hub.Plain; plain.On() {
+		plain.Passed(h.p.inline, &h.p.passed, h.dir, at, b)
+	}
 	if h.p.tally != nil {
 		h.p.tally.saw(h.dir, at, int64(len(b)))
 	} else {

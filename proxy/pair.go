@@ -23,6 +23,8 @@ type pair struct {
 	client *net.TCPConn
 	up     *upstream.Conn
 	flow   *tap.Flow
+	inline tap.Inline
+	passed tap.Passed    // what was shown of it
 	tally  *tally        // set when bytes are only counted
 	idle   time.Duration // 0 for no limit
 	half   [2]half       // by direction
@@ -32,12 +34,17 @@ type pair struct {
 	last    atomic.Int64 // when bytes moved last, ns since the Unix epoch
 	asking  atomic.Bool  // they were the client's: somebody may wait for an answer
 	closing atomic.Bool  // by us: errors that follow are our own doing
+	reset   atomic.Bool  // one side broke off
 }
 
 func newPair(t *passthrough, c *net.TCPConn, up *upstream.Conn, info ConnInfo, done func()) *pair {
 	p := &pair{t: t, client: c, up: up, done: done, idle: t.Listener.Timeouts.Idle}
 	p.out, p.failures = decode.Stages(t.Protocols, t.Hub.Publisher(info.ID)), t.Failures
 	p.last.Store(time.Now().UnixNano()) // detection and dialling are no quiet
+	p.inline = tap.Inline{ID: info.ID, Listener: t.Listener.Name, Client: info.Client, Server: info.Server}
+	if t.Hub.Plain.On() {
+		t.Hub.Plain.Opened(p.inline, info.Accepted)
+	}
 	conn := decodeConn(info)
 	meta := t.meta(t.cluster.Name(), up.Host())
 	if t.decoder != nil {
@@ -80,6 +87,9 @@ func (p *pair) carry(h *half, first []byte) {
 func (p *pair) end() {
 	p.close()
 	p.flow.Close(time.Now().UnixNano())
+	if plain := &p.t.Hub.Plain; plain.On() {
+		plain.Closed(p.inline, time.Now().UnixNano(), p.reset.Load())
+	}
 	received, sent := p.half[event.ToServer].moved, p.half[event.ToClient].moved
 	p.t.Stats.RxBytes.Add(uint64(received))
 	p.t.Stats.TxBytes.Add(uint64(sent))
@@ -101,6 +111,9 @@ func (p *pair) finish(h *half, err error) {
 	case p.closing.Load():
 	case err == io.EOF: // the other direction may go on for as long as it likes
 		p.flow.End(h.dir, time.Now().UnixNano())
+		if plain := &p.t.Hub.Plain; plain.On() {
+			plain.Ended(p.inline, h.dir, time.Now().UnixNano())
+		}
 		_ = h.dst.CloseWrite() // if that side has gone, its own half notices
 	case errors.Is(err, errIdle):
 		if p.closing.CompareAndSwap(false, true) { // both halves may find out at once
@@ -113,6 +126,7 @@ func (p *pair) finish(h *half, err error) {
 		// half does that, and comes upon the same end.
 	default:
 		p.broken(h)
+		p.reset.Store(true)
 		_ = h.dst.SetLinger(0) // a reset is passed on as one, not as an end in order
 		p.close()
 	}

@@ -19,6 +19,9 @@ const FlushEvery = 50 * time.Millisecond
 // batches, so that a channel is touched once for up to event.BatchCap of them;
 // when nobody subscribes, publishing costs one atomic load.
 type Hub struct {
+	// Plain shows the bytes of proxied connections.
+	Plain Plain
+
 	active atomic.Int32
 	shards []Publisher
 

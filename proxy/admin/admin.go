@@ -86,7 +86,7 @@ func (s *Server) pages() []page {
 		{"/metrics", "the same for Prometheus, with rate, errors and durations by service and operation", s.metrics.serve},
 		{"/clusters", "numbers of every upstream host; format=json", s.clusters},
 		{"/config", "the configuration in effect, as YAML, without secrets", s.config},
-		{"/tap", "exchanges as they end, as JSON Lines; filter=EXPRESSION, protocol=, service=, status=, min_duration=, path=, call_site=, events=true, limit=N, for=DURATION", s.tap},
+		{"/tap", "exchanges as they end, as JSON Lines; filter=EXPRESSION, protocol=, service=, status=, min_duration=, path=, call_site=, events=true, limit=N, for=DURATION; format=pcapng for the bytes of proxied connections, with client=, server=, listener=, for=", s.tap},
 	}
 }
 

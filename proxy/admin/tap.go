@@ -35,6 +35,15 @@ type stream struct {
 }
 
 func (s *Server) tap(w http.ResponseWriter, r *http.Request) {
+	switch format := r.URL.Query().Get("format"); format {
+	case "", "json":
+	case "pcapng":
+		s.tapPlain(w, r)
+		return
+	default:
+		http.Error(w, fmt.Sprintf("format: %q is not valid; must be json or pcapng", format), http.StatusBadRequest)
+		return
+	}
 	t, err := newStream(r.URL.Query())
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusBadRequest)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/pitot-io/pitot/decode/http1"
 	"github.com/pitot-io/pitot/internal/event"
+	"github.com/pitot-io/pitot/tap"
 )
 
 // conn is a client's connection. One goroutine serves it, and so does the
@@ -23,6 +24,7 @@ type conn struct {
 	out    event.Emitter
 	info   Info
 	peer   string                // name of the client's service, where it has one
+	passed tap.Passed            // what was shown of it
 	onRead func(fd uintptr) bool // bound once
 
 	in      window
@@ -60,6 +62,7 @@ func (s *Server) lookup(a netip.AddrPort) string {
 func (c *conn) serve(first []byte) {
 	defer c.close()
 	c.enter(idle, c.info.Accepted)
+	c.showOpen()
 	c.take(first)
 	for !c.over {
 		if c.pending {
@@ -79,6 +82,7 @@ func (c *conn) take(first []byte) {
 	}
 	c.in.buf = c.srv.buffers.get(max(smallBuffer, len(first)))
 	c.in.w = copy(c.in.buf, first)
+	c.show(event.ToServer, first)
 	c.started = time.Now().UnixNano()
 	c.proceed()
 }
@@ -116,6 +120,7 @@ func (c *conn) readable(fd uintptr) bool {
 			c.started = time.Now().UnixNano()
 		}
 		c.in.w += n
+		c.show(event.ToServer, space[:n])
 		c.proceed()
 		switch {
 		case c.over, c.pending:
@@ -230,6 +235,7 @@ func (c *conn) close() {
 	c.shard.mu.Lock()
 	c.shard.move(c, unwatched)
 	c.shard.mu.Unlock()
+	c.showClose()
 	switch {
 	case c.abort:
 		_ = c.net.SetLinger(0)

@@ -276,6 +276,7 @@ func (e *exchange) unanswered() {
 
 // write sends b to the client.
 func (e *exchange) write(b []byte) bool {
+	e.conn.show(event.ToClient, b)
 	n, err := e.conn.net.Write(b)
 	e.x.ResponseBytes += int64(n)
 	if err != nil {

@@ -52,6 +52,7 @@ type Options struct {
 
 	Publish func(key int64) event.Emitter // spans of connection number key go there
 	Names   tap.Names                     // may be nil
+	Plain   *tap.Plain                    // is shown the bytes of clients' connections; none by default
 	Stats   Stats
 
 	Header     time.Duration // for a request's head, from its first byte
@@ -78,6 +79,9 @@ const (
 )
 
 func (o Options) withDefaults() Options {
+	if o.Plain == nil {
+		o.Plain = new(tap.Plain)
+	}
 	o.Header = cmp.Or(o.Header, DefaultHeader)
 	o.Idle = cmp.Or(o.Idle, DefaultIdle)
 	o.StreamIdle = cmp.Or(o.StreamIdle, DefaultStreamIdle)

@@ -5,6 +5,7 @@ import (
 	"net"
 	"sync"
 
+	"github.com/pitot-io/pitot/internal/event"
 	"github.com/pitot-io/pitot/proxy/upstream"
 )
 
@@ -19,6 +20,7 @@ func (c *conn) carryTunnel(up *upstream.Conn) {
 	defer c.detach()
 	e := c.e
 	_, err1 := up.Write(c.in.bytes())
+	c.show(event.ToClient, e.up.bytes())
 	_, err2 := c.net.Write(e.up.bytes())
 	c.in.release(&c.srv.buffers)
 	c.recycle()
@@ -27,17 +29,22 @@ func (c *conn) carryTunnel(up *upstream.Conn) {
 	}
 	var toServer, toClient int64
 	var other sync.WaitGroup
-	other.Go(func() { toServer = pour(up.TCPConn, c.net) })
-	toClient = pour(c.net, up.TCPConn)
+	other.Go(func() { toServer = c.pour(event.ToServer, up.TCPConn, c.net) })
+	toClient = c.pour(event.ToClient, c.net, up.TCPConn)
 	other.Wait()
 	c.srv.o.Stats.Transferred(toServer, toClient)
 	up.Host().Transferred(toClient, toServer)
 }
 
 // pour moves bytes from src to dst until src ends, in the kernel where that
-// can, and passes the end on. When one direction breaks, so does the other.
-func pour(dst, src *net.TCPConn) int64 {
-	n, err := io.Copy(dst, src)
+// can and nobody listens to them when they begin, and passes the end on. When
+// one direction breaks, so does the other.
+func (c *conn) pour(d event.Dir, dst, src *net.TCPConn) int64 {
+	var from io.Reader = src
+	if c.srv.o.Plain.On() {
+		from = shown{c, d, src}
+	}
+	n, err := io.Copy(dst, from)
 	if err == nil {
 		err = dst.CloseWrite()
 	}

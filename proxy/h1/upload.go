@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/pitot-io/pitot/decode/http1"
+	"github.com/pitot-io/pitot/internal/event"
 	"github.com/pitot-io/pitot/proxy/upstream"
 )
 
@@ -27,6 +28,7 @@ func (e *exchange) pump(up *upstream.Conn) {
 			return
 		}
 		v.w = n
+		e.conn.show(event.ToServer, v.buf[:n])
 		if !e.pumpOn(up) {
 			return
 		}
