@@ -1,6 +1,7 @@
 package grpc
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/pitot-io/pitot/internal/event"
@@ -48,4 +49,35 @@ func sound(t *testing.T, g *event.RPC, in, out int) {
 		len(g.Message) > 64 || len(g.Method) > 64 || len(g.Metadata) > 12 || g.Timeout < 0 {
 		t.Fatalf("%+v", g)
 	}
+}
+
+// FuzzPayload: whatever a message holds, JSON of it is bounded and nothing that
+// is marked gets out.
+func FuzzPayload(f *testing.F) {
+	files := schemaOf(f)
+	for _, json := range []string{
+		`{"user":"ann","items":[{"id":"7","card":"4111"}],"at":"2026-01-02T03:04:05Z"}`, `{"byName":{"x":{"card":"4111"}},"more":{"more":{}}}`,
+		`{"any":{"@type":"type.googleapis.com/shop.Req","any":{"@type":"type.googleapis.com/shop.Item","card":"4111"}}}`,
+	} {
+		b := wire(f, files, "Req", json)
+		f.Add([]byte(b), false)
+		f.Add([]byte(zip(f, b)), true)
+	}
+	l := New(Options{Descriptors: files, Message: 4096, Payload: 200})
+	f.Fuzz(func(t *testing.T, payload []byte, compressed bool) {
+		flags := byte(0)
+		if compressed {
+			flags = flagCompressed
+		}
+		e := &exchange{request: post + "grpc-encoding: gzip\n", in: flagged(flags, string(payload)), answer: ok, trailers: fine}
+		x := play(l, conn(), e, whole).Exchanges[0]
+		got := x.GRPC.RequestJSON
+		// A key of the map may be card, but no Item has one with a value.
+		if len(got) > 200+len("...") || strings.Contains(got, `"card":"`) {
+			t.Fatalf("%q", got)
+		}
+		if x.GRPC.RequestMessages != 1 {
+			t.Fatalf("%+v", x.GRPC)
+		}
+	})
 }
