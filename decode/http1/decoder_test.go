@@ -106,6 +106,8 @@ var conversations = []struct {
 	{"0.9 answered in 1.x", []testkit.Piece{testkit.C("POST /old\r\n"), reply("400 No", "no"), testkit.C("more\r\n")},
 		"POST /old 400 0/2\n! http1: request: start line cannot be read; looking for the next start line\n"},
 	{"0.9 unanswered", []testkit.Piece{testkit.C("GET /old\r\n")}, "GET /old 0 0/0 unanswered body_cut no_response\n"},
+	{"method alone", []testkit.Piece{testkit.C("OPTIONS\nHost: a\n\n"), reply("400 No", "")},
+		"OPTIONS  400 0/0\n! http1: request: fields after a request line without version: HTTP/0.9 with something behind it, or HTTP/1: read as HTTP/1.0\n"},
 	{"target with blanks", []testkit.Piece{testkit.C("GET /a b  c HTTP/1.1\r\nHost: a\r\n\r\n"), reply("400 No", "")},
 		"GET /a b  c 400 0/0\n! http1: request: target with blanks: taken to the first one, refused, or whole: taken whole\n"},
 	{"some lines in LF alone", []testkit.Piece{testkit.C("POST /m HTTP/1.1\r\nHost: a\nContent-Length: 1\r\n\r\nx"), reply("200 OK", "")},

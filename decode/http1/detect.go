@@ -64,7 +64,7 @@ func detectRequest(b []byte) decode.Verdict {
 		return decode.Maybe
 	case m > 0 && m <= maxMethod && isToken(line[:m]) && endsInVersion(line), m > 0 && simple(line[:m], line[m+1:]):
 		return decode.Yes
-	case bytes.Contains(line, []byte("HTTP/1")), m > 0 && isToken(line[:m]) && plausibleTarget(line[m+1:]):
+	case bytes.Contains(line, []byte("HTTP/1")), semantics.Method(line) != "", m > 0 && isToken(line[:m]) && plausibleTarget(line[m+1:]):
 		return decode.Maybe
 	}
 	return decode.No

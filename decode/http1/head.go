@@ -243,7 +243,7 @@ func (h *Head) clear() {
 }
 
 // Simple reports whether a request is all that HTTP/0.9 has: a method and a path.
-func (h *Head) Simple() bool { return h.Odd&NoVersion != 0 && len(h.Fields) == 0 }
+func (h *Head) Simple() bool { return h.Odd&NoVersion != 0 && len(h.Fields) == 0 && len(h.Target) > 0 }
 
 // Get is the value of the first field of that name, which must be lower-case.
 func (h *Head) Get(name string) []byte {

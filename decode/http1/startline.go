@@ -1,6 +1,10 @@
 package http1
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/pitot-io/pitot/decode/semantics"
+)
 
 // line is the line that starts at i, and where the next begins (0: b ends
 // before it does).
@@ -92,6 +96,9 @@ func (h *Head) oddRequestLine(line []byte) error {
 	m := bytes.IndexAny(line, " \t")
 	v := bytes.LastIndexAny(line, " \t")
 	switch {
+	case m < 0 && semantics.Method(line) != "" && string(line) != "CONNECT": // fields may follow
+		h.Method, h.Odd, h.Minor = line, h.Odd|NoVersion, 0
+		return nil
 	case m <= 0 || !isToken(line[:m]):
 		return bad("http1.codec_error.request_line")
 	case h.oddVersion(line[v+1:]):
