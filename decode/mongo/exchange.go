@@ -15,6 +15,7 @@ type exchange struct {
 	mongo event.Mongo
 	text  []byte
 	site  callsite.Scratch
+	plan  *plan // that the request fitted; nil when none
 
 	answered bool // a first reply of a chain has come
 	cmd      bool // the request is a command, whatever its opcode
@@ -29,7 +30,7 @@ func (s *shared) take() *exchange {
 	x.mongo = event.Mongo{Returned: -1, Affected: -1, TxnNumber: -1}
 	x.Mongo = &x.mongo
 	x.text = x.text[:0]
-	x.answered, x.cmd = false, false
+	x.answered, x.cmd, x.plan = false, false, nil
 	return x
 }
 

@@ -235,7 +235,7 @@ func (c *conn) answerReply(x *exchange, m *message) {
 	case flags&replyFailed != 0:
 		x.queryFailed(r.document())
 	case x.cmd || (x.Decode&event.NoRequest != 0 && n == 1):
-		c.result(x, r.document(), m.skipped)
+		c.result(x, new(result), r.document(), m.skipped)
 		return
 	default:
 		x.mongo.Returned = max(0, x.mongo.Returned) + int64(max(0, n))
@@ -264,5 +264,5 @@ func (c *conn) answerCommand(x *exchange, m *message) {
 	if _, ok := bson.Lookup(second, "ok"); ok {
 		doc = second
 	}
-	c.result(x, doc, m.skipped)
+	c.result(x, new(result), doc, m.skipped)
 }

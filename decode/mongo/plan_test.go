@@ -100,14 +100,19 @@ func TestPlansAreFound(t *testing.T) {
 	s := newShared(Options{})
 	c := newConn(testConn(), s)
 	for range 2 {
-		testkit.Play(c, 0, testkit.C(typical.ask))
+		testkit.Play(c, 0, testkit.C(typical.ask), testkit.S(typical.answer))
 	}
 	x := s.take()
 	var f fetched
 	var sec sections
 	sec.parse([]byte(typical.ask)[headerLen:], false)
 	if !s.plans.find(x, &f, sec.doc, nil, testConn().Limits.Text) {
-		t.Error("no plan")
+		t.Fatal("no plan")
+	}
+	var r result
+	sec.parse([]byte(typical.answer)[headerLen:], false)
+	if !x.planned(sec.doc, &r) || !r.ok || r.batch != 3 {
+		t.Errorf("no plan of the answer: %+v", r)
 	}
 }
 
@@ -131,5 +136,60 @@ func FuzzPlan(f *testing.F) {
 	f.Fuzz(func(t *testing.T, first, then []byte) {
 		sameAsFresh(t, wire(7, 0, opMsg, string(first)), wire(7, 0, opMsg, string(then)))
 		sameAsFresh(t, wire(7, 0, opMsg, string(then)), wire(7, 0, opMsg, string(then)))
+	})
+}
+
+// answers are answers whose structure is alike, or nearly.
+func answers() (all []string) {
+	for _, c := range []d{
+		batch(0, "firstBatch", 2), batch(0, "firstBatch", 0), batch(99, "firstBatch", 12), batch(98, "nextBatch", 1), batch(0, "nextBatch", 1),
+		{e("n", 3), e("ok", 1.0)}, {e("n", 4), e("ok", 1.0)}, {e("n", 4), e("ok", 1)}, {e("n", 4), e("ok", 0.0)}, {e("n", int64(4)), e("ok", 1.0), e("operationTime", bson.Timestamp{T: 1})},
+		{e("n", 1), e("nModified", 1), e("ok", 1.0)}, {e("n", 0), e("writeErrors", a{d{e("code", 11000)}}), e("ok", 1.0)},
+		{e("n", 0), e("writeConcernError", d{e("code", 64)}), e("ok", 1.0)}, {e("ok", 0.0), e("code", 59), e("codeName", "CommandNotFound")},
+		{e("values", a{1, 2}), e("ok", 1.0)}, {e("values", a{"x"}), e("ok", 1.0)}, {e("ok", 1.0)}, {e("cursor", d{}), e("ok", 1.0)},
+		{e("cursor", d{e("firstBatch", d{e("x", 1)}), e("id", 7)}), e("ok", 1.0)}, {e("ok", 1.0), e("n", 1), e("n", 2)}, {e("n", "text"), e("ok", 1.0)},
+	} {
+		all = append(all, msg(1, 7, 0, c))
+	}
+	return all
+}
+
+func TestPlansOfAnswersTellWhatReadingTells(t *testing.T) {
+	for _, ask := range []string{
+		msg(7, 0, 0, d{e("find", "c"), e("$db", "d")}), msg(7, 0, 0, d{e("insert", "c"), e("$db", "d")}), msg(7, 0, 0, d{e("count", "c"), e("$db", "d")}),
+		msg(7, 0, 0, d{e("getMore", int64(5)), e("collection", "c"), e("$db", "d")}), msg(7, 0, 0, d{e("killCursors", "c"), e("cursors", a{int64(5)}), e("$db", "d")}),
+	} {
+		for _, first := range answers() {
+			for _, then := range answers() {
+				answeredAsFresh(t, ask, first, then)
+			}
+		}
+	}
+}
+
+// answeredAsFresh is sameAsFresh for answers to one command.
+func answeredAsFresh(t *testing.T, ask, first, then string) {
+	t.Helper()
+	want := testkit.Play(Protocol(Options{}).New(testConn()), 0, testkit.C(ask), testkit.S(then)).JSON()
+	p := Protocol(Options{})
+	for range 2 {
+		testkit.Play(p.New(testConn()), 0, testkit.C(ask), testkit.S(first))
+	}
+	for range 2 {
+		if got := testkit.Play(p.New(testConn()), 0, testkit.C(ask), testkit.S(then)).JSON(); got != want {
+			t.Errorf("after %q\n got %s\nwant %s", first, got, want)
+		}
+	}
+}
+
+func FuzzPlanOfAnswer(f *testing.F) {
+	all := answers()
+	for i := range all {
+		f.Add([]byte(all[i])[headerLen:], []byte(all[(i+1)%len(all)])[headerLen:])
+	}
+	ask := msg(7, 0, 0, d{e("getMore", int64(5)), e("collection", "c"), e("$db", "d")})
+	f.Fuzz(func(t *testing.T, first, then []byte) {
+		answeredAsFresh(t, ask, wire(1, 7, opMsg, string(first)), wire(1, 7, opMsg, string(then)))
+		answeredAsFresh(t, ask, wire(1, 7, opMsg, string(then)), wire(1, 7, opMsg, string(then)))
 	})
 }

@@ -92,12 +92,20 @@ func (c *conn) answerMsg(x *exchange, m *message) {
 	if s.odd {
 		x.Decode |= event.BodyCut
 	}
-	c.result(x, s.doc, m.skipped)
+	var r result
+	plain := !s.odd && m.skipped == 0
+	if plain && x.planned(s.doc, &r) {
+		x.conclude(&r, 0)
+		return
+	}
+	c.result(x, &r, s.doc, m.skipped)
+	if plain {
+		x.learnReply(s.doc, &r)
+	}
 }
 
 // result is what a command's answer says: https://www.mongodb.com/docs/manual/reference/method/db.runCommand/#response.
-func (c *conn) result(x *exchange, doc []byte, skipped int64) {
-	var r result
+func (c *conn) result(x *exchange, r *result, doc []byte, skipped int64) {
 	for it := bson.Elements(doc); ; {
 		e, ok := it.Next()
 		if !ok {
@@ -105,9 +113,14 @@ func (c *conn) result(x *exchange, doc []byte, skipped int64) {
 		}
 		r.field(x, e)
 	}
-	c.welcomed(x, &r)
-	x.count(&r, skipped)
-	x.fail(&r, skipped)
+	c.welcomed(x, r)
+	x.conclude(r, skipped)
+}
+
+// conclude takes what an answer said over into the exchange.
+func (x *exchange) conclude(r *result, skipped int64) {
+	x.count(r, skipped)
+	x.fail(r, skipped)
 	if r.ok && x.mongo.Operation == "killCursors" {
 		x.mongo.CursorDone = x.mongo.Cursor != 0
 	}
