@@ -116,7 +116,7 @@ func OpenReplay(o ReplayOptions) (*Replay, error) {
 // It is for one call; out is called from one goroutine at a time.
 func (p *Replay) Run(ctx context.Context, out event.Emitter) (Summary, error) {
 	p.line = newLine(p, out)
-	err := p.run(ctx)
+	err := p.run(ctx, p.packet)
 	p.flush()
 	p.sum.Packet = p.parser.Counts
 	p.line.count(&p.sum)
@@ -145,7 +145,8 @@ func (p *Replay) Close() {
 	}
 }
 
-func (p *Replay) packet(ctx context.Context, rec *pcapfile.Record) error {
+func (p *Replay) packet(ctx context.Context, s *source) error {
+	rec := &s.record
 	at := p.clock(rec.Time)
 	p.sum.Packets++
 	p.sum.Bytes += uint64(len(rec.Data))

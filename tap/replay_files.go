@@ -71,13 +71,14 @@ func (p *Replay) next(s *source) bool {
 
 const askEvery = 1024 // packets between two looks at the context
 
-func (p *Replay) run(ctx context.Context) error {
+// run gives every packet, in order of time, to do.
+func (p *Replay) run(ctx context.Context, do func(context.Context, *source) error) error {
 	for len(p.sources) > 0 {
 		if p.sum.Packets%askEvery == 0 && ctx.Err() != nil {
 			return ctx.Err()
 		}
 		s := p.sources[0]
-		if err := p.packet(ctx, &s.record); err != nil {
+		if err := do(ctx, s); err != nil {
 			return err
 		}
 		if p.next(s) {

@@ -36,6 +36,7 @@ type replayFlags struct {
 	commentText string
 	grpc        grpcFlags
 	har         harFlags
+	pcapng      string
 	keylog      string
 	keys        *tls.Keys // of the files and of keylog
 	top         bool
@@ -70,6 +71,7 @@ func replayCommand() *cobra.Command {
 	fl.StringVar(&f.commentText, "comment-text", "short", "how much free text of MongoDB comments is kept: off, short (128 bytes) or full")
 	f.grpc.add(fl)
 	f.har.add(fl)
+	fl.StringVar(&f.pcapng, "pcapng", "", "write the packets of the exchanges that fit --filter to this `file`; without it, all of every connection that is decoded")
 	fl.StringVar(&f.keylog, "keylog", "", "TLS key log `file` (SSLKEYLOGFILE), to decrypt what it has keys for; it is read on while it grows")
 	fl.StringVar(&f.filter, "filter", "", "keep the spans that fit this `expression`")
 	fl.IntVar(&f.workers, "workers", 0, "`number` of workers that connections are spread over, at most 16; 0: as many as there are CPUs")
@@ -206,6 +208,12 @@ func runReplay(ctx context.Context, o tap.ReplayOptions, f *replayFlags, also ev
 		return err
 	}
 	defer stop() // only read from
+	var packets *export
+	if f.pcapng != "" {
+		if packets, err = newExport(f.pcapng, o.Files, keep, f.filter != ""); err != nil {
+			return err
+		}
+	}
 	r, err := tap.OpenReplay(o)
 	if err != nil {
 		return err
@@ -219,10 +227,17 @@ func runReplay(ctx context.Context, o tap.ReplayOptions, f *replayFlags, also ev
 		outs = append(outs, also)
 	}
 	began := time.Now()
-	sum, err := r.Run(ctx, outs.filtered(keep, f.filter != ""))
+	out := outs.filtered(keep, f.filter != "")
+	if packets != nil {
+		out = emitters{out, packets.selection} // which sees what does not fit too
+	}
+	sum, err := r.Run(ctx, out)
 	took := time.Since(began)
 	err = errors.Join(err, finish())
 	tellReplay(told, &sum, took)
+	if packets != nil && ctx.Err() == nil {
+		err = errors.Join(err, packets.write(ctx, o, told))
+	}
 	return err
 }
 

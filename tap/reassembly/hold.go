@@ -98,7 +98,7 @@ func (a *Shard) drainHalf(c *Conn, d event.Dir) (moved bool) {
 		h.next = h.fin + 1 // the FIN has a number of its own
 		a.drop(h)
 		if c.stream != nil {
-			c.stream.End(d, c.clock(a.now))
+			c.stream.End(d, c.clock(a.noticed(c)))
 		}
 	}
 	return moved
