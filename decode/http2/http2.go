@@ -97,10 +97,10 @@ func (t *conn) Close(at int64, emit event.Emitter) {
 // where it is not known.
 func (t *conn) position(d event.Dir, off int) uint32 {
 	switch {
-	case t.late != nil:
-		return t.late.seq + uint32(off)
 	case t.c.Position == nil:
 		return 0
+	case t.late != nil:
+		return t.late.seq + uint32(off)
 	}
 	return t.c.Position(d, off)
 }

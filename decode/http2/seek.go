@@ -81,7 +81,7 @@ func (s *search) keep(m mark, b []byte, offset int64) {
 	if m.from == 0 {
 		s.offset = offset
 	}
-	if k := len(s.marks) - 1; k < 0 || s.marks[k].at != m.at || s.marks[k].seq+uint32(m.from-s.marks[k].from) != m.seq {
+	if k := len(s.marks) - 1; k < 0 || s.marks[k].at != m.at || m.seq != 0 && s.marks[k].seq+uint32(m.from-s.marks[k].from) != m.seq {
 		s.marks = append(s.marks, m)
 	}
 	s.buf = append(s.buf, b...)

@@ -253,6 +253,7 @@ func (t *conn) tell(s *stream) {
 	if s.keep != nil {
 		s.keep.finish(&s.x, t.c.Keep.Body)
 	}
+	s.x.End = max(s.x.End, s.x.Start)
 	s.told = true
 	if s.call != nil {
 		t.shows(0, s.id)
