@@ -25,12 +25,12 @@ func (t *conn) reset(d event.Dir, at int64, p []byte) {
 	switch {
 	case s.told, s.ended[event.ToClient]:
 		t.finish(s)
+	case s.answered || s.p.ResponseBody > 0:
+		t.broken(s, at)
 	case d == event.ToServer:
 		t.linger(s, at)
-	case !s.answered && s.p.ResponseBody == 0:
-		t.unanswered(s, at)
 	default:
-		t.broken(s, at)
+		t.unanswered(s, at)
 	}
 }
 

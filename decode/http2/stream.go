@@ -187,8 +187,9 @@ func (t *conn) finish(s *stream) {
 	t.forget(s)
 }
 
-// A client that gives a request up may find the answer, or more of it, on its
-// way already. So such a stream lingers for a while before it is told.
+// A client that gives a request up before anything of its answer came may find
+// that on its way already. So such a stream lingers for a while before it is
+// told. What comes after a reset within an answer belongs to nobody.
 const (
 	lingerTime = 1_000_000_000 // nanoseconds
 	maxLinger  = 64            // streams of a connection
