@@ -10,4 +10,6 @@ go mod verify >/dev/null
 git diff --exit-code -- go.mod go.sum
 make build
 if command -v file >/dev/null; then file bin/pitot | grep -q 'statically linked' || { echo "bin/pitot is not static"; exit 1; }; fi
+# A replay of a million connections stays under 512 MiB.
+PITOT_TEST_CONNECTIONS=1000000 CGO_ENABLED=0 go test -count=1 -timeout 10m -run FitsInMemory ./cmd/pitot
 scripts/fuzz.sh "${FUZZTIME:-5s}"

@@ -27,6 +27,7 @@ func newWorker(p *Replay, b *batches, index, of int) *worker {
 	w := &worker{replay: p, batches: b, index: index}
 	limits := p.Limits.TCP
 	limits.Total /= numShards
+	limits.Trails /= numShards
 	for i := index; i < numShards; i += of {
 		w.shards[i] = w.shard(limits)
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"os"
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
@@ -40,6 +41,18 @@ func tendMemory(ctx context.Context) {
 				debug.FreeOSMemory()
 			}
 		}
+	}
+}
+
+// replayMemory is where the collector of a replay begins to work harder, in
+// bytes: what has to be kept is bounded below it.
+const replayMemory = 384 << 20
+
+// boundMemory keeps a replay's garbage small where there is little room left.
+// GOMEMLIMIT says otherwise.
+func boundMemory() {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(replayMemory)
 	}
 }
 

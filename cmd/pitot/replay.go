@@ -33,6 +33,7 @@ type replayFlags struct {
 
 	workers     int
 	overlap     string
+	connections int
 	commentText string
 	grpc        grpcFlags
 	har         harFlags
@@ -75,6 +76,7 @@ func replayCommand() *cobra.Command {
 	fl.StringVar(&f.keylog, "keylog", "", "TLS key log `file` (SSLKEYLOGFILE), to decrypt what it has keys for; it is read on while it grows")
 	fl.StringVar(&f.filter, "filter", "", "keep the spans that fit this `expression`")
 	fl.IntVar(&f.workers, "workers", 0, "`number` of workers that connections are spread over, at most 16; 0: as many as there are CPUs")
+	fl.IntVar(&f.connections, "connections", tap.DefaultReplayLimits().TCP.Connections, "`number` of connections followed at a time, which bounds memory; the longest silent makes room")
 	fl.StringVar(&f.overlap, "overlap", "first", "whose bytes count where TCP segments that wait overlap: the first's or the last's")
 	fl.StringVar(&f.speed, "speed", "max", "max, or a multiple of the capture's pace: 1x, 4x")
 	fl.StringVar(&f.shiftTime, "shift-time", "keep", "keep the capture's times, or begin now")
@@ -104,6 +106,9 @@ func (f *replayFlags) options(ctx context.Context, files []string) (o tap.Replay
 		return o, usagef("--speed: %w", err)
 	}
 	o.Limits = tap.DefaultReplayLimits()
+	if o.Limits.TCP.Connections = f.connections; f.connections < 1 {
+		return o, usagef("--connections %d: at least one connection has to be followed", f.connections)
+	}
 	switch f.overlap {
 	case "first":
 	case "last":
@@ -226,6 +231,7 @@ func runReplay(ctx context.Context, o tap.ReplayOptions, f *replayFlags, also ev
 	if also != nil {
 		outs = append(outs, also)
 	}
+	boundMemory()
 	began := time.Now()
 	out := outs.filtered(keep, f.filter != "")
 	if packets != nil {

@@ -45,10 +45,10 @@ func DefaultLimits() Limits {
 		LossWait:    60e9,
 		LossFactor:  8,
 		Jump:        16 << 20,
-		Connections: 100_000,
+		Connections: 40_000,
 		Idle:        3600e9,
 		Linger:      120e9,
-		Trails:      32 << 20,
+		Trails:      16 << 20,
 		Overlaps:    4,
 	}
 }

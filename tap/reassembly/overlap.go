@@ -78,7 +78,7 @@ func (a *Shard) compare(c *Conn, d event.Dir, x *held) {
 const (
 	numSamples  = 4
 	sampleBytes = 256
-	trailBytes  = numSamples * (sampleBytes + 8)
+	trailBytes  = numSamples*(sampleBytes+16) + 64
 )
 
 // trail remembers the beginnings of the latest segments that one direction
