@@ -7,6 +7,9 @@ missing=()
 command -v curl >/dev/null || missing+=("curl")
 command -v tcpdump >/dev/null || missing+=("tcpdump")
 command -v tmux >/dev/null || missing+=("tmux")
+command -v tshark >/dev/null || missing+=("tshark")
+[ "$(uname)$(id -u)" = Linux0 ] || missing+=("root on Linux (live capture)")
+command -v ip >/dev/null && command -v nsenter >/dev/null || missing+=("ip and nsenter (network namespaces)")
 [ -d ../shared/captures ] || missing+=("the shared captures")
 
 # The race detector needs cgo and a C compiler; the product itself needs neither.

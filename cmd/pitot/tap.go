@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"runtime"
 	"strings"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/pitot-io/pitot/decode/tls"
 	"github.com/pitot-io/pitot/internal/builtin"
 	"github.com/pitot-io/pitot/internal/config"
 	"github.com/pitot-io/pitot/internal/filter"
@@ -43,6 +45,8 @@ type tapFlags struct {
 	services    []string
 	commentText string
 	grpc        grpcFlags
+	keylog      string
+	keys        *tls.Keys
 }
 
 func tapCommand() *cobra.Command {
@@ -62,6 +66,12 @@ func tapCommand() *cobra.Command {
 				return err
 			}
 			t.adminGiven = c.Flags().Changed("admin")
+			warn := func(err error) { fmt.Fprintln(c.ErrOrStderr(), "pitot: warning:", err) }
+			stop, err := followKeys(f.keylog, f.keys, warn)
+			if err != nil {
+				return err
+			}
+			defer stop() // only read from
 			if f.top {
 				return f.underScreen(c.Context(), t, c.InOrStdin(), c.OutOrStdout(), c.ErrOrStderr())
 			}
@@ -90,6 +100,7 @@ func tapCommand() *cobra.Command {
 	fl.StringSliceVar(&f.services, "services", nil, "names of services, as `addr=name`: 10.0.0.7:8080=shop,10.0.1.0/24=orders")
 	fl.StringVar(&f.commentText, "comment-text", "short", "how much free text of MongoDB comments is kept: off, short (128 bytes) or full")
 	f.grpc.add(fl)
+	fl.StringVar(&f.keylog, "keylog", "", "TLS key log `file` (SSLKEYLOGFILE), to decrypt what it has keys for; it is read on while it grows")
 	return c
 }
 
@@ -157,7 +168,8 @@ func (f *tapFlags) options(ctx context.Context) (o live.Options, err error) {
 	if err != nil {
 		return o, err
 	}
-	if o.Protocols, err = builtin.Protocols(builtin.ProtocolOptions{CommentText: f.commentText, GRPC: calls}); err != nil {
+	f.keys = tls.NewKeys(0)
+	if o.Protocols, err = builtin.Protocols(builtin.ProtocolOptions{CommentText: f.commentText, GRPC: calls, Keys: f.keys}); err != nil {
 		return o, usagef("--comment-text: %w", err)
 	}
 	o.Names, err = serviceNames(f.services)

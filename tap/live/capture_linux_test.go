@@ -300,8 +300,10 @@ func TestTwoHosts(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("network namespaces need root")
 	}
-	if _, err := exec.LookPath("ip"); err != nil {
-		t.Skip("ip (iproute2) is not here")
+	for _, tool := range []string{"ip", "nsenter"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			t.Skip(tool, " is not here")
+		}
 	}
 	file := filepath.Join(t.TempDir(), "two.pcapng")
 	s := newSink()

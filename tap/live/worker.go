@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/pitot-io/pitot/decode"
 	"github.com/pitot-io/pitot/internal/event"
 	"github.com/pitot-io/pitot/tap"
 	"github.com/pitot-io/pitot/tap/packet"
@@ -44,7 +45,8 @@ type worker struct {
 }
 
 func newWorker(c *Capture, number int, s source) *worker {
-	w := &worker{capture: c, number: number, source: s, parser: packet.NewParser(c.o.Limits.Packet), out: c.o.Out(number)}
+	w := &worker{capture: c, number: number, source: s, parser: packet.NewParser(c.o.Limits.Packet)}
+	w.out = decode.Stages(c.o.Protocols, c.o.Out(number))
 	w.tcp = reassembly.New(c.o.Limits.TCP, w.open)
 	if c.o.Record != nil {
 		w.lane = c.o.Record.lane(number)
