@@ -17,10 +17,16 @@ type httpServer struct{ *h1.Server }
 
 func newHTTP(s Setup) (Handler, error) {
 	l := s.Listener
+	var socket func(decode.Conn, decode.Handover) decode.Decoder
+	for _, p := range s.Protocols {
+		if p.Name == "websocket" {
+			socket = p.Take
+		}
+	}
 	limits := decode.DefaultLimits()
 	limits.Head, limits.Headers = int(l.Limits.Head), l.Limits.Headers
 	return httpServer{h1.New(h1.Options{
-		Listener: l.Name, Service: s.serviceOf(l.Cluster), Route: s.router(), Names: s.Names, Plain: &s.Hub.Plain, Stats: (*httpStats)(s.Stats),
+		Listener: l.Name, Service: s.serviceOf(l.Cluster), Route: s.router(), Names: s.Names, Plain: &s.Hub.Plain, WebSocket: socket, Stats: (*httpStats)(s.Stats),
 		Publish:    func(key int64) event.Emitter { return s.Hub.Publisher(key) },
 		Header:     orNever(l.Timeouts.Header),
 		Request:    orNever(l.Timeouts.Request),

@@ -53,7 +53,12 @@ type Options struct {
 	Publish func(key int64) event.Emitter // spans of connection number key go there
 	Names   tap.Names                     // may be nil
 	Plain   *tap.Plain                    // is shown the bytes of clients' connections; none by default
-	Stats   Stats
+
+	// WebSocket makes the decoder of what follows an upgrade to that protocol.
+	// Where it is nil, as for any other protocol, a tunnel's bytes pass unseen.
+	WebSocket func(decode.Conn, decode.Handover) decode.Decoder
+
+	Stats Stats
 
 	Header     time.Duration // for a request's head, from its first byte
 	Request    time.Duration // for a whole request; no limit by default

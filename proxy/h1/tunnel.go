@@ -4,14 +4,15 @@ import (
 	"io"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/pitot-io/pitot/internal/event"
 	"github.com/pitot-io/pitot/proxy/upstream"
 )
 
-// carryTunnel moves the bytes of a connection that has become opaque, both ways
-// and unseen, until both sides have ended. What the buffers still hold goes
-// first.
+// carryTunnel moves the bytes of a connection that has become another
+// protocol's, both ways and unseen but for WebSocket, until both sides have
+// ended. What the buffers still hold goes first.
 func (c *conn) carryTunnel(up *upstream.Conn) {
 	defer func() { _ = up.Close() }()
 	if !c.enterTunnel(up) {
@@ -19,6 +20,13 @@ func (c *conn) carryTunnel(up *upstream.Conn) {
 	}
 	defer c.detach()
 	e := c.e
+	flow := c.follow(e)
+	if flow != nil {
+		now := time.Now().UnixNano()
+		flow.Feed(event.ToServer, now, c.in.bytes())
+		flow.Feed(event.ToClient, now, e.up.bytes())
+		defer func() { flow.Close(time.Now().UnixNano()) }()
+	}
 	_, err1 := up.Write(c.in.bytes())
 	c.show(event.ToClient, e.up.bytes())
 	_, err2 := c.net.Write(e.up.bytes())
@@ -29,21 +37,17 @@ func (c *conn) carryTunnel(up *upstream.Conn) {
 	}
 	var toServer, toClient int64
 	var other sync.WaitGroup
-	other.Go(func() { toServer = c.pour(event.ToServer, up.TCPConn, c.net) })
-	toClient = c.pour(event.ToClient, c.net, up.TCPConn)
+	other.Go(func() { toServer = c.pour(up.TCPConn, c.net, c.reader(event.ToServer, c.net, flow)) })
+	toClient = c.pour(c.net, up.TCPConn, c.reader(event.ToClient, up.TCPConn, flow))
 	other.Wait()
 	c.srv.o.Stats.Transferred(toServer, toClient)
 	up.Host().Transferred(toClient, toServer)
 }
 
-// pour moves bytes from src to dst until src ends, in the kernel where that
-// can and nobody listens to them when they begin, and passes the end on. When
+// pour moves bytes of src, as from reads them, to dst until src ends, in the
+// kernel where that can and nobody looks at them, and passes the end on. When
 // one direction breaks, so does the other.
-func (c *conn) pour(d event.Dir, dst, src *net.TCPConn) int64 {
-	var from io.Reader = src
-	if c.srv.o.Plain.On() {
-		from = shown{c, d, src}
-	}
+func (c *conn) pour(dst, src *net.TCPConn, from io.Reader) int64 {
 	n, err := io.Copy(dst, from)
 	if err == nil {
 		err = dst.CloseWrite()

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pitot-io/pitot/decode/websocket"
 	"github.com/pitot-io/pitot/internal/event"
 )
 
@@ -41,6 +42,35 @@ func TestUpgrade(t *testing.T) {
 	x := p.spans.server(t, 1)
 	if x.Protocol != event.HTTP11 || x.HTTP.Upgrade != "websocket" || x.HTTP.StatusCode != 101 || x.Flags != 0 {
 		t.Errorf("span %s", x.AppendJSON(nil))
+	}
+}
+
+// What follows an upgrade to WebSocket is decoded on its way, from the first
+// byte that came along with either head, and told when it is over.
+func TestWebSocketIsDecoded(t *testing.T) {
+	o := serveRaw(t, func(c *net.TCPConn, r *bufio.Reader) {
+		head(r)
+		io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: x\r\nSec-WebSocket-Protocol: chat\r\n\r\n\x81\x02hi")
+		io.Copy(io.Discard, r)
+		io.WriteString(c, "\x88\x02\x03\xe8")
+		c.CloseWrite()
+	})
+	p := start(t, o.addr, func(o *Options, _ *Route) { o.WebSocket = websocket.Protocol().Take })
+	c := p.dial()
+	c.send("GET /chat HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n\x81\x85\x00\x00\x00\x00ahead")
+	head(c.r)
+	c.send("\x81\x84\x00\x00\x00\x00more")
+	c.send("\x88\x82\x00\x00\x00\x00\x03\xe8")
+	c.CloseWrite()
+	c.ends2("\x81\x02hi\x88\x02\x03\xe8")
+	handshake, session := p.spans.server(t, 1), p.spans.server(t, 2)
+	if handshake.Protocol != event.HTTP11 || handshake.WebSocket != nil {
+		t.Errorf("handshake %s", handshake.AppendJSON(nil))
+	}
+	w := session.WebSocket
+	if w.ClientMessages != 2 || w.ServerMessages != 1 || w.CloseCode != 1000 || w.ClosedBy != "client" || w.Subprotocol != "chat" ||
+		session.TraceID != handshake.TraceID || session.ParentID != handshake.SpanID || session.Listener != "front" || session.Cluster != "origin" {
+		t.Errorf("session %s of %s", session.AppendJSON(nil), handshake.AppendJSON(nil))
 	}
 }
 

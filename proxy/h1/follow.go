@@ -1,0 +1,59 @@
+package h1
+
+import (
+	"io"
+	"net"
+	"time"
+
+	"github.com/pitot-io/pitot/decode"
+	"github.com/pitot-io/pitot/internal/event"
+	"github.com/pitot-io/pitot/tap"
+)
+
+// follow is what decodes the tunnel that e became; nil when nothing does, and
+// its bytes need not be looked at.
+func (c *conn) follow(e *exchange) *tap.Flow {
+	if c.srv.o.WebSocket == nil || e.p.Upgrade != "websocket" {
+		return nil
+	}
+	dc := decode.Conn{Client: c.info.Client, Server: c.info.Server, Stream: c.info.ID, Limits: decode.DefaultLimits()}
+	h := decode.Handover{
+		Protocol: "websocket", Request: &e.x,
+		Extensions: decode.View(e.resp.Get("sec-websocket-extensions")), Subprotocol: decode.View(e.resp.Get("sec-websocket-protocol")),
+	}
+	return tap.NewFlow(c.srv.o.WebSocket(dc, h), dc, tap.Meta{
+		Listener: e.x.Listener, Route: e.x.Route, Cluster: e.x.Cluster, Endpoint: e.x.Endpoint, Service: e.x.Service, Names: c.srv.o.Names, IDs: tap.RandomIDs{},
+	}, c.out)
+}
+
+// followed is one direction of a tunnel whose bytes are decoded on their way,
+// before they are passed on.
+type followed struct {
+	flow *tap.Flow
+	d    event.Dir
+	from io.Reader
+}
+
+func (f followed) Read(b []byte) (int, error) {
+	n, err := f.from.Read(b)
+	if n > 0 {
+		f.flow.Feed(f.d, time.Now().UnixNano(), b[:n])
+	}
+	if err == io.EOF {
+		f.flow.End(f.d, time.Now().UnixNano())
+	}
+	return n, err
+}
+
+// reader is where the bytes of direction d come from: src itself, so that they
+// may move in the kernel, unless somebody looks at them.
+func (c *conn) reader(d event.Dir, src *net.TCPConn, flow *tap.Flow) io.Reader {
+	var from io.Reader = src
+	if c.srv.o.Plain.On() {
+		from = shown{c, d, src}
+	}
+	if flow != nil {
+		from = followed{flow, d, from}
+	}
+	return from
+}
