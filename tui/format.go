@@ -44,6 +44,18 @@ func fit(s string, w int, right bool) string {
 	return s + strings.Repeat(" ", w-n)
 }
 
+// short cuts the name of a gRPC method, which has no room in w cells, at its
+// beginning: the package says less than the method.
+func short(s string, w int) string {
+	name := strings.TrimLeft(s, " ")
+	room := w - (len(s) - len(name))
+	wide := ansi.StringWidth(name)
+	if wide <= room || room < 2 || strings.IndexByte(name, '/') <= 0 || strings.ContainsRune(name, ' ') {
+		return s
+	}
+	return s[:len(s)-len(name)] + ansi.TruncateLeft(name, wide-room+1, "~")
+}
+
 func duration(d time.Duration) string {
 	switch {
 	case d <= 0:

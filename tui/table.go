@@ -67,7 +67,7 @@ func (l *Look) row(cols []column, w int, mark string, chosen bool, cells []cell)
 		if i > 0 {
 			b.WriteByte(' ')
 		}
-		s := fit(cells[c].text, widths[i], cols[c].right)
+		s := fit(short(cells[c].text, widths[i]), widths[i], cols[c].right)
 		if st := cells[c].style; st != nil && !chosen {
 			s = st.Render(s)
 		}

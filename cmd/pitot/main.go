@@ -59,7 +59,7 @@ func usagef(format string, a ...any) error { return usageError{fmt.Errorf(format
 func rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "pitot",
-		Short:         "Watch HTTP and MongoDB traffic: inline, from captures, in a terminal, in SQL",
+		Short:         "Watch HTTP, gRPC and MongoDB traffic: inline, from captures, in a terminal, in SQL",
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		RunE: func(c *cobra.Command, args []string) error {
