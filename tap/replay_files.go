@@ -144,6 +144,20 @@ func (p *Replay) secrets(keylog []byte) {
 	p.Secrets(keylog)
 }
 
+// Progress is how many bytes of all files were read, and how many they have, as
+// they lie on disk; 0 where that is not known. It may be called at any time.
+func (p *Replay) Progress() (taken, size int64) {
+	known := true
+	for _, r := range p.opened {
+		t, s := r.Progress()
+		taken, size, known = taken+t, size+s, known && s > 0
+	}
+	if !known {
+		size = 0
+	}
+	return taken, size
+}
+
 // seen lets everything that was read be told while a file keeps us waiting.
 func (p *Replay) seen() {
 	if p.line != nil {

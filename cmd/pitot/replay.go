@@ -237,7 +237,9 @@ func runReplay(ctx context.Context, o tap.ReplayOptions, f *replayFlags, also ev
 	if packets != nil {
 		out = emitters{out, packets.selection} // which sees what does not fit too
 	}
+	wipe := progress(ctx, r, stderr, stdout, f.json)
 	sum, err := r.Run(ctx, out)
+	wipe()
 	took := time.Since(began)
 	err = errors.Join(err, finish())
 	tellReplay(told, &sum, took)
