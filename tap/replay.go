@@ -2,6 +2,7 @@ package tap
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"runtime"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/pitot-io/pitot/internal/event"
 	"github.com/pitot-io/pitot/tap/packet"
 	"github.com/pitot-io/pitot/tap/pcapfile"
+	"github.com/pitot-io/pitot/tap/pcapfilter"
 	"github.com/pitot-io/pitot/tap/reassembly"
 )
 
@@ -43,6 +45,9 @@ type ReplayOptions struct {
 	Warn      func(error)  // told of a file that ends in a cut record; may be nil
 	Workers   int          // that connections are spread over, at most 16; 0: as many as there are CPUs. With Watch it is one
 
+	// Packets, where set, says which packets are looked at.
+	Packets *pcapfilter.Filter
+
 	// Secrets is given the TLS key logs that pcapng files carry, each before
 	// the packets that follow it in its file are decoded. The text is valid
 	// during the call. May be nil.
@@ -61,6 +66,7 @@ type Summary struct {
 	Last      int64
 	Clamped   uint64 // packets whose time was before the one before
 	Cut       uint64 // packets that the snapshot length cut
+	LeftOut   uint64 // packets that did not fit the filter
 	CutFiles  int    // files that end inside a record
 	Exchanges uint64
 	Notices   uint64
@@ -161,12 +167,27 @@ func (p *Replay) packet(ctx context.Context, s *source) error {
 			}
 		}
 	}
-	if p.parser.Parse(rec.Link, at, rec.Data, rec.Wire, &p.segment) {
+	if fits, err := p.fits(rec); err != nil {
+		return err
+	} else if !fits {
+		p.sum.LeftOut++
+	} else if p.parser.Parse(rec.Link, at, rec.Data, rec.Wire, &p.segment) {
 		c, d := p.tracker.Find(at, &p.segment)
 		p.line.segment(at, c, d, &p.segment)
 	}
 	p.line.packet(at, len(rec.Data))
 	return nil
+}
+
+// fits reports whether a packet is to be looked at.
+func (p *Replay) fits(rec *pcapfile.Record) (bool, error) {
+	if p.Packets == nil {
+		return true, nil
+	}
+	if !pcapfilter.Knows(rec.Link) {
+		return false, fmt.Errorf("packets of link type %d cannot be chosen by an expression (-f); replay the file without it", rec.Link)
+	}
+	return p.Packets.Match(rec.Link, rec.Data, rec.Wire), nil
 }
 
 // open begins to follow a connection.

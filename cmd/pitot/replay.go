@@ -18,6 +18,7 @@ import (
 	"github.com/pitot-io/pitot/internal/config"
 	"github.com/pitot-io/pitot/internal/event"
 	"github.com/pitot-io/pitot/tap"
+	"github.com/pitot-io/pitot/tap/pcapfilter"
 )
 
 // replayFlags are the flags of pitot replay as they were given.
@@ -38,6 +39,7 @@ type replayFlags struct {
 	grpc        grpcFlags
 	har         harFlags
 	pcapng      string
+	packets     string // the capture filter
 	keylog      string
 	keys        *tls.Keys // of the files and of keylog
 	top         bool
@@ -73,6 +75,7 @@ func replayCommand() *cobra.Command {
 	f.grpc.add(fl)
 	f.har.add(fl)
 	fl.StringVar(&f.pcapng, "pcapng", "", "write the packets of the exchanges that fit --filter to this `file`; without it, all of every connection that is decoded")
+	fl.StringVarP(&f.packets, "packets", "f", "", "look only at packets that fit this `expression`, as tcpdump takes them: 'tcp port 80'")
 	fl.StringVar(&f.keylog, "keylog", "", "TLS key log `file` (SSLKEYLOGFILE), to decrypt what it has keys for; it is read on while it grows")
 	fl.StringVar(&f.filter, "filter", "", "keep the spans that fit this `expression`")
 	fl.IntVar(&f.workers, "workers", 0, "`number` of workers that connections are spread over, at most 16; 0: as many as there are CPUs")
@@ -101,6 +104,11 @@ func (f *replayFlags) options(ctx context.Context, files []string) (o tap.Replay
 	f.keys = tls.NewKeys(0)
 	if o.Protocols, err = builtin.Protocols(builtin.ProtocolOptions{CommentText: f.commentText, GRPC: calls, Keys: f.keys}); err != nil {
 		return o, usagef("--comment-text: %w", err)
+	}
+	if f.packets != "" {
+		if o.Packets, err = pcapfilter.Parse(f.packets); err != nil {
+			return o, usagef("-f: %w", err)
+		}
 	}
 	if o.Speed, err = tap.ParseSpeed(f.speed); err != nil {
 		return o, usagef("--speed: %w", err)
@@ -309,6 +317,7 @@ func tellReplay(w io.Writer, s *tap.Summary, took time.Duration) {
 		s.Exchanges, s.TCP.Connections, s.Packets, size(s.Bytes), time.Duration(s.Last-s.First).Round(time.Millisecond), took.Round(time.Millisecond))
 	tellCounts(w, []count{
 		{s.TCP.Gaps, fmt.Sprintf("gaps, %s missing", size(s.TCP.Missing))},
+		{s.LeftOut, "packets left out by -f"},
 		{s.Cut, "packets cut by the capture's snapshot length"},
 		{s.Failures, "connections whose decoder lost its place"},
 		{s.Packet.Broken, "packets with broken headers"},
