@@ -37,7 +37,7 @@ type ReplayOptions struct {
 	Files     []string  // pcap or pcapng; "-" is Stdin
 	Stdin     io.Reader // for "-"
 	Protocols []decode.Protocol
-	Names     Names        // may be nil
+	Names     Names        // nil: the names of addresses that pcapng files tell
 	Capture   string       // label of every exchange
 	Limits    ReplayLimits // zero: the defaults
 	Speed     float64      // 1 keeps the capture's pace, 4 is four times it; 0 as fast as possible
@@ -92,6 +92,7 @@ type Replay struct {
 	pace    pace
 	errs    []error
 	line    *line // nil before Run
+	hosts   hosts // names that files tell, where Names has none
 }
 
 // OpenReplay opens the files and reads the first packet of each. A file that
@@ -103,7 +104,7 @@ func OpenReplay(o ReplayOptions) (*Replay, error) {
 	if o.Workers <= 0 {
 		o.Workers = runtime.GOMAXPROCS(0)
 	}
-	p := &Replay{ReplayOptions: o, parser: packet.NewParser(o.Limits.Packet)}
+	p := &Replay{ReplayOptions: o, parser: packet.NewParser(o.Limits.Packet), hosts: hosts{}}
 	p.tracker = reassembly.NewTracker(o.Limits.TCP, &p.sum.TCP, func(at int64, c *reassembly.Conn, unwatched bool) {
 		p.line.over(at, c, unwatched)
 	})
@@ -192,6 +193,10 @@ func (p *Replay) fits(rec *pcapfile.Record) (bool, error) {
 
 // open begins to follow a connection.
 func (p *Replay) open(c *reassembly.Conn, out event.Emitter) reassembly.Stream {
-	follow := Follow{Protocols: p.Protocols, Names: p.Names, Capture: p.Capture, IDs: DerivedIDs{}, Limits: p.Limits.Decode, Keep: p.Keep, Watch: p.Watch}
+	names := p.Names
+	if names == nil {
+		names = p.hosts
+	}
+	follow := Follow{Protocols: p.Protocols, Names: names, Capture: p.Capture, IDs: DerivedIDs{}, Limits: p.Limits.Decode, Keep: p.Keep, Watch: p.Watch}
 	return follow.Stream(c, c.Number, out)
 }

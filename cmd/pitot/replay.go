@@ -131,8 +131,10 @@ func (f *replayFlags) options(ctx context.Context, files []string) (o tap.Replay
 	default:
 		return o, usagef("--shift-time %q is unknown: say keep or now", f.shiftTime)
 	}
-	if o.Names, err = serviceNames(f.services); err != nil {
-		return o, err
+	if len(f.services) > 0 { // else the names that a file tells count
+		if o.Names, err = serviceNames(f.services); err != nil {
+			return o, err
+		}
 	}
 	if err := checkStore(f.store); err != nil {
 		return o, err
