@@ -154,7 +154,10 @@ func (f *Flow) name(x *event.Exchange) {
 		}
 		return
 	}
-	x.Service, x.Peer = server, client
+	if server != "" || x.Protocol != event.TCP { // TLS that was not deciphered knows the name that its client asked for
+		x.Service = server
+	}
+	x.Peer = client
 	if x.Service == "" && x.Server.IsValid() {
 		x.Service = f.serverText(x.Server)
 	}

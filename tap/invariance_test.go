@@ -5,11 +5,13 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/pitot-io/pitot/decode/tls"
 	"github.com/pitot-io/pitot/internal/builtin"
 	"github.com/pitot-io/pitot/internal/event"
 	"github.com/pitot-io/pitot/internal/testkit"
@@ -72,10 +74,30 @@ func ipHeader(s *packet.Segment) []byte {
 	return append(append(b, s.Src.Addr[:]...), s.Dst.Addr[:]...)
 }
 
+// recordedKeys are the key logs beside the captures.
+func recordedKeys(t *testing.T) *tls.Keys {
+	t.Helper()
+	keys := tls.NewKeys(0)
+	files, err := filepath.Glob("../testdata/*.keys")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no key logs: %v", err)
+	}
+	for _, file := range files {
+		b, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := keys.Add(b, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return keys
+}
+
 // exchanges replays segments.
 func exchanges(t *testing.T, all []packet.Segment) []event.Exchange {
 	t.Helper()
-	protocols, err := builtin.Protocols(builtin.ProtocolOptions{})
+	protocols, err := builtin.Protocols(builtin.ProtocolOptions{Keys: recordedKeys(t)})
 	if err != nil {
 		t.Fatal(err)
 	}

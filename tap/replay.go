@@ -2,7 +2,6 @@ package tap
 
 import (
 	"context"
-	"fmt"
 	"io"
 	"runtime"
 
@@ -10,7 +9,6 @@ import (
 	"github.com/pitot-io/pitot/internal/event"
 	"github.com/pitot-io/pitot/tap/packet"
 	"github.com/pitot-io/pitot/tap/pcapfile"
-	"github.com/pitot-io/pitot/tap/pcapfilter"
 	"github.com/pitot-io/pitot/tap/reassembly"
 )
 
@@ -37,16 +35,13 @@ type ReplayOptions struct {
 	Files     []string  // pcap or pcapng; "-" is Stdin
 	Stdin     io.Reader // for "-"
 	Protocols []decode.Protocol
-	Names     Names        // nil: the names of addresses that pcapng files tell
+	Names     Names        // may be nil
 	Capture   string       // label of every exchange
 	Limits    ReplayLimits // zero: the defaults
 	Speed     float64      // 1 keeps the capture's pace, 4 is four times it; 0 as fast as possible
 	ShiftTo   int64        // moves all times so that the first packet's is this; 0 keeps them
 	Warn      func(error)  // told of a file that ends in a cut record; may be nil
 	Workers   int          // that connections are spread over, at most 16; 0: as many as there are CPUs. With Watch it is one
-
-	// Packets, where set, says which packets are looked at.
-	Packets *pcapfilter.Filter
 
 	// Secrets is given the TLS key logs that pcapng files carry, each before
 	// the packets that follow it in its file are decoded. The text is valid
@@ -66,7 +61,6 @@ type Summary struct {
 	Last      int64
 	Clamped   uint64 // packets whose time was before the one before
 	Cut       uint64 // packets that the snapshot length cut
-	LeftOut   uint64 // packets that did not fit the filter
 	CutFiles  int    // files that end inside a record
 	Exchanges uint64
 	Notices   uint64
@@ -92,7 +86,6 @@ type Replay struct {
 	pace    pace
 	errs    []error
 	line    *line // nil before Run
-	hosts   hosts // names that files tell, where Names has none
 }
 
 // OpenReplay opens the files and reads the first packet of each. A file that
@@ -104,7 +97,7 @@ func OpenReplay(o ReplayOptions) (*Replay, error) {
 	if o.Workers <= 0 {
 		o.Workers = runtime.GOMAXPROCS(0)
 	}
-	p := &Replay{ReplayOptions: o, parser: packet.NewParser(o.Limits.Packet), hosts: hosts{}}
+	p := &Replay{ReplayOptions: o, parser: packet.NewParser(o.Limits.Packet)}
 	p.tracker = reassembly.NewTracker(o.Limits.TCP, &p.sum.TCP, func(at int64, c *reassembly.Conn, unwatched bool) {
 		p.line.over(at, c, unwatched)
 	})
@@ -168,11 +161,7 @@ func (p *Replay) packet(ctx context.Context, s *source) error {
 			}
 		}
 	}
-	if fits, err := p.fits(rec); err != nil {
-		return err
-	} else if !fits {
-		p.sum.LeftOut++
-	} else if p.parser.Parse(rec.Link, at, rec.Data, rec.Wire, &p.segment) {
+	if p.parser.Parse(rec.Link, at, rec.Data, rec.Wire, &p.segment) {
 		c, d := p.tracker.Find(at, &p.segment)
 		p.line.segment(at, c, d, &p.segment)
 	}
@@ -180,23 +169,8 @@ func (p *Replay) packet(ctx context.Context, s *source) error {
 	return nil
 }
 
-// fits reports whether a packet is to be looked at.
-func (p *Replay) fits(rec *pcapfile.Record) (bool, error) {
-	if p.Packets == nil {
-		return true, nil
-	}
-	if !pcapfilter.Knows(rec.Link) {
-		return false, fmt.Errorf("packets of link type %d cannot be chosen by an expression (-f); replay the file without it", rec.Link)
-	}
-	return p.Packets.Match(rec.Link, rec.Data, rec.Wire), nil
-}
-
 // open begins to follow a connection.
 func (p *Replay) open(c *reassembly.Conn, out event.Emitter) reassembly.Stream {
-	names := p.Names
-	if names == nil {
-		names = p.hosts
-	}
-	follow := Follow{Protocols: p.Protocols, Names: names, Capture: p.Capture, IDs: DerivedIDs{}, Limits: p.Limits.Decode, Keep: p.Keep, Watch: p.Watch}
+	follow := Follow{Protocols: p.Protocols, Names: p.Names, Capture: p.Capture, IDs: DerivedIDs{}, Limits: p.Limits.Decode, Keep: p.Keep, Watch: p.Watch}
 	return follow.Stream(c, c.Number, out)
 }

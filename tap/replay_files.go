@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -40,9 +39,6 @@ func (p *Replay) openFiles() error {
 		r.Lend(p.take, p.give)
 		r.Pause(p.seen)
 		r.Secrets = p.secrets
-		if p.Names == nil {
-			r.Names = p.named
-		}
 		p.sum.Files++
 		s := &source{file: r, order: i}
 		if p.next(s) {
@@ -134,27 +130,6 @@ func (p *Replay) give(b []byte) {
 	if p.line != nil {
 		p.line.retire(b)
 	}
-}
-
-// maxHosts is how many names of addresses are taken from files.
-const maxHosts = 1 << 16
-
-// hosts are names that files tell of addresses.
-type hosts map[netip.Addr]string
-
-// Lookup gives the name of a's address, whatever the port.
-func (h hosts) Lookup(a netip.AddrPort) string { return h[a.Addr()] }
-
-// named takes a name that a file tells. Everything that was read before it is
-// told first.
-func (p *Replay) named(a netip.Addr, name string) {
-	if len(p.hosts) >= maxHosts || p.hosts[a] != "" {
-		return
-	}
-	if p.line != nil {
-		p.line.drain()
-	}
-	p.hosts[a] = name
 }
 
 // secrets hands on the key log of a file. Everything that was read before it is

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -380,31 +379,6 @@ func TestSecrets(t *testing.T) {
 		}
 		if got, want := fmt.Sprintf("%q", said), `["one\r\n" "a" "shorter than it says" "b"]`; got != want {
 			t.Errorf("%v: got %s, want %s", o, got, want)
-		}
-	}
-}
-
-// TestNames: the first name of an address counts, broken records end the block.
-func TestNames(t *testing.T) {
-	for _, o := range []binary.AppendByteOrder{binary.LittleEndian, binary.BigEndian} {
-		n := &ng{o: o}
-		n.section()
-		n.iface(1)
-		n.block(4, n.u16(1, 9), []byte("\x0a\x00\x00\x01shop\x00\x00\x00\x00"), n.u16(9, 4), []byte("????"),
-			n.u16(2, 19), append(make([]byte, 15), "\x01up\x00\x00"...), n.u16(1, 60_000))
-		n.packet(0, 1_000_000, "a")
-		r, err := NewReader("x", bytes.NewReader(n.b), DefaultLimits())
-		if err != nil {
-			t.Fatal(err)
-		}
-		var said []string
-		r.Names = func(a netip.Addr, name string) { said = append(said, a.String()+" "+name) }
-		var rec Record
-		if err := r.Next(&rec); err != nil {
-			t.Fatal(err)
-		}
-		if got := strings.Join(said, ", "); got != "10.0.0.1 shop, ::1 up" {
-			t.Errorf("%v: got %q", o, got)
 		}
 	}
 }

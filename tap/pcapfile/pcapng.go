@@ -1,13 +1,10 @@
 package pcapfile
 
 import (
-	"bytes"
 	"encoding/binary"
 	"fmt"
 	"math"
 	"math/bits"
-	"net/netip"
-	"unicode/utf8"
 )
 
 // Block types and options of pcapng (draft-ietf-opsawg-pcapng, sections 4.1 to 4.4, and 4.7).
@@ -15,14 +12,8 @@ const (
 	blockInterface = 1
 	blockPacket    = 2 // obsolete, still met
 	blockSimple    = 3
-	blockNames     = 4
 	blockEnhanced  = 6
 	blockSecrets   = 10
-
-	nameEnd  = 0
-	nameIPv4 = 1
-	nameIPv6 = 2
-	maxNames = 1 << 20 // bytes of a block of names
 
 	optionEnd        = 0
 	optionResolution = 9
@@ -84,10 +75,6 @@ func (f *ngFormat) next(r *Reader, rec *Record) error {
 			if ok || err != nil {
 				return err
 			}
-		case blockNames:
-			if err := f.names(r, at, n); err != nil {
-				return err
-			}
 		case blockSecrets:
 			if err := f.secrets(r, at, n); err != nil {
 				return err
@@ -98,38 +85,6 @@ func (f *ngFormat) next(r *Reader, rec *Record) error {
 			}
 		}
 	}
-}
-
-// names hands on the names of addresses that a name resolution block tells
-// (section 4.5 of the draft). Of several names of an address the first counts.
-func (f *ngFormat) names(r *Reader, at int64, n uint32) error {
-	if r.Names == nil || n > maxNames {
-		if err := r.win.skip(int64(n)); err != nil {
-			return r.record(at, err)
-		}
-		return nil
-	}
-	b, err := r.win.peek(int(n))
-	if err != nil {
-		return r.record(at, err)
-	}
-	for b := b[8 : n-4]; len(b) >= 4; {
-		kind, size := f.u16(b), int(f.u16(b[2:]))
-		padded := 4 + (size+3)&^3
-		if kind == nameEnd || padded > len(b) {
-			break
-		}
-		address := map[uint16]int{nameIPv4: 4, nameIPv6: 16}[kind]
-		if v := b[4 : 4+size]; address > 0 && size > address {
-			ip, _ := netip.AddrFromSlice(v[:address]) // it has the right length
-			if name, _, _ := bytes.Cut(v[address:], []byte{0}); len(name) > 0 && utf8.Valid(name) {
-				r.Names(ip, string(name[:min(len(name), 255)]))
-			}
-		}
-		b = b[padded:]
-	}
-	r.win.consume(int(n))
-	return nil
 }
 
 // secrets hands on a block of decryption secrets. Kinds other than TLS key

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/netip"
 	"os"
 	"sync/atomic"
 )
@@ -67,10 +66,6 @@ type Reader struct {
 	// a pcapng file carries, each before the packets that follow it. The text
 	// is valid during the call.
 	Secrets func(keylog []byte)
-
-	// Names, where set before the first Next, is given the names of addresses
-	// that a pcapng file carries, each before the packets that follow it.
-	Names func(netip.Addr, string)
 
 	name   string
 	limits Limits
