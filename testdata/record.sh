@@ -18,5 +18,8 @@ names=("$@")
 for name in "${names[@]}"; do
 	"$work/record" -out testdata "$name"
 	bin/pitot replay "testdata/$name.pcap" --json >"testdata/$name.jsonl"
+	if [ -f "testdata/$name.keys" ]; then # under TLS: what is told without its key log stands beside what is told with it
+		bin/pitot replay "testdata/$name.pcap" --keylog "testdata/$name.keys" --json >"testdata/$name.keys.jsonl"
+	fi
 	echo "$name: $(wc -c <"testdata/$name.pcap") bytes, $(wc -l <"testdata/$name.jsonl") lines"
 done

@@ -27,7 +27,8 @@ type inspectFlags struct {
 }
 
 func inspectCommand() *cobra.Command {
-	f := inspectFlags{input: replayFlags{commentText: "short", speed: "max", shiftTime: "keep", overlap: "first"}}
+	f := inspectFlags{input: replayFlags{commentText: "short", speed: "max", shiftTime: "keep", overlap: "first",
+		connections: tap.DefaultReplayLimits().TCP.Connections}}
 	c := &cobra.Command{
 		Use:   "inspect FILE...",
 		Short: "Show what the decoders see in a capture, message by message",
@@ -49,6 +50,7 @@ func inspectCommand() *cobra.Command {
 	fl.BoolVar(&f.json, "json", false, "print an object per line, and nothing else")
 	fl.StringSliceVar(&f.input.services, "services", nil, "names of services for --filter, as `addr=name`: 10.0.0.7:8080=shop")
 	f.input.grpc.add(fl)
+	f.input.keys.add(fl)
 	return c
 }
 
@@ -65,6 +67,12 @@ func (f *inspectFlags) run(ctx context.Context, files []string, stdin io.Reader,
 	}
 	replay.Stdin, replay.Watch = stdin, in.Watch
 	replay.Warn = func(err error) { fmt.Fprintln(stderr, "pitot: warning:", err) }
+	replay.Secrets = f.input.keys.captured(replay.Warn)
+	stop, err := f.input.keys.open(replay.Warn)
+	if err != nil {
+		return err
+	}
+	defer stop()
 	r, err := tap.OpenReplay(replay)
 	if err != nil {
 		return err

@@ -3,28 +3,46 @@ package main
 import (
 	"fmt"
 
+	"github.com/spf13/pflag"
+
 	"github.com/pitot-io/pitot/decode/tls"
 	"github.com/pitot-io/pitot/internal/keylog"
 )
 
-// followKeys reads the key log of that name into keys, and goes on reading it
-// when connections come whose keys are missing; without a name it does
-// nothing. warn is told of lines that cannot be read. stop ends the reading.
-func followKeys(name string, keys *tls.Keys, warn func(error)) (stop func() error, err error) {
-	if name == "" {
-		return func() error { return nil }, nil
+// keyFlags say where the secrets of TLS connections come from.
+type keyFlags struct {
+	file string
+	keys *tls.Keys
+}
+
+func (k *keyFlags) add(fl *pflag.FlagSet) {
+	fl.StringVar(&k.file, "keylog", "", "TLS key log `file` (SSLKEYLOGFILE), to decrypt what it has keys for; it is read on while it grows")
+}
+
+// make is where the secrets will be; open fills it.
+func (k *keyFlags) make() *tls.Keys {
+	k.keys = tls.NewKeys(0)
+	return k.keys
+}
+
+// open reads the key log, and goes on reading it when connections come whose
+// keys are missing. warn is told of lines that cannot be read; stop ends the
+// reading.
+func (k *keyFlags) open(warn func(error)) (stop func(), err error) {
+	if k.file == "" {
+		return func() {}, nil
 	}
-	f, err := keylog.Open(name, keys, warn)
+	f, err := keylog.Open(k.file, k.keys, warn)
 	if err != nil {
 		return nil, fmt.Errorf("--keylog: %w", err)
 	}
-	return f.Close, nil
+	return func() { f.Close() }, nil // only read from
 }
 
-// addSecrets adds the key logs that captures carry.
-func addSecrets(keys *tls.Keys, warn func(error)) func([]byte) {
+// captured adds the key logs that captures carry.
+func (k *keyFlags) captured(warn func(error)) func([]byte) {
 	return func(text []byte) {
-		if _, err := keys.Add(text, 1); err != nil {
+		if _, err := k.keys.Add(text, 1); err != nil {
 			warn(fmt.Errorf("secrets in the capture: %w", err))
 		}
 	}

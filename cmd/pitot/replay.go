@@ -13,12 +13,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/pitot-io/pitot/decode/tls"
 	"github.com/pitot-io/pitot/internal/builtin"
 	"github.com/pitot-io/pitot/internal/config"
 	"github.com/pitot-io/pitot/internal/event"
 	"github.com/pitot-io/pitot/tap"
-	"github.com/pitot-io/pitot/tap/pcapfilter"
 )
 
 // replayFlags are the flags of pitot replay as they were given.
@@ -39,9 +37,7 @@ type replayFlags struct {
 	grpc        grpcFlags
 	har         harFlags
 	pcapng      string
-	packets     string // the capture filter
-	keylog      string
-	keys        *tls.Keys // of the files and of keylog
+	keys        keyFlags
 	top         bool
 }
 
@@ -75,8 +71,7 @@ func replayCommand() *cobra.Command {
 	f.grpc.add(fl)
 	f.har.add(fl)
 	fl.StringVar(&f.pcapng, "pcapng", "", "write the packets of the exchanges that fit --filter to this `file`; without it, all of every connection that is decoded")
-	fl.StringVarP(&f.packets, "packets", "f", "", "look only at packets that fit this `expression`, as tcpdump takes them: 'tcp port 80'")
-	fl.StringVar(&f.keylog, "keylog", "", "TLS key log `file` (SSLKEYLOGFILE), to decrypt what it has keys for; it is read on while it grows")
+	f.keys.add(fl)
 	fl.StringVar(&f.filter, "filter", "", "keep the spans that fit this `expression`")
 	fl.IntVar(&f.workers, "workers", 0, "`number` of workers that connections are spread over, at most 16; 0: as many as there are CPUs")
 	fl.IntVar(&f.connections, "connections", tap.DefaultReplayLimits().TCP.Connections, "`number` of connections followed at a time, which bounds memory; the longest silent makes room")
@@ -101,14 +96,8 @@ func (f *replayFlags) options(ctx context.Context, files []string) (o tap.Replay
 	if err != nil {
 		return o, err
 	}
-	f.keys = tls.NewKeys(0)
-	if o.Protocols, err = builtin.Protocols(builtin.ProtocolOptions{CommentText: f.commentText, GRPC: calls, Keys: f.keys}); err != nil {
+	if o.Protocols, err = builtin.Protocols(builtin.ProtocolOptions{CommentText: f.commentText, GRPC: calls, Keys: f.keys.make()}); err != nil {
 		return o, usagef("--comment-text: %w", err)
-	}
-	if f.packets != "" {
-		if o.Packets, err = pcapfilter.Parse(f.packets); err != nil {
-			return o, usagef("-f: %w", err)
-		}
 	}
 	if o.Speed, err = tap.ParseSpeed(f.speed); err != nil {
 		return o, usagef("--speed: %w", err)
@@ -131,10 +120,8 @@ func (f *replayFlags) options(ctx context.Context, files []string) (o tap.Replay
 	default:
 		return o, usagef("--shift-time %q is unknown: say keep or now", f.shiftTime)
 	}
-	if len(f.services) > 0 { // else the names that a file tells count
-		if o.Names, err = serviceNames(f.services); err != nil {
-			return o, err
-		}
+	if o.Names, err = serviceNames(f.services); err != nil {
+		return o, err
 	}
 	if err := checkStore(f.store); err != nil {
 		return o, err
@@ -217,12 +204,12 @@ func runReplay(ctx context.Context, o tap.ReplayOptions, f *replayFlags, also ev
 		told = stdout
 	}
 	o.Warn = func(err error) { fmt.Fprintln(stderr, "pitot: warning:", err) }
-	o.Secrets = addSecrets(f.keys, o.Warn)
-	stop, err := followKeys(f.keylog, f.keys, o.Warn)
+	o.Secrets = f.keys.captured(o.Warn)
+	stop, err := f.keys.open(o.Warn)
 	if err != nil {
 		return err
 	}
-	defer stop() // only read from
+	defer stop()
 	var packets *export
 	if f.pcapng != "" {
 		if packets, err = newExport(f.pcapng, o.Files, keep, f.filter != ""); err != nil {
@@ -319,7 +306,6 @@ func tellReplay(w io.Writer, s *tap.Summary, took time.Duration) {
 		s.Exchanges, s.TCP.Connections, s.Packets, size(s.Bytes), time.Duration(s.Last-s.First).Round(time.Millisecond), took.Round(time.Millisecond))
 	tellCounts(w, []count{
 		{s.TCP.Gaps, fmt.Sprintf("gaps, %s missing", size(s.TCP.Missing))},
-		{s.LeftOut, "packets left out by -f"},
 		{s.Cut, "packets cut by the capture's snapshot length"},
 		{s.Failures, "connections whose decoder lost its place"},
 		{s.Packet.Broken, "packets with broken headers"},

@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/pitot-io/pitot/decode/tls"
 	"github.com/pitot-io/pitot/internal/builtin"
 	"github.com/pitot-io/pitot/internal/config"
 	"github.com/pitot-io/pitot/internal/filter"
@@ -45,8 +44,7 @@ type tapFlags struct {
 	services    []string
 	commentText string
 	grpc        grpcFlags
-	keylog      string
-	keys        *tls.Keys
+	keys        keyFlags
 }
 
 func tapCommand() *cobra.Command {
@@ -66,12 +64,11 @@ func tapCommand() *cobra.Command {
 				return err
 			}
 			t.adminGiven = c.Flags().Changed("admin")
-			warn := func(err error) { fmt.Fprintln(c.ErrOrStderr(), "pitot: warning:", err) }
-			stop, err := followKeys(f.keylog, f.keys, warn)
+			stop, err := f.keys.open(f.warn(c.ErrOrStderr()))
 			if err != nil {
 				return err
 			}
-			defer stop() // only read from
+			defer stop()
 			if f.top {
 				return f.underScreen(c.Context(), t, c.InOrStdin(), c.OutOrStdout(), c.ErrOrStderr())
 			}
@@ -100,7 +97,7 @@ func tapCommand() *cobra.Command {
 	fl.StringSliceVar(&f.services, "services", nil, "names of services, as `addr=name`: 10.0.0.7:8080=shop,10.0.1.0/24=orders")
 	fl.StringVar(&f.commentText, "comment-text", "short", "how much free text of MongoDB comments is kept: off, short (128 bytes) or full")
 	f.grpc.add(fl)
-	fl.StringVar(&f.keylog, "keylog", "", "TLS key log `file` (SSLKEYLOGFILE), to decrypt what it has keys for; it is read on while it grows")
+	f.keys.add(fl)
 	return c
 }
 
@@ -137,6 +134,15 @@ func (f *tapFlags) tapper(ctx context.Context) (t *tapper, err error) {
 	return t, err
 }
 
+// warn tells of what went wrong and ends nothing, unless a screen is there.
+func (f *tapFlags) warn(stderr io.Writer) func(error) {
+	return func(err error) {
+		if !f.top {
+			fmt.Fprintln(stderr, "pitot: warning:", err)
+		}
+	}
+}
+
 func (f *tapFlags) conflicts() error {
 	switch {
 	case f.json && f.jsonFile != "":
@@ -168,8 +174,7 @@ func (f *tapFlags) options(ctx context.Context) (o live.Options, err error) {
 	if err != nil {
 		return o, err
 	}
-	f.keys = tls.NewKeys(0)
-	if o.Protocols, err = builtin.Protocols(builtin.ProtocolOptions{CommentText: f.commentText, GRPC: calls, Keys: f.keys}); err != nil {
+	if o.Protocols, err = builtin.Protocols(builtin.ProtocolOptions{CommentText: f.commentText, GRPC: calls, Keys: f.keys.make()}); err != nil {
 		return o, usagef("--comment-text: %w", err)
 	}
 	o.Names, err = serviceNames(f.services)

@@ -21,12 +21,13 @@ import (
 type scenario struct {
 	name   string
 	serve  func() (addr string, stop func(), err error)
-	client func(ctx context.Context, addr string) error
+	client func(ctx context.Context, addr string) error // secrets of TLS go to SSLKEYLOGFILE, NAME.keys
 }
 
 var scenarios = []scenario{
 	{"http1-curl", serveHTTP, curlClient},
 	{"http1-node", serveHTTP, nodeHTTPClient},
+	{"https-curl", serveHTTPS, httpsClient},
 	{"grpc-go", serveGRPC, goGRPCClient},
 	{"mongo-go", serveMongo, goMongoClient("")},
 	{"mongo-go-snappy", serveMongo, goMongoClient("snappy")},
@@ -45,6 +46,7 @@ func main() {
 		if *list {
 			fmt.Println(s.name)
 		} else if flag.Arg(0) == s.name {
+			os.Setenv("SSLKEYLOGFILE", filepath.Join(*out, s.name+".keys")) // the name is good
 			err := s.record(filepath.Join(*out, s.name+".pcap"))
 			if s.name == "grpc-go" && err == nil {
 				err = writeProtoset(filepath.Join(*out, s.name+".protoset"))
