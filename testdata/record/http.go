@@ -12,11 +12,9 @@ import (
 
 // serveHTTP is a small shop on net/http: fixed and chunked bodies, trailers,
 // errors, a redirect.
-func serveHTTP() (string, func(), error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", nil, err
-	}
+func serveHTTP() (string, func(), error) { return serve(shop()) }
+
+func shop() *http.ServeMux {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /cart/{id}", func(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, "cart %s\n", r.PathValue("id"))
@@ -42,7 +40,16 @@ func serveHTTP() (string, func(), error) {
 		http.Error(w, "out of stock", http.StatusServiceUnavailable)
 	})
 	mux.HandleFunc("DELETE /cart/{id}", func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusNoContent) })
-	srv := &http.Server{Handler: mux}
+	return mux
+}
+
+// serve serves h on a free port of loopback.
+func serve(h http.Handler) (string, func(), error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", nil, err
+	}
+	srv := &http.Server{Handler: h}
 	var wg sync.WaitGroup
 	wg.Go(func() { srv.Serve(l) }) // ends with ErrServerClosed
 	return l.Addr().String(), func() { srv.Close(); wg.Wait() }, nil

@@ -28,6 +28,7 @@ var scenarios = []scenario{
 	{"http1-curl", serveHTTP, curlClient},
 	{"http1-node", serveHTTP, nodeHTTPClient},
 	{"https-curl", serveHTTPS, httpsClient},
+	{"http2-curl", serveHTTP2, curlHTTP2Client},
 	{"grpc-go", serveGRPC, goGRPCClient},
 	{"mongo-go", serveMongo, goMongoClient("")},
 	{"mongo-go-snappy", serveMongo, goMongoClient("snappy")},
