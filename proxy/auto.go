@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/pitot-io/pitot/decode"
+	"github.com/pitot-io/pitot/decode/http1"
 	"github.com/pitot-io/pitot/internal/event"
 	"github.com/pitot-io/pitot/proxy/upstream"
 )
@@ -59,7 +60,7 @@ func (a *auto) Serve(ctx context.Context, c *net.TCPConn, first []byte, info Con
 	first, found, err := a.detect(c, first, time.Now().Add(a.Listener.Timeouts.Detect))
 	switch {
 	case err == nil:
-		a.handler(found).Serve(ctx, c, first, info, done)
+		a.handler(found, first).Serve(ctx, c, first, info, done)
 	case len(first) > 0: // no more came in time, or ever
 		a.Stats.DetectTimeout.Add(1)
 		a.watched.Serve(ctx, c, first, info, done)
@@ -71,10 +72,14 @@ func (a *auto) Serve(ctx context.Context, c *net.TCPConn, first []byte, info Con
 	}
 }
 
-// handler is who serves a protocol; nil is one that nobody knows.
-func (a *auto) handler(p *decode.Protocol) Handler {
-	if p == nil {
+// handler is who serves a protocol whose first bytes have come; nil is one that
+// nobody knows. HTTP/0.9 has no server here and is passed on as it is.
+func (a *auto) handler(p *decode.Protocol, first []byte) Handler {
+	switch {
+	case p == nil:
 		return a.opaque
+	case http1.Simple(first):
+		return a.watched
 	}
 	if h := a.byName[p.Name]; h != nil {
 		return h
@@ -142,7 +147,7 @@ func (a *auto) late(ctx context.Context, c *net.TCPConn, info ConnInfo, done fun
 		a.watched.join(c, up, first, info, done)
 		return
 	}
-	switch h := a.handler(found).(type) {
+	switch h := a.handler(found, first).(type) {
 	case *passthrough:
 		h.join(c, up, first, info, done)
 	default: // one that makes its own upstream connections

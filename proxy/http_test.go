@@ -50,6 +50,14 @@ func fetch(t *testing.T, r *rig, path string) (int, string) {
 	return resp.StatusCode, string(b)
 }
 
+// A line that HTTP/0.9 and other protocols of text have in common is nobody's to refuse.
+func TestAutoPassesOnWhatMayBeHTTP09(t *testing.T) {
+	r := run(t, automatic, serve(t, echo))
+	c := r.dial()
+	say(t, c, "GET /x\r\n")
+	hear(t, c, "GET /x\r\n")
+}
+
 func TestHTTPRoutes(t *testing.T) {
 	for _, protocol := range []string{config.HTTP, config.Auto} {
 		t.Run(protocol, func(t *testing.T) {

@@ -70,6 +70,15 @@ func detectRequest(b []byte) decode.Verdict {
 	return decode.No
 }
 
+// Simple reports whether a client's first bytes are a request of HTTP/0.9,
+// which Detect takes for HTTP though no version is named.
+func Simple(b []byte) bool {
+	line, _, whole := bytes.Cut(bytes.TrimLeft(b, "\r\n"), []byte("\n"))
+	line = bytes.TrimSuffix(line, []byte("\r"))
+	m := bytes.IndexByte(line, ' ')
+	return whole && m > 0 && simple(line[:m], line[m+1:])
+}
+
 // simple reports whether a line is a request of HTTP/0.9.
 func simple(method, target []byte) bool {
 	return semantics.Method(method) != "" && len(target) > 0 && target[0] == '/' && bytes.IndexAny(target, " \t") < 0
