@@ -27,8 +27,7 @@ type inspectFlags struct {
 }
 
 func inspectCommand() *cobra.Command {
-	f := inspectFlags{input: replayFlags{commentText: "short", speed: "max", shiftTime: "keep", overlap: "first",
-		connections: tap.DefaultReplayLimits().TCP.Connections}}
+	f := inspectFlags{input: replayFlags{speed: "max", shiftTime: "keep"}}
 	c := &cobra.Command{
 		Use:   "inspect FILE...",
 		Short: "Show what the decoders see in a capture, message by message",
@@ -48,9 +47,7 @@ func inspectCommand() *cobra.Command {
 	fl.BoolVar(&f.explain, "explain", false, "show every exchange, and why it got its decode flags")
 	fl.BoolVar(&f.hex, "hex", false, "show the first bytes of every message: what is in it is not redacted")
 	fl.BoolVar(&f.json, "json", false, "print an object per line, and nothing else")
-	fl.StringSliceVar(&f.input.services, "services", nil, "names of services for --filter, as `addr=name`: 10.0.0.7:8080=shop")
-	f.input.grpc.add(fl)
-	f.input.keys.add(fl)
+	f.input.reading(fl)
 	return c
 }
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/pitot-io/pitot/internal/builtin"
 	"github.com/pitot-io/pitot/internal/config"
@@ -65,22 +66,27 @@ func replayCommand() *cobra.Command {
 	fl := c.Flags()
 	fl.BoolVar(&f.json, "json", false, "print spans and events as JSON Lines, and nothing else")
 	fl.StringVar(&f.jsonFile, "json-file", "", "write spans and events as JSON Lines to this `file`")
+	f.reading(fl)
 	fl.StringVar(&f.capture, "capture", "", "`label` stored with every span, to compare captures")
-	fl.StringSliceVar(&f.services, "services", nil, "names of services, as `addr=name`: 10.0.0.7:8080=shop,10.0.1.0/24=orders")
-	fl.StringVar(&f.commentText, "comment-text", "short", "how much free text of MongoDB comments is kept: off, short (128 bytes) or full")
-	f.grpc.add(fl)
 	f.har.add(fl)
 	fl.StringVar(&f.pcapng, "pcapng", "", "write the packets of the exchanges that fit --filter to this `file`; without it, all of every connection that is decoded")
-	f.keys.add(fl)
 	fl.StringVar(&f.filter, "filter", "", "keep the spans that fit this `expression`")
 	fl.IntVar(&f.workers, "workers", 0, "`number` of workers that connections are spread over, at most 16; 0: as many as there are CPUs")
-	fl.IntVar(&f.connections, "connections", tap.DefaultReplayLimits().TCP.Connections, "`number` of connections followed at a time, which bounds memory; the longest silent makes room")
-	fl.StringVar(&f.overlap, "overlap", "first", "whose bytes count where TCP segments that wait overlap: the first's or the last's")
 	fl.StringVar(&f.speed, "speed", "max", "max, or a multiple of the capture's pace: 1x, 4x")
 	fl.StringVar(&f.shiftTime, "shift-time", "keep", "keep the capture's times, or begin now")
 	fl.BoolVar(&f.top, "top", false, "watch it in this terminal")
 	fl.StringVar(&f.store, "store", "", "keep history in this store: embedded, none, or a `DSN` as http://HOST:8123 (default embedded; none with --json, --json-file or --har)")
 	return c
+}
+
+// reading adds the flags that say how captures are read, whoever shows them.
+func (f *replayFlags) reading(fl *pflag.FlagSet) {
+	fl.StringSliceVar(&f.services, "services", nil, "names of services, as `addr=name`: 10.0.0.7:8080=shop,10.0.1.0/24=orders")
+	fl.StringVar(&f.commentText, "comment-text", "short", "how much free text of MongoDB comments is kept: off, short (128 bytes) or full")
+	f.grpc.add(fl)
+	f.keys.add(fl)
+	fl.IntVar(&f.connections, "connections", tap.DefaultReplayLimits().TCP.Connections, "`number` of connections followed at a time, which bounds memory; the longest silent makes room")
+	fl.StringVar(&f.overlap, "overlap", "first", "whose bytes count where TCP segments that wait overlap: the first's or the last's")
 }
 
 // options reads the flags; what cannot be is the user's mistake.
