@@ -159,7 +159,7 @@ func TestGapsAnywhere(t *testing.T) {
 		whole := byStream(testkit.Play(fresh(), 0, v.talk.pieces...))
 		for d := range event.Dir(2) {
 			for _, n := range []int{1, 9, 300} {
-				for at := 0; at < length(v.talk.pieces); at += 1 + n/100 + length(v.talk.pieces)/250 {
+				for at := 0; at < length(v.talk.pieces); at += 1 + n/100 + length(v.talk.pieces)/80 {
 					for id, x := range byStream(playGap(fresh(), v.talk.pieces, d, at, n)) {
 						if whole[id] == nil {
 							t.Fatalf("%s, %d bytes missing at %d %v: stream %d was never there: %s", v.name, n, at, d, id, summary(x))
