@@ -5,6 +5,8 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -63,4 +65,35 @@ func replayFiles(ctx context.Context, files ...string) ([]byte, tap.Summary, err
 	out := new(lines)
 	sum, err := run(ctx, tap.ReplayOptions{Files: files}, out)
 	return out.b, sum, err
+}
+
+// TestPacketsOfEveryCapture are as many as the manifest of the captures says,
+// which another reader counted: all there is to compare of some.
+func TestPacketsOfEveryCapture(t *testing.T) {
+	dir := filepath.Dir(captures(t)[0])
+	b, err := os.ReadFile(filepath.Join(dir, "MANIFEST.tsv"))
+	if err != nil {
+		t.Skip(err)
+	}
+	counted := 0
+	for line := range strings.Lines(string(b)) {
+		f := strings.Split(line, "\t")
+		if len(f) < 11 || f[0] == "file" {
+			continue
+		}
+		number, _, _ := strings.Cut(f[8], " ") // "27 readable" of a file that is corrupt then
+		want, err := strconv.ParseUint(number, 10, 64)
+		if err != nil {
+			t.Fatalf("%s: %v", f[0], err)
+		}
+		if _, sum, err := replayFiles(t.Context(), filepath.Join(dir, f[0])); sum.Packets != want {
+			t.Errorf("%s: %d packets, want %d (%v)", f[0], sum.Packets, want, err)
+		}
+		if strings.Contains(f[10], "packets-only") {
+			counted++
+		}
+	}
+	if counted == 0 {
+		t.Error("the manifest names no capture of packets only")
+	}
 }

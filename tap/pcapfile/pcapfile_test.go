@@ -335,6 +335,17 @@ func FuzzFile(f *testing.F) {
 	f.Add(pcap(binary.BigEndian, magicNano))
 	small := sample()
 	f.Add(append(small[:200:200], small[len(small)-120:]...))
+	recorded, err := filepath.Glob("../../testdata/*.pcap")
+	if err != nil || len(recorded) == 0 {
+		f.Fatalf("testdata holds no captures: %v", err)
+	}
+	for _, name := range recorded {
+		b, err := os.ReadFile(name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b[:min(len(b), 2<<10)])
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		l := Limits{Packet: 4 << 10, Window: 1 << 20}
 		r, err := NewReader("x", bytes.NewReader(b), l)
