@@ -73,6 +73,7 @@ const askEvery = 1024 // packets between two looks at the context
 
 // run gives every packet, in order of time, to do.
 func (p *Replay) run(ctx context.Context, do func(context.Context, *source) error) error {
+	defer context.AfterFunc(ctx, p.interrupt)()
 	for len(p.sources) > 0 {
 		if p.sum.Packets%askEvery == 0 && ctx.Err() != nil {
 			return ctx.Err()
@@ -87,7 +88,17 @@ func (p *Replay) run(ctx context.Context, do func(context.Context, *source) erro
 			p.sources = p.sources[1:]
 		}
 	}
+	if len(p.errs) > 0 && ctx.Err() != nil {
+		return ctx.Err() // which is what broke the reading off
+	}
 	return errors.Join(p.errs...)
+}
+
+// interrupt ends the waiting for named pipes.
+func (p *Replay) interrupt() {
+	for _, r := range p.opened {
+		r.Interrupt()
+	}
 }
 
 // sink puts the first source, whose packet is a new one, where it belongs.

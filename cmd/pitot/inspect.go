@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pitot-io/pitot/internal/inspect"
-	"github.com/pitot-io/pitot/tap"
 )
 
 // inspectFlags are the flags of pitot inspect as they were given.
@@ -70,7 +69,7 @@ func (f *inspectFlags) run(ctx context.Context, files []string, stdin io.Reader,
 		return err
 	}
 	defer stop()
-	r, err := tap.OpenReplay(replay)
+	r, err := openUntil(ctx, replay)
 	if err != nil {
 		return err
 	}

@@ -222,7 +222,7 @@ func runReplay(ctx context.Context, o tap.ReplayOptions, f *replayFlags, also ev
 			return err
 		}
 	}
-	r, err := tap.OpenReplay(o)
+	r, err := openUntil(ctx, o)
 	if err != nil {
 		return err
 	}

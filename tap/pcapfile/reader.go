@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"sync/atomic"
+	"time"
 )
 
 // Limits bound what a file may make us hold.
@@ -72,6 +73,7 @@ type Reader struct {
 	win    window
 	format format
 	close  []func() error // last opened first closed
+	file   *os.File       // nil where Open opened none
 	err    error          // what ended the reading
 	size   int64          // of the file; 0 where it is none
 	taken  atomic.Int64   // bytes read of it, before decompression
@@ -100,7 +102,7 @@ func Open(name string, stdin io.Reader, l Limits) (*Reader, error) {
 	if info != nil && info.Mode().IsRegular() {
 		r.size = info.Size()
 	}
-	r.close = append(r.close, f.Close)
+	r.file, r.close = f, append(r.close, f.Close)
 	return r, nil
 }
 
@@ -131,6 +133,15 @@ func (r *Reader) Lend(take func(n int) []byte, give func([]byte)) {
 func (r *Reader) Pause(f func()) {
 	if r.size == 0 {
 		r.pause = f
+	}
+}
+
+// Interrupt ends a read that waits for who writes to a named pipe, and all
+// reads after it. It may be called at any time before Close; a regular file is
+// read on, as its reads do not wait.
+func (r *Reader) Interrupt() {
+	if r.file != nil {
+		_ = r.file.SetReadDeadline(time.Now()) // refused where reads do not wait
 	}
 }
 
