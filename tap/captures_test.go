@@ -78,7 +78,7 @@ func TestPacketsOfEveryCapture(t *testing.T) {
 	counted := 0
 	for line := range strings.Lines(string(b)) {
 		f := strings.Split(line, "\t")
-		if len(f) < 11 || f[0] == "file" {
+		if len(f) < 12 || f[0] == "file" {
 			continue
 		}
 		number, _, _ := strings.Cut(f[8], " ") // "27 readable" of a file that is corrupt then
@@ -89,7 +89,7 @@ func TestPacketsOfEveryCapture(t *testing.T) {
 		if _, sum, err := replayFiles(t.Context(), filepath.Join(dir, f[0])); sum.Packets != want {
 			t.Errorf("%s: %d packets, want %d (%v)", f[0], sum.Packets, want, err)
 		}
-		if strings.Contains(f[10], "packets-only") {
+		if strings.Contains(f[11], "packets-only") {
 			counted++
 		}
 	}
