@@ -88,8 +88,7 @@ func inflate(encoding string, b []byte, limit int) ([]byte, error) {
 // be told. It allocates: somebody asked for it.
 func (s *schema) json(d protoreflect.MessageDescriptor, b []byte) (text []byte, redacted bool) {
 	m := dynamicpb.NewMessage(d)
-	o := proto.UnmarshalOptions{AllowPartial: true, Resolver: s.types, RecursionLimit: maxDepth}
-	if o.Unmarshal(b, m) != nil {
+	if s.read(b, m) != nil {
 		return nil, false
 	}
 	r := redactor{types: s.types}
@@ -99,6 +98,21 @@ func (s *schema) json(d protoreflect.MessageDescriptor, b []byte) (text []byte, 
 		return nil, r.hidden
 	}
 	return s.bounded(text), r.hidden
+}
+
+var errBroken = errors.New("grpc: the message broke its decoder")
+
+// read fills m in from b. protobuf-go 1.36 panics on some messages that no
+// writer makes, as a map's entry whose key is given twice in two wire types;
+// such a message is one that cannot be read.
+func (s *schema) read(b []byte, m proto.Message) (err error) {
+	defer func() {
+		if recover() != nil {
+			err = errBroken
+		}
+	}()
+	o := proto.UnmarshalOptions{AllowPartial: true, Resolver: s.types, RecursionLimit: maxDepth}
+	return o.Unmarshal(b, m)
 }
 
 // bounded is JSON without blanks, which protojson varies at random, cut to
