@@ -38,6 +38,8 @@ func (m *pieceModel) whole() bool {
 func FuzzFragments(f *testing.F) {
 	f.Add([]byte("\x00\x02a\x01\x02\x01b\x00"))
 	f.Add([]byte("\x03\x00a\x00\x02\x02b\x01\x00\x03c\x01"))
+	f.Add([]byte("\x02\x00a\x00\x00\x00b\x01\x01\x00c\x01")) // a hole before the last, of eight bytes
+	f.Add([]byte("\x02\x00a\x00\x01\x00c\x01\x00\x00b\x01")) // and one at the front
 	f.Add([]byte("\x05\x01a\x00\x02\x00b\x00\x00\x09c\x01"))
 	f.Fuzz(func(t *testing.T, script []byte) {
 		all := newFragments(DefaultLimits())
