@@ -3,7 +3,6 @@ package proxy
 import (
 	"context"
 	"errors"
-	"net"
 	"os"
 	"syscall"
 	"time"
@@ -11,6 +10,7 @@ import (
 	"github.com/pitot-io/pitot/decode"
 	"github.com/pitot-io/pitot/decode/http1"
 	"github.com/pitot-io/pitot/internal/event"
+	"github.com/pitot-io/pitot/proxy/socket"
 	"github.com/pitot-io/pitot/proxy/upstream"
 )
 
@@ -56,7 +56,7 @@ func serverOf(s Setup, protocol string) (Handler, error) {
 	return nil, nil
 }
 
-func (a *auto) Serve(ctx context.Context, c *net.TCPConn, first []byte, info ConnInfo, done func()) {
+func (a *auto) Serve(ctx context.Context, c *socket.Stream, first []byte, info ConnInfo, done func()) {
 	first, found, err := a.detect(c, first, time.Now().Add(a.Listener.Timeouts.Detect))
 	switch {
 	case err == nil:
@@ -90,7 +90,7 @@ func (a *auto) handler(p *decode.Protocol, first []byte) Handler {
 // detect reads until the client's first bytes are somebody's, or nobody's
 // (nil). It gives what has been read also when it fails: with
 // os.ErrDeadlineExceeded when the time is over.
-func (a *auto) detect(c *net.TCPConn, first []byte, deadline time.Time) ([]byte, *decode.Protocol, error) {
+func (a *auto) detect(c *socket.Stream, first []byte, deadline time.Time) ([]byte, *decode.Protocol, error) {
 	buf := a.buffers.get()
 	defer a.buffers.put(buf)
 	room := buf[:decode.DefaultLimits().Detect]
@@ -128,7 +128,7 @@ func look(all []decode.Protocol, d event.Dir, b []byte) (found *decode.Protocol,
 func clone(b []byte) []byte { return append([]byte(nil), b...) }
 
 // late goes on with a client that has said nothing for so long.
-func (a *auto) late(ctx context.Context, c *net.TCPConn, info ConnInfo, done func()) {
+func (a *auto) late(ctx context.Context, c *socket.Stream, info ConnInfo, done func()) {
 	var host *upstream.Host
 	var up *upstream.Conn
 	var err error
@@ -170,14 +170,14 @@ func elsewhere(f func()) {
 
 // spokeFirst waits until one of both sides has something to say, and reports
 // whether it is the client.
-func spokeFirst(c *net.TCPConn, up *upstream.Conn, idle time.Duration) bool {
+func spokeFirst(c *socket.Stream, up *upstream.Conn, idle time.Duration) bool {
 	if idle > 0 {
 		_ = c.SetReadDeadline(time.Now().Add(idle))
 	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if readable(up.TCPConn) {
+		if readable(&up.Stream) {
 			_ = c.SetReadDeadline(time.Unix(1, 0)) // wakes the other wait
 		}
 	}()
@@ -191,8 +191,8 @@ func spokeFirst(c *net.TCPConn, up *upstream.Conn, idle time.Duration) bool {
 
 // readable waits until a read of c would not wait: for bytes, the end or an
 // error. It reports false when c's deadline came first.
-func readable(c *net.TCPConn) bool {
-	raw, err := c.SyscallConn()
+func readable(c *socket.Stream) bool {
+	raw, err := c.Socket.SyscallConn()
 	if err != nil {
 		return true // closed: a read tells more
 	}

@@ -29,8 +29,8 @@ func (h *half) bulk() error {
 		if h.p.idle > 0 {
 			_ = h.dst.SetWriteDeadline(now.Add(h.p.idle))
 		}
-		source := io.LimitedReader{R: h.src, N: bulkChunk}
-		n, err := h.dst.ReadFrom(&source)
+		source := io.LimitedReader{R: h.src.Socket, N: bulkChunk}
+		n, err := io.Copy(h.dst.Socket, &source)
 		h.count(n)
 		switch {
 		case err == nil && source.N > 0:

@@ -4,12 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"syscall"
 	"time"
 
 	"github.com/pitot-io/pitot/internal/event"
+	"github.com/pitot-io/pitot/proxy/socket"
 )
 
 // half moves bytes in one direction of a pair. It holds no buffer while it
@@ -18,8 +18,8 @@ import (
 type half struct {
 	p     *pair
 	dir   event.Dir
-	src   *net.TCPConn
-	dst   *net.TCPConn
+	src   *socket.Stream
+	dst   *socket.Stream
 	raw   syscall.RawConn // of src
 	ready func(fd uintptr) bool
 
@@ -31,10 +31,10 @@ type half struct {
 	rests bool  // nothing has come for so long that the goroutine was changed
 }
 
-func (h *half) init(p *pair, d event.Dir, src, dst *net.TCPConn) (err error) {
+func (h *half) init(p *pair, d event.Dir, src, dst *socket.Stream) (err error) {
 	h.p, h.dir, h.src, h.dst = p, d, src, dst
 	h.ready = h.read
-	h.raw, err = src.SyscallConn()
+	h.raw, err = src.Socket.SyscallConn()
 	return err
 }
 

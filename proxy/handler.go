@@ -6,11 +6,11 @@ package proxy
 import (
 	"context"
 	"log/slog"
-	"net"
 	"net/netip"
 
 	"github.com/pitot-io/pitot/decode"
 	"github.com/pitot-io/pitot/internal/config"
+	"github.com/pitot-io/pitot/proxy/socket"
 	"github.com/pitot-io/pitot/proxy/upstream"
 	"github.com/pitot-io/pitot/tap"
 )
@@ -27,7 +27,7 @@ type Handler interface {
 	// ctx ends when the proxy gives up what is still under way; c and all
 	// connections of the clusters are closed at the same time, so that no
 	// read outlasts it.
-	Serve(ctx context.Context, c *net.TCPConn, first []byte, info ConnInfo, done func())
+	Serve(ctx context.Context, c *socket.Stream, first []byte, info ConnInfo, done func())
 
 	// Drain ends connections on which nothing is under way, and sees to it
 	// that the others end soon. It is called again and again while the proxy

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"net"
 	"net/netip"
 	"time"
 
@@ -10,6 +9,7 @@ import (
 	"github.com/pitot-io/pitot/internal/config"
 	"github.com/pitot-io/pitot/internal/event"
 	"github.com/pitot-io/pitot/proxy/h1"
+	"github.com/pitot-io/pitot/proxy/socket"
 )
 
 // httpServer serves a listener's HTTP/1.x clients.
@@ -44,9 +44,9 @@ func orNever(d time.Duration) time.Duration {
 	return d
 }
 
-func (h httpServer) Serve(ctx context.Context, c *net.TCPConn, first []byte, info ConnInfo, done func()) {
+func (h httpServer) Serve(ctx context.Context, c *socket.Stream, first []byte, info ConnInfo, done func()) {
 	defer done()
-	h.Server.Serve(ctx, c, first, h1.Info(info))
+	h.Server.Serve(ctx, c.Socket, first, h1.Info(info))
 }
 
 // router finds the first of the listener's routes that takes a request; what

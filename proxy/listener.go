@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"net/netip"
 	"sync"
 	"syscall"
 	"time"
 
 	"github.com/pitot-io/pitot/internal/config"
+	"github.com/pitot-io/pitot/proxy/socket"
 )
 
 // listener is one bound socket with its handler and its connections.
@@ -24,7 +24,7 @@ type listener struct {
 	next    func() int64 // numbers connections
 
 	mu   sync.Mutex
-	open map[*net.TCPConn]struct{}
+	open map[socket.Conn]struct{}
 	wg   sync.WaitGroup // of open connections
 }
 
@@ -70,7 +70,7 @@ func (l *listener) accept(ctx context.Context) {
 // acceptPause is how long a listener that cannot accept waits.
 const acceptPause = 100 * time.Millisecond
 
-func (l *listener) admit(ctx context.Context, c *net.TCPConn) {
+func (l *listener) admit(ctx context.Context, c socket.Conn) {
 	if !l.enter(c) {
 		l.stats.CxOverflow.Add(1)
 		_ = c.Close() // nothing was said on it
@@ -81,7 +81,7 @@ func (l *listener) admit(ctx context.Context, c *net.TCPConn) {
 	go l.serve(ctx, c)
 }
 
-func (l *listener) enter(c *net.TCPConn) bool {
+func (l *listener) enter(c socket.Conn) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if limit := l.config.MaxConnections; limit > 0 && len(l.open) >= limit {
@@ -92,28 +92,19 @@ func (l *listener) enter(c *net.TCPConn) bool {
 	return true
 }
 
-func (l *listener) serve(ctx context.Context, c *net.TCPConn) {
-	l.handler.Serve(ctx, c, nil, ConnInfo{
-		ID: l.next(), Client: addrPort(c.RemoteAddr()), Server: addrPort(c.LocalAddr()), Accepted: time.Now().UnixNano(),
+func (l *listener) serve(ctx context.Context, c socket.Conn) {
+	l.handler.Serve(ctx, socket.Plain(c), nil, ConnInfo{
+		ID: l.next(), Client: socket.AddrPort(c.RemoteAddr()), Server: socket.AddrPort(c.LocalAddr()), Accepted: time.Now().UnixNano(),
 	}, func() { l.leave(c) })
 }
 
-func (l *listener) leave(c *net.TCPConn) {
+func (l *listener) leave(c socket.Conn) {
 	_ = c.Close() // mostly closed already
 	l.stats.CxActive.Add(-1)
 	l.mu.Lock()
 	delete(l.open, c)
 	l.mu.Unlock()
 	l.wg.Done()
-}
-
-func addrPort(a net.Addr) netip.AddrPort {
-	t, ok := a.(*net.TCPAddr)
-	if !ok {
-		return netip.AddrPort{}
-	}
-	p := t.AddrPort()
-	return netip.AddrPortFrom(p.Addr().Unmap(), p.Port())
 }
 
 func (l *listener) connections() int {

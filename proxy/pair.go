@@ -3,12 +3,12 @@ package proxy
 import (
 	"errors"
 	"io"
-	"net"
 	"sync/atomic"
 	"time"
 
 	"github.com/pitot-io/pitot/decode"
 	"github.com/pitot-io/pitot/internal/event"
+	"github.com/pitot-io/pitot/proxy/socket"
 	"github.com/pitot-io/pitot/proxy/upstream"
 	"github.com/pitot-io/pitot/tap"
 )
@@ -20,7 +20,7 @@ import (
 type pair struct {
 	label
 	t      *passthrough
-	client *net.TCPConn
+	client *socket.Stream
 	up     *upstream.Conn
 	flow   *tap.Flow
 	inline tap.Inline
@@ -37,7 +37,7 @@ type pair struct {
 	reset   atomic.Bool  // one side broke off
 }
 
-func newPair(t *passthrough, c *net.TCPConn, up *upstream.Conn, info ConnInfo, done func()) *pair {
+func newPair(t *passthrough, c *socket.Stream, up *upstream.Conn, info ConnInfo, done func()) *pair {
 	p := &pair{t: t, client: c, up: up, done: done, idle: t.Listener.Timeouts.Idle}
 	p.out, p.failures = decode.Stages(t.Protocols, t.Hub.Publisher(info.ID)), t.Failures
 	p.last.Store(time.Now().UnixNano()) // detection and dialling are no quiet
@@ -61,7 +61,7 @@ func newPair(t *passthrough, c *net.TCPConn, up *upstream.Conn, info ConnInfo, d
 // caller's has grown by what it took to get here.
 func (p *pair) start(first []byte) {
 	up, down := &p.half[event.ToServer], &p.half[event.ToClient]
-	if up.init(p, event.ToServer, p.client, p.up.TCPConn) != nil || down.init(p, event.ToClient, p.up.TCPConn, p.client) != nil {
+	if up.init(p, event.ToServer, p.client, &p.up.Stream) != nil || down.init(p, event.ToClient, &p.up.Stream, p.client) != nil {
 		p.end() // closed already
 		return
 	}
@@ -127,7 +127,7 @@ func (p *pair) finish(h *half, err error) {
 	default:
 		p.broken(h)
 		p.reset.Store(true)
-		_ = h.dst.SetLinger(0) // a reset is passed on as one, not as an end in order
+		h.dst.Abort() // a reset is passed on as one, not as an end in order
 		p.close()
 	}
 }

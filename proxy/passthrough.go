@@ -3,12 +3,12 @@ package proxy
 import (
 	"context"
 	"errors"
-	"net"
 	"sync"
 	"time"
 
 	"github.com/pitot-io/pitot/decode"
 	"github.com/pitot-io/pitot/internal/event"
+	"github.com/pitot-io/pitot/proxy/socket"
 	"github.com/pitot-io/pitot/proxy/upstream"
 	"github.com/pitot-io/pitot/tap"
 )
@@ -38,7 +38,7 @@ func newPassthrough(s Setup, decoder func(decode.Conn) decode.Decoder) *passthro
 	return &passthrough{Setup: s, cluster: s.Clusters[s.Listener.Cluster], decoder: decoder, open: map[*pair]struct{}{}}
 }
 
-func (t *passthrough) Serve(ctx context.Context, c *net.TCPConn, first []byte, info ConnInfo, done func()) {
+func (t *passthrough) Serve(ctx context.Context, c *socket.Stream, first []byte, info ConnInfo, done func()) {
 	host, up, err := t.connect(ctx)
 	if err != nil {
 		t.refuse(c, info, host, err)
@@ -50,7 +50,7 @@ func (t *passthrough) Serve(ctx context.Context, c *net.TCPConn, first []byte, i
 
 // join forwards between c and up, in goroutines of its own, until both sides
 // are done, and closes them.
-func (t *passthrough) join(c *net.TCPConn, up *upstream.Conn, first []byte, info ConnInfo, done func()) {
+func (t *passthrough) join(c *socket.Stream, up *upstream.Conn, first []byte, info ConnInfo, done func()) {
 	p := newPair(t, c, up, info, done)
 	if !t.add(p) {
 		p.close()
@@ -95,8 +95,8 @@ func (t *passthrough) connect(ctx context.Context) (*upstream.Host, *upstream.Co
 }
 
 // refuse resets a connection that cannot be forwarded, and tells why.
-func (t *passthrough) refuse(c *net.TCPConn, info ConnInfo, h *upstream.Host, err error) {
-	_ = c.SetLinger(0) // so that the close is a reset: a client must not take it for an empty answer
+func (t *passthrough) refuse(c *socket.Stream, info ConnInfo, h *upstream.Host, err error) {
+	c.Abort() // so that the close is a reset: a client must not take it for an empty answer
 	l := &label{out: t.Hub.Publisher(info.ID), failures: t.Failures}
 	dec := &tally{conn: decodeConn(info), begun: info.Accepted, failed: "connect_failed", why: err.Error()}
 	l.flag(event.FlagUF)

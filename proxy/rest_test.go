@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/pitot-io/pitot/internal/config"
+	"github.com/pitot-io/pitot/proxy/socket"
 )
 
 // What is decoded grows stacks; a direction that has been quiet goes on in a
@@ -62,7 +63,7 @@ func TestRestComesOnceAndTheEndOfPatienceAfterIt(t *testing.T) {
 	}
 	defer src.Close()
 	p := &pair{idle: time.Minute}
-	h := &half{p: p, src: src.(*net.TCPConn)}
+	h := &half{p: p, src: socket.Plain(src.(*net.TCPConn))}
 	began := time.Now()
 	p.last.Store(began.UnixNano())
 	for _, c := range []struct {

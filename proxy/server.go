@@ -12,6 +12,7 @@ import (
 	"github.com/pitot-io/pitot/decode"
 	"github.com/pitot-io/pitot/internal/config"
 	"github.com/pitot-io/pitot/proxy/admin"
+	"github.com/pitot-io/pitot/proxy/socket"
 	"github.com/pitot-io/pitot/proxy/upstream"
 	"github.com/pitot-io/pitot/tap"
 )
@@ -87,7 +88,7 @@ func (s *Server) addCluster(c *config.Cluster) error {
 }
 
 func (s *Server) addListener(i int, c *config.Listener) error {
-	l := &listener{config: c, stats: new(ListenerStats), log: s.deps.Log, open: map[*net.TCPConn]struct{}{}}
+	l := &listener{config: c, stats: new(ListenerStats), log: s.deps.Log, open: map[socket.Conn]struct{}{}}
 	l.next = func() int64 { return s.number.Add(1) }
 	handler, err := newHandler(Setup{
 		Listener: c, Clusters: s.clusters, Hub: s.deps.Hub, Names: &s.config.Services, IDs: s.deps.IDs,

@@ -2,13 +2,13 @@ package h1
 
 import (
 	"context"
-	"net"
 	"net/netip"
 	"syscall"
 	"time"
 
 	"github.com/pitot-io/pitot/decode/http1"
 	"github.com/pitot-io/pitot/internal/event"
+	"github.com/pitot-io/pitot/proxy/socket"
 	"github.com/pitot-io/pitot/tap"
 )
 
@@ -19,7 +19,7 @@ type conn struct {
 	watch
 	srv    *Server
 	ctx    context.Context // ends with the proxy; what upstream hosts are dialled with
-	net    *net.TCPConn
+	net    socket.Conn
 	raw    syscall.RawConn
 	out    event.Emitter
 	info   Info
@@ -39,7 +39,7 @@ type conn struct {
 	started int64     // first byte of the request
 }
 
-func newConn(s *Server, ctx context.Context, nc *net.TCPConn, info Info) (*conn, error) {
+func newConn(s *Server, ctx context.Context, nc socket.Conn, info Info) (*conn, error) {
 	raw, err := nc.SyscallConn()
 	if err != nil {
 		return nil, err
@@ -238,7 +238,7 @@ func (c *conn) close() {
 	c.showClose()
 	switch {
 	case c.abort:
-		_ = c.net.SetLinger(0)
+		socket.Abort(c.net)
 	case c.linger:
 		c.drain()
 	}

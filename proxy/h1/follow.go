@@ -47,7 +47,7 @@ func (f followed) Read(b []byte) (int, error) {
 
 // reader is where the bytes of direction d come from: src itself, so that they
 // may move in the kernel, unless somebody looks at them.
-func (c *conn) reader(d event.Dir, src *net.TCPConn, flow *tap.Flow) io.Reader {
+func (c *conn) reader(d event.Dir, src net.Conn, flow *tap.Flow) io.Reader {
 	var from io.Reader = src
 	if c.srv.o.Plain.On() {
 		from = shown{c, d, src}

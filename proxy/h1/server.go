@@ -5,9 +5,10 @@ package h1
 
 import (
 	"context"
-	"net"
 	"sync"
 	"sync/atomic"
+
+	"github.com/pitot-io/pitot/proxy/socket"
 )
 
 // Server serves connections that speak HTTP/1.x. Its methods may be called
@@ -32,7 +33,7 @@ func New(o Options) *Server {
 // Serve talks with one client until the connection is over, and closes it.
 // first is what was read from nc already. ctx is what upstream hosts are
 // dialled with: when it ends, what is under way is given up.
-func (s *Server) Serve(ctx context.Context, nc *net.TCPConn, first []byte, info Info) {
+func (s *Server) Serve(ctx context.Context, nc socket.Conn, first []byte, info Info) {
 	c, err := newConn(s, ctx, nc, info)
 	if err != nil {
 		return // closed already

@@ -2,11 +2,11 @@ package h1
 
 import (
 	"io"
-	"net"
 	"sync"
 	"time"
 
 	"github.com/pitot-io/pitot/internal/event"
+	"github.com/pitot-io/pitot/proxy/socket"
 	"github.com/pitot-io/pitot/proxy/upstream"
 )
 
@@ -37,8 +37,8 @@ func (c *conn) carryTunnel(up *upstream.Conn) {
 	}
 	var toServer, toClient int64
 	var other sync.WaitGroup
-	other.Go(func() { toServer = c.pour(up.TCPConn, c.net, c.reader(event.ToServer, c.net, flow)) })
-	toClient = c.pour(c.net, up.TCPConn, c.reader(event.ToClient, up.TCPConn, flow))
+	other.Go(func() { toServer = c.pour(up.Socket, c.net, c.reader(event.ToServer, c.net, flow)) })
+	toClient = c.pour(c.net, up.Socket, c.reader(event.ToClient, up.Socket, flow))
 	other.Wait()
 	c.srv.o.Stats.Transferred(toServer, toClient)
 	up.Host().Transferred(toClient, toServer)
@@ -47,7 +47,7 @@ func (c *conn) carryTunnel(up *upstream.Conn) {
 // pour moves bytes of src, as from reads them, to dst until src ends, in the
 // kernel where that can and nobody looks at them, and passes the end on. When
 // one direction breaks, so does the other.
-func (c *conn) pour(dst, src *net.TCPConn, from io.Reader) int64 {
+func (c *conn) pour(dst, src socket.Conn, from io.Reader) int64 {
 	n, err := io.Copy(dst, from)
 	if err == nil {
 		err = dst.CloseWrite()

@@ -2,20 +2,21 @@ package upstream
 
 import (
 	"errors"
-	"net"
 	"net/netip"
 	"sync/atomic"
 	"syscall"
 	"time"
 	"unsafe"
+
+	"github.com/pitot-io/pitot/proxy/socket"
 )
 
 // Conn is one connection to a host. It has one user at a time, who hands it
 // back with Host.Put or closes it.
 type Conn struct {
-	*net.TCPConn
-	Used  int // exchanges that it has served, counted by Host.Put
-	State any // the protocol server's own, kept while the connection is idle
+	socket.Stream     // the socket to the host, or TLS over it
+	Used          int // exchanges that it has served, counted by Host.Put
+	State         any // the protocol server's own, kept while the connection is idle
 
 	host   *Host
 	local  netip.AddrPort
@@ -31,34 +32,25 @@ type Conn struct {
 
 var errClosed = errors.New("cluster is closed")
 
-func newConn(h *Host, t *net.TCPConn) (*Conn, error) {
-	raw, err := t.SyscallConn()
+func newConn(h *Host, s *socket.Stream) (*Conn, error) {
+	raw, err := s.Socket.SyscallConn()
 	if err != nil {
-		_ = t.Close() // the first error tells more
+		_ = s.Close() // the first error tells more
 		return nil, err
 	}
-	c := &Conn{TCPConn: t, host: h, raw: raw}
-	c.local, c.remote = addrPort(t.LocalAddr()), addrPort(t.RemoteAddr())
+	c := &Conn{Stream: *s, host: h, raw: raw}
+	c.local, c.remote = socket.AddrPort(s.LocalAddr()), socket.AddrPort(s.RemoteAddr())
 	c.probe = c.look
 	if known := h.known.Load(); known == nil || *known != c.remote {
 		h.known.Store(&c.remote)
 	}
 	if !h.pool.enter(c) {
-		_ = t.Close()
+		_ = s.Close()
 		return nil, errClosed
 	}
 	h.stats.cxTotal.Add(1)
 	h.stats.cxActive.Add(1)
 	return c, nil
-}
-
-func addrPort(a net.Addr) netip.AddrPort {
-	t, ok := a.(*net.TCPAddr)
-	if !ok {
-		return netip.AddrPort{}
-	}
-	p := t.AddrPort()
-	return netip.AddrPortFrom(p.Addr().Unmap(), p.Port())
 }
 
 // Host is the host that c leads to.
@@ -79,7 +71,7 @@ func (c *Conn) Close() error {
 	c.host.pool.leave(c)
 	c.host.stats.cxActive.Add(-1)
 	c.host.stats.cxDestroy.Add(1)
-	return c.TCPConn.Close()
+	return c.Stream.Close()
 }
 
 // Alive reports whether an idle connection can still be used: the peer has

@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"sync/atomic"
 	"time"
+
+	"github.com/pitot-io/pitot/proxy/socket"
 )
 
 // Host is one endpoint of a cluster, with its connections and its counters.
@@ -88,7 +90,7 @@ func (h *Host) Dial(ctx context.Context) (*Conn, error) {
 		return nil, h.dialFailed(err)
 	}
 	h.stats.connect.observe(time.Since(began))
-	conn, err := newConn(h, c.(*net.TCPConn))
+	conn, err := newConn(h, socket.Plain(c.(*net.TCPConn)))
 	if err != nil {
 		return nil, h.dialFailed(err)
 	}

@@ -154,7 +154,7 @@ func TestPoolGivesTheLatestAndNoticesClosedPeers(t *testing.T) {
 	h.Put(second)
 	peer2.Close()
 	// The end of the peer's stream is there once a read says so.
-	if _, err := io.Copy(io.Discard, second.TCPConn); err != nil {
+	if _, err := io.Copy(io.Discard, second); err != nil {
 		t.Fatal(err)
 	}
 	if got := h.Get(); got != first {
@@ -321,7 +321,7 @@ func TestGetAgainTrustsForAMoment(t *testing.T) {
 			h := cluster.Hosts()[0]
 			conn := dial(t, h)
 			(<-accepted).Close()
-			if _, err := io.Copy(io.Discard, conn.TCPConn); err != nil { // the peer's end is there
+			if _, err := io.Copy(io.Discard, conn); err != nil { // the peer's end is there
 				t.Fatal(err)
 			}
 			h.Put(conn)
