@@ -62,6 +62,7 @@ type Summary struct {
 	Clamped   uint64 // packets whose time was before the one before
 	Cut       uint64 // packets that the snapshot length cut
 	CutFiles  int    // files that end inside a record
+	Untold    uint64 // comments of files that were too many to be told
 	Exchanges uint64
 	Notices   uint64
 	Failures  uint64 // connections whose decoder lost its place
@@ -85,7 +86,8 @@ type Replay struct {
 	shift   int64
 	pace    pace
 	errs    []error
-	line    *line // nil before Run
+	late    []remark // comments behind the last packet of their file
+	line    *line    // nil before Run
 }
 
 // OpenReplay opens the files and reads the first packet of each. A file that
@@ -130,6 +132,7 @@ func (p *Replay) Packet() uint64 { return p.sum.Packets }
 // flush ends every connection that is left, some thousands a round.
 func (p *Replay) flush() {
 	p.line.cut(p.sum.Last, true)
+	p.lastRemarks()
 	p.line.flushes = true
 	p.tracker.Flush()
 	p.line.end(p.sum.Last)
@@ -161,9 +164,14 @@ func (p *Replay) packet(ctx context.Context, s *source) error {
 			}
 		}
 	}
+	var c *reassembly.Conn
 	if p.parser.Parse(rec.Link, at, rec.Data, rec.Wire, &p.segment) {
-		c, d := p.tracker.Find(at, &p.segment)
+		var d event.Dir
+		c, d = p.tracker.Find(at, &p.segment)
 		p.line.segment(at, c, d, &p.segment)
+	}
+	if len(rec.Comments) > 0 {
+		p.remarks(at, s, c)
 	}
 	p.line.packet(at, len(rec.Data))
 	return nil

@@ -54,6 +54,9 @@ func (p *Replay) openFiles() error {
 // next reads the next packet of s; false says that there is none.
 func (p *Replay) next(s *source) bool {
 	err := s.file.Next(&s.record)
+	if err != nil {
+		p.ended(s)
+	}
 	switch {
 	case err == nil:
 		return true

@@ -44,6 +44,8 @@ type round struct {
 	whole   bool   // it did not end early
 	last    bool   // everything is told after it
 	items   int
+	remarks []entry  // comments of the files
+	written *filled  // where they are
 	retired [][]byte // buffers that nobody needs after this round
 	working sync.WaitGroup
 }
@@ -133,7 +135,7 @@ func (l *line) packet(at int64, n int) {
 // cut ends the round at a time before which no packet will come any more.
 func (l *line) cut(until int64, whole bool) {
 	r := l.round
-	if r.items == 0 && len(r.retired) == 0 && !whole {
+	if r.items == 0 && len(r.retired) == 0 && len(r.remarks) == 0 && !whole {
 		return
 	}
 	r.until, r.whole = until, whole
@@ -171,6 +173,8 @@ func (l *line) clear(r *round) {
 	}
 	clear(r.retired)
 	r.retired, r.items, r.last = r.retired[:0], 0, false
+	clear(r.remarks)
+	r.remarks, r.written = r.remarks[:0], nil
 	for i := range r.parts {
 		p := &r.parts[i]
 		clear(p.items) // lets go of connections and packets

@@ -43,7 +43,7 @@ type order struct {
 // tell takes what was found in a round, the next one, and passes on everything
 // before which nothing can come any more.
 func (o *order) tell(r *round) {
-	o.fresh = o.fresh[:0]
+	o.fresh = append(o.fresh[:0], r.remarks...)
 	low := r.until
 	for i := range r.parts {
 		o.fresh = append(o.fresh, r.parts[i].told...)

@@ -1,8 +1,14 @@
 package main
 
 import (
+	"bytes"
+	"errors"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/pitot-io/pitot/tap/pcapfile"
 )
 
 func TestInspect(t *testing.T) {
@@ -17,6 +23,8 @@ func TestInspect(t *testing.T) {
 		{ws + " --filter protocol:websocket --explain", exitDone, []string{"= websocket: websocket /rooms/{id}, error 1008", "redacted: secrets were taken out"}},
 		{ws + " --json --stream 0", exitDone, []string{`"tcp_stream":0,"direction":"to_server","offset":259,"size":11,"protocol":"websocket","message":"text"`}},
 		{ws + " --hex --stream 0", exitDone, []string{"81 05 68 65 6c 6c 6f"}},
+		{commentedCapture(t), exitDone, []string{"    - ! comment on the section: of all\n", "    0 ! comment on packet 1: of.this\n"}},
+		{commentedCapture(t) + " --stream 7", exitDone, []string{"comment on the section"}},
 		{"nowhere.pcap", exitFailed, []string{"nowhere.pcap"}},
 		{"main.go", exitFailed, []string{"this is no capture file"}},
 		{ws + " --time soon", exitUsage, []string{"relative or absolute"}},
@@ -37,6 +45,23 @@ func TestInspect(t *testing.T) {
 			}
 		}
 	}
+}
+
+// commentedCapture is a file with two comments: one of everything, and one of
+// its packet.
+func commentedCapture(t *testing.T) string {
+	t.Helper()
+	var out bytes.Buffer
+	w := pcapfile.NewWriter(&out, pcapfile.Section{Comment: "of all"})
+	_, failed := w.AddInterface(pcapfile.Interface{Link: 101})
+	ip := []byte{0x45, 0, 0, 40, 0, 0, 0, 0, 64, 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2}
+	packet := append(ip, 0x80, 0, 0, 80, 0, 0, 0, 1, 0, 0, 0, 0, 5<<4, 2, 0, 0, 0, 0, 0, 0) // SYN
+	name := filepath.Join(t.TempDir(), "commented.pcapng")
+	err := errors.Join(failed, w.Packet(pcapfile.Packet{Time: 1e9, Data: packet, Comment: "of\nthis"}), w.Flush(), os.WriteFile(name, out.Bytes(), 0o600))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return name
 }
 
 // Every capture of testdata shows something, and the same every time.

@@ -320,6 +320,7 @@ func tellReplay(w io.Writer, s *tap.Summary, took time.Duration) {
 		{s.TCP.Overlaps, "segments whose bytes differ from those of another"},
 		{s.TCP.Stray, "segments out of every window"},
 		{s.TCP.Evicted, "connections given up for want of room"},
+		{s.Untold, fmt.Sprintf("comments beyond the first %d of their file", tap.DefaultReplayLimits().File.Comments)},
 		{s.Clamped, "packets with a time before the packet before"},
 	})
 }

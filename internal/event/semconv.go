@@ -164,6 +164,7 @@ const (
 // Names of notices.
 const (
 	EventCaptureGap    = "pitot.event.capture_gap"
+	EventComment       = "pitot.event.capture_comment"
 	EventDecodeFailure = "pitot.event.decode_failure"
 	EventUpgraded      = "pitot.event.connection_upgraded"
 	EventReset         = "pitot.event.connection_reset"

@@ -105,7 +105,12 @@ func (in *Inspector) Exchange(x *event.Exchange) {
 
 // Notice keeps what explains exchanges, and shows it where everything is.
 func (in *Inspector) Notice(n *event.Notice) {
-	c := in.conns[streamOf(n)]
+	stream := streamOf(n)
+	if n.Name == event.EventComment {
+		in.comment(n, stream)
+		return
+	}
+	c := in.conns[stream]
 	if c == nil {
 		return
 	}
@@ -117,15 +122,16 @@ func (in *Inspector) Notice(n *event.Notice) {
 	}
 }
 
-// streamOf is the connection that a notice names, -1 for none.
-func streamOf(n *event.Notice) int64 {
-	for _, kv := range n.Attributes {
-		if kv.Key == "tcp_stream" {
-			return parseStream(kv.Value)
-		}
+// comment shows a comment that the file carries, unless it is of a connection
+// that is not shown.
+func (in *Inspector) comment(n *event.Notice, stream int64) {
+	if in.o.Filter == nil && (stream < 0 || len(in.o.Streams) == 0 || slices.Contains(in.o.Streams, stream)) {
+		in.write(in.view.notice(in.scratch[:0], n))
 	}
-	return -1
 }
+
+// streamOf is the connection that a notice names, -1 for none.
+func streamOf(n *event.Notice) int64 { return parseStream(attribute(n, "tcp_stream")) }
 
 // Finish writes everything out. shown is how many messages were shown, forgot
 // how many were too many to wait for the exchange that they belong to.

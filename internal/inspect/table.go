@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"cmp"
 	"encoding/hex"
 	"fmt"
 	"strconv"
@@ -64,8 +65,24 @@ func (t *table) gap(b []byte, c *conn, g *gap) []byte {
 
 func (t *table) notice(b []byte, n *event.Notice) []byte {
 	name := strings.TrimPrefix(n.Name, "pitot.event.")
-	line := fmt.Sprintf("%s %*d ! %s: %s", t.time(n.Time), t.cols.stream, streamOf(n), name, n.Body)
-	return t.line(b, line)
+	if n.Name == event.EventComment {
+		name = "comment on the " + attribute(n, "on")
+		if packet := attribute(n, "packet"); packet != "" {
+			name = "comment on packet " + packet
+		}
+	}
+	stream := attribute(n, "tcp_stream")
+	return t.line(b, fmt.Sprintf("%s %*s ! %s: %s", t.time(n.Time), t.cols.stream, cmp.Or(stream, "-"), name, n.Body))
+}
+
+// attribute is the text of that name, empty where n has none.
+func attribute(n *event.Notice, key string) string {
+	for _, kv := range n.Attributes {
+		if kv.Key == key {
+			return kv.Value
+		}
+	}
+	return ""
 }
 
 func (t *table) exchange(b []byte, c *conn, x *event.Exchange, why []reason) []byte {

@@ -9,13 +9,15 @@ import (
 
 // Block types and options of pcapng (draft-ietf-opsawg-pcapng, sections 4.1 to 4.4, and 4.7).
 const (
-	blockInterface = 1
-	blockPacket    = 2 // obsolete, still met
-	blockSimple    = 3
-	blockEnhanced  = 6
-	blockSecrets   = 10
+	blockInterface  = 1
+	blockPacket     = 2 // obsolete, still met
+	blockSimple     = 3
+	blockStatistics = 5
+	blockEnhanced   = 6
+	blockSecrets    = 10
 
 	optionEnd        = 0
+	optionComment    = 1
 	optionResolution = 9
 	optionOffset     = 14
 
@@ -26,9 +28,11 @@ const (
 // ngFormat is pcapng: sections of blocks, each section in its own byte order
 // and with its own interfaces.
 type ngFormat struct {
-	big   bool
-	ifs   []ngInterface
-	since int64 // time of the last packet, for blocks that have none
+	big      bool
+	ifs      []ngInterface
+	since    int64     // time of the last packet, for blocks that have none
+	comments []Comment // that were not handed out yet
+	counted  int       // comments so far, those beyond the limit too
 }
 
 type ngInterface struct {
@@ -69,13 +73,13 @@ func (f *ngFormat) next(r *Reader, rec *Record) error {
 		if n < 12 || n%4 != 0 {
 			return r.corrupt(at, fmt.Sprintf("a block of %d bytes is claimed: the file is corrupt here", n), "everything before it was read")
 		}
-		switch kind {
-		case blockInterface, blockPacket, blockSimple, blockEnhanced:
+		switch {
+		case kind == blockInterface, kind == blockPacket, kind == blockSimple, kind == blockEnhanced, kind == blockStatistics && n <= maxOptions:
 			ok, err := f.block(r, at, kind, n, rec)
 			if ok || err != nil {
 				return err
 			}
-		case blockSecrets:
+		case kind == blockSecrets:
 			if err := f.secrets(r, at, n); err != nil {
 				return err
 			}
@@ -107,8 +111,8 @@ func (f *ngFormat) secrets(r *Reader, at int64, n uint32) error {
 	return nil
 }
 
-// section begins a new section; whatever it says of itself beyond the byte
-// order is skipped.
+// section begins a new section. Of what it says of itself beyond the byte
+// order its comments are read, where they are within bounds.
 func (f *ngFormat) section(r *Reader, at int64) error {
 	b, err := r.win.peek(16)
 	if err != nil {
@@ -130,6 +134,12 @@ func (f *ngFormat) section(r *Reader, at int64) error {
 		return r.corrupt(at, fmt.Sprintf("a section header of %d bytes is claimed: the file is corrupt here", n), "everything before it was read")
 	}
 	f.ifs = f.ifs[:0]
+	if n <= maxOptions {
+		if b, err = r.win.peek(int(n)); err != nil {
+			return r.record(at, err)
+		}
+		f.comment(r, OnSection, b[24:n-4])
+	}
 	if err := r.win.skip(int64(n)); err != nil {
 		return r.record(at, err)
 	}
@@ -138,7 +148,7 @@ func (f *ngFormat) section(r *Reader, at int64) error {
 
 // block reads a whole block that is looked into; ok says that rec was filled.
 func (f *ngFormat) block(r *Reader, at int64, kind, n uint32, rec *Record) (ok bool, err error) {
-	if most := uint64(r.limits.Packet) + 64<<10; uint64(n) > most { // 64 KiB for its options
+	if most := uint64(r.limits.Packet) + maxOptions; uint64(n) > most {
 		return false, r.corrupt(at, fmt.Sprintf("a block of %d bytes is claimed, more than the limit of %d: the file is corrupt here", n, most),
 			"everything before it was read")
 	}
@@ -149,18 +159,23 @@ func (f *ngFormat) block(r *Reader, at int64, kind, n uint32, rec *Record) (ok b
 	if f.u32(b[n-4:]) != n {
 		return false, r.corrupt(at, "a block's two lengths differ: the file is corrupt here", "everything before it was read")
 	}
-	what := f.body(kind, b[8:n-4], rec)
+	what := f.body(r, kind, b[8:n-4], rec)
 	if what != "" {
 		return false, r.corrupt(at, what+": the file is corrupt here", "everything before it was read")
 	}
 	r.win.consume(int(n))
-	return kind != blockInterface, nil
+	return kind != blockInterface && kind != blockStatistics, nil
 }
 
-func (f *ngFormat) body(kind uint32, b []byte, rec *Record) (wrong string) {
+func (f *ngFormat) body(r *Reader, kind uint32, b []byte, rec *Record) (wrong string) {
 	switch kind {
 	case blockInterface:
-		return f.addInterface(b)
+		return f.addInterface(r, b)
+	case blockStatistics:
+		if len(b) > 12 { // its interface and its time
+			f.comment(r, OnStatistics, b[12:])
+		}
+		return ""
 	case blockSimple:
 		return f.simple(b, rec)
 	}
@@ -182,6 +197,9 @@ func (f *ngFormat) body(kind uint32, b []byte, rec *Record) (wrong string) {
 	}
 	f.since = max(1, addSeconds(time, i.offset))
 	*rec = Record{Time: f.since, Link: i.link, Wire: wireLength(wire, captured), Data: b[20 : 20+captured]}
+	if padded := 20 + (uint64(captured)+3)&^3; padded < uint64(len(b)) {
+		f.comment(r, OnPacket, b[padded:])
+	}
 	return ""
 }
 
@@ -205,7 +223,7 @@ func (f *ngFormat) simple(b []byte, rec *Record) string {
 	return ""
 }
 
-func (f *ngFormat) addInterface(b []byte) string {
+func (f *ngFormat) addInterface(r *Reader, b []byte) string {
 	if len(b) < 8 {
 		return "an interface description is too short"
 	}
@@ -213,20 +231,15 @@ func (f *ngFormat) addInterface(b []byte) string {
 		return "there are too many interfaces"
 	}
 	i := ngInterface{link: f.u16(b), snap: f.u32(b[4:]), ticks: 6}
-	for b = b[8:]; len(b) >= 4; {
-		code, n := f.u16(b), int(f.u16(b[2:]))
-		padded := 4 + (n+3)&^3
-		if code == optionEnd || padded > len(b) {
-			break
-		}
-		switch v := b[4 : 4+n]; {
-		case code == optionResolution && n >= 1:
+	for code, v := range f.options(b[8:]) {
+		switch {
+		case code == optionResolution && len(v) >= 1:
 			i.ticks = ticks(v[0])
-		case code == optionOffset && n >= 8:
+		case code == optionOffset && len(v) >= 8:
 			i.offset = int64(f.u64(v))
 		}
-		b = b[padded:]
 	}
+	f.comment(r, OnInterface, b[8:])
 	f.ifs = append(f.ifs, i)
 	return ""
 }

@@ -19,11 +19,16 @@ type Limits struct {
 	Packet  int  // bytes captured of one packet; more means a corrupt file
 	Window  uint // bytes of memory that a zstd frame may ask for
 	Secrets int  // bytes of one block of decryption secrets; a larger one is passed over
+
+	Comments int // of a pcapng file that are handed out
+	Comment  int // bytes of one; what is longer is cut
 }
 
 // DefaultLimits take libpcap's largest snapshot length, and zstd's own default.
 // A block of secrets may hold some ten thousand connections' keys.
-func DefaultLimits() Limits { return Limits{Packet: 256 << 10, Window: 128 << 20, Secrets: 16 << 20} }
+func DefaultLimits() Limits {
+	return Limits{Packet: 256 << 10, Window: 128 << 20, Secrets: 16 << 20, Comments: 10_000, Comment: 4 << 10}
+}
 
 // Record is one packet of a file.
 type Record struct {
@@ -31,6 +36,10 @@ type Record struct {
 	Link uint16 // LINKTYPE_ number
 	Wire int    // bytes on the wire, at least len(Data)
 	Data []byte // what was captured; valid until the next call of Next
+
+	// Comments are those of the packet, behind those of everything between it
+	// and the packet before. At the file's end Next leaves the last ones here.
+	Comments []Comment
 }
 
 // ErrCut marks the error of a file that ends inside a record, as one does whose
@@ -186,7 +195,20 @@ func (r *Reader) Next(rec *Record) error {
 		return r.err
 	}
 	r.err = r.format.next(r, rec)
+	rec.Comments = nil
+	if f, ok := r.format.(*ngFormat); ok && len(f.comments) > 0 {
+		rec.Comments, f.comments = f.comments, nil
+	}
 	return r.err
+}
+
+// Comments is how many comments the file had so far, those beyond the limit
+// too.
+func (r *Reader) Comments() int {
+	if f, ok := r.format.(*ngFormat); ok {
+		return f.counted
+	}
+	return 0
 }
 
 const (

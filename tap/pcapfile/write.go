@@ -11,9 +11,6 @@ import (
 // Blocks and options that only the writer knows (draft-ietf-opsawg-pcapng,
 // sections 3.5, 4.1 to 4.7).
 const (
-	blockStatistics = 5
-
-	optionComment     = 1
 	optionHardware    = 2 // of a section
 	optionSystem      = 3
 	optionApplication = 4
