@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/pitot-io/pitot/decode/http1"
+	"github.com/pitot-io/pitot/proxy/hop"
 )
 
 func (e *exchange) untilClose() bool { return e.resp.Framing == http1.UntilClose }
@@ -15,7 +16,7 @@ func (e *exchange) received() bool {
 		n, err := e.resp.ParseResponse(e.up.bytes(), http1.Strict, e.conn.srv.o.Limits, e.req.Method)
 		switch {
 		case err != nil:
-			e.broken = upstreamFault(err)
+			e.broken = hop.UpstreamFault(err)
 			return true
 		case n == 0:
 			return false
@@ -24,7 +25,7 @@ func (e *exchange) received() bool {
 				return true
 			}
 		case e.resp.Status == 101 && !e.upgrades():
-			e.broken = &unaskedUpgrade
+			e.broken = hop.UnaskedUpgrade
 			return true
 		default:
 			return e.answer(n)
@@ -37,7 +38,7 @@ func (e *exchange) received() bool {
 // not understand (RFC 9110, 15.2).
 func (e *exchange) interim(n int) bool {
 	e.up.r += n
-	e.ax.FirstByte = 0 // the final answer's is what counts
+	e.a.X.FirstByte = 0 // the final answer's is what counts
 	if e.req.Minor == 0 {
 		return true
 	}
@@ -57,17 +58,17 @@ func (e *exchange) answer(n int) bool {
 	m, wire, err := e.unframe(e.up.bytes())
 	switch {
 	case err != nil:
-		e.broken = upstreamFault(err)
+		e.broken = hop.UpstreamFault(err)
 		return true
 	case tunnel && !e.read.Load():
-		e.broken = &unaskedUpgrade
+		e.broken = hop.UnaskedUpgrade
 		return true
 	}
 	e.answered = true
-	if e.ax.FirstByte == 0 { // it came together with an interim one
-		e.ax.FirstByte = time.Now().UnixNano()
+	if e.a.X.FirstByte == 0 { // it came together with an interim one
+		e.a.X.FirstByte = time.Now().UnixNano()
 	}
-	e.x.FirstByte = e.ax.FirstByte
+	e.x.FirstByte = e.a.X.FirstByte
 	http1.FillResponse(&e.x, &e.p, h)
 	if e.keep && !tunnel {
 		e.keep = !e.untilClose() && !e.plain && e.read.Load() && !e.conn.srv.draining.Load()
@@ -110,7 +111,7 @@ func (e *exchange) writeBoth(head, body []byte) bool {
 func (e *exchange) relay() bool {
 	m, wire, err := e.unframe(e.up.bytes())
 	if err != nil {
-		e.broken = upstreamFault(err)
+		e.broken = hop.UpstreamFault(err)
 		return true
 	}
 	if len(wire) > 0 && !e.write(wire) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/pitot-io/pitot/decode/http1"
 	"github.com/pitot-io/pitot/internal/event"
+	"github.com/pitot-io/pitot/proxy/hop"
 	"github.com/pitot-io/pitot/proxy/socket"
 	"github.com/pitot-io/pitot/tap"
 )
@@ -222,7 +223,7 @@ func (c *conn) interrupted() {
 	switch c.why() {
 	case cutHead:
 		c.e.begin(0)
-		c.e.reply(&headTimeout)
+		c.e.reply(hop.HeadTimeout)
 		c.conclude()
 	case cutIdle:
 		c.srv.o.Stats.IdleTimeout()

@@ -8,6 +8,7 @@ import (
 	"github.com/pitot-io/pitot/decode/http1"
 	"github.com/pitot-io/pitot/decode/semantics"
 	"github.com/pitot-io/pitot/internal/event"
+	"github.com/pitot-io/pitot/proxy/hop"
 	"github.com/pitot-io/pitot/proxy/upstream"
 )
 
@@ -22,8 +23,8 @@ type exchange struct {
 
 	x  event.Exchange // as the client sees it
 	p  event.HTTP
-	ax event.Exchange // the attempt that is under way
-	ap event.HTTP
+	a  hop.Attempt    // that is under way
+	fw hop.Forwarding // what the upstream gets as fields
 
 	now   int64   // when the request's head was there
 	body  []byte  // of the request's body, what came along with the head
@@ -45,15 +46,15 @@ type exchange struct {
 type attempt struct {
 	via      *upstream.Conn
 	reused   bool
-	written  int64    // bytes of the request
-	sendErr  error    // what ended writing the request
-	readErr  error    // what ended reading the answer
-	broken   *failure // what is wrong with the answer
-	up       window   // the answer's unread bytes
-	answered bool     // the final answer's head has come
-	done     bool     // and its body has ended
-	plain    bool     // its chunks are undone for a client of HTTP/1.0
-	gone     bool     // the client does not take it
+	written  int64        // bytes of the request
+	sendErr  error        // what ended writing the request
+	readErr  error        // what ended reading the answer
+	broken   *hop.Failure // what is wrong with the answer
+	up       window       // the answer's unread bytes
+	answered bool         // the final answer's head has come
+	done     bool         // and its body has ended
+	plain    bool         // its chunks are undone for a client of HTTP/1.0
+	gone     bool         // the client does not take it
 	tunnel   *upstream.Conn
 }
 
@@ -61,12 +62,12 @@ type attempt struct {
 type upload struct {
 	pumps  sync.WaitGroup
 	begun  bool
-	read   atomic.Bool // the body has been read to its end
-	ended  atomic.Bool // the pump has returned; the rest is readable after pumps.Wait
-	rest   window      // what was read; from the next request after the end
-	taken  int64       // bytes read
-	pumped int64       // bytes sent
-	why    *failure    // what is wrong with it
+	read   atomic.Bool  // the body has been read to its end
+	ended  atomic.Bool  // the pump has returned; the rest is readable after pumps.Wait
+	rest   window       // what was read; from the next request after the end
+	taken  int64        // bytes read
+	pumped int64        // bytes sent
+	why    *hop.Failure // what is wrong with it
 }
 
 // begin fills e with the request whose head, n bytes long, has been parsed; or
@@ -89,7 +90,7 @@ func (e *exchange) begin(n int) {
 		return
 	}
 	http1.FillRequest(&e.x, &e.p, &e.req)
-	e.identify()
+	hop.Identify(&e.x)
 	e.keep = !e.req.Close
 	e.now = c.started
 	if c.partial {
@@ -124,12 +125,12 @@ func (e *exchange) run() {
 	}
 	host, err := e.route.Cluster.Pick()
 	if err != nil {
-		e.reply(&noHost)
+		e.reply(hop.NoHost)
 		return
 	}
 	e.choose(host)
 	f := e.ask()
-	for hosts := len(e.route.Cluster.Hosts()); hosts > 1 && f.unsent() && e.another(); hosts-- {
+	for hosts := len(e.route.Cluster.Hosts()); hosts > 1 && f.Unsent() && e.another(); hosts-- {
 		f = e.ask()
 	}
 	if f != nil {
@@ -139,7 +140,7 @@ func (e *exchange) run() {
 
 // ask asks the chosen host, and once more on a fresh connection when a kept one
 // turns out to be stale.
-func (e *exchange) ask() *failure {
+func (e *exchange) ask() *hop.Failure {
 	f := e.try(true)
 	if f != nil && e.stale() {
 		e.x.Attempt++
@@ -165,24 +166,24 @@ func (e *exchange) another() bool {
 
 // admit decides about a request by itself: what is wrong with it, and where it
 // goes.
-func (e *exchange) admit() *failure {
+func (e *exchange) admit() *hop.Failure {
 	o := &e.conn.srv.o
 	switch {
 	case e.fault != nil:
-		return downstreamFault(e.fault)
+		return hop.DownstreamFault(e.fault)
 	case e.req.Form == http1.Authority && !o.Connect:
 		e.keep = false
-		return &connectRefused
+		return hop.ConnectRefused
 	case o.Body > 0 && (e.req.Framing == http1.Length && e.req.Length > o.Body || e.reqBody.Payload > o.Body):
-		return &bodyTooLarge
+		return hop.BodyTooLarge
 	}
 	host, _ := semantics.SplitPort(e.req.Host)
 	if e.route = o.Route(host, e.req.Path); e.route == nil {
-		return &noRoute
+		return hop.NoRoute
 	}
 	e.x.Route = e.route.Name
 	if e.route.Cluster == nil {
-		return &noCluster
+		return hop.NoCluster
 	}
 	e.x.Cluster = e.route.Cluster.Name()
 	return nil
@@ -205,43 +206,30 @@ func (e *exchange) choose(h *upstream.Host) {
 // closing, so that another may be made: when nothing was sent, or when sending
 // it twice does no harm (RFC 9110, 9.2.2) and all of it is still here.
 func (e *exchange) stale() bool {
-	if !e.reused || e.ax.ResponseBytes != 0 || e.conn.why() != notCut {
+	if !e.reused || e.a.X.ResponseBytes != 0 || e.conn.why() != notCut {
 		return false
 	}
 	return e.written == 0 || e.repeatable()
 }
 
 // repeatable reports whether the request may be sent again.
-func (e *exchange) repeatable() bool { return e.whole && idempotent(e.req.Method) }
-
-func idempotent(method []byte) bool {
-	switch string(method) {
-	case "GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE":
-		return true
-	}
-	return false
-}
+func (e *exchange) repeatable() bool { return e.whole && hop.Idempotent(e.req.Method) }
 
 // fail ends an exchange that the upstream did not answer, or not to the end.
-func (e *exchange) fail(f *failure) {
+func (e *exchange) fail(f *hop.Failure) {
 	if !e.answered {
 		e.reply(f)
 		return
 	}
 	e.keep, e.abort = false, true
-	e.x.Flags |= f.flags
-	e.x.StatusMessage = f.detail
-	e.x.Decode |= event.BodyCut
-	if e.x.Status != event.Error {
-		e.x.Status, e.x.ErrorType = event.Error, f.flags.String()
-	}
+	hop.Cut(&e.x, f)
 }
 
 // reply answers in the upstream's place.
-func (e *exchange) reply(f *failure) {
-	e.x.Flags |= f.flags
-	e.x.StatusMessage = f.detail
-	if f.status == 0 || e.gone {
+func (e *exchange) reply(f *hop.Failure) {
+	e.x.Flags |= f.Flags
+	e.x.StatusMessage = f.Detail
+	if f.Status == 0 || e.gone {
 		e.unanswered()
 		return
 	}
@@ -250,13 +238,13 @@ func (e *exchange) reply(f *failure) {
 	}
 	closing := !e.keep || e.conn.srv.draining.Load()
 	e.keep = !closing
-	e.resp.Status = f.status
+	e.resp.Status = f.Status
 	http1.FillResponse(&e.x, &e.p, &e.resp)
 	head := string(e.req.Method) == "HEAD"
 	if !head {
-		e.p.ResponseBody = int64(f.size())
+		e.p.ResponseBody = int64(f.Size())
 	}
-	e.out = f.appendTo(e.out[:0], head, closing, e.req.Minor == 0)
+	e.out = f.AppendTo(e.out[:0], head, closing, e.req.Minor == 0)
 	e.x.FirstByte = time.Now().UnixNano()
 	e.write(e.out)
 }
@@ -264,14 +252,13 @@ func (e *exchange) reply(f *failure) {
 // refuse answers a head that cannot be read.
 func (e *exchange) refuse(err error) {
 	e.conn.srv.o.Stats.ProtocolError()
-	e.reply(downstreamFault(err))
+	e.reply(hop.DownstreamFault(err))
 }
 
 // unanswered notes that the client got nothing.
 func (e *exchange) unanswered() {
 	e.keep = false
-	e.x.Decode |= event.NoResponse
-	e.x.Status, e.x.ErrorType = event.Error, event.ErrUnanswered
+	hop.Unanswered(&e.x)
 }
 
 // write sends b to the client.
@@ -294,7 +281,7 @@ func (e *exchange) reset() {
 		e.out = nil
 	}
 	e.conn, e.body, e.route, e.host = nil, nil, nil, nil
-	e.x.HTTP, e.ax.HTTP = nil, nil
+	e.x.HTTP, e.a.X.HTTP = nil, nil
 	e.req.Reset()
 	e.resp.Reset()
 }

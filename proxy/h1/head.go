@@ -17,31 +17,13 @@ func (e *exchange) appendRequest(b []byte) []byte {
 	if h.Form == http1.Absolute || len(h.Host) == 0 {
 		b = e.appendHost(b)
 	}
-	trust := e.conn.srv.o.Trust
-	proto := false
-	for i := range h.Fields {
-		f := &h.Fields[i]
-		if f.Hop {
-			continue
-		}
-		switch f.ID {
-		case http1.HostField:
-			if h.Form == http1.Absolute || len(h.Host) == 0 {
-				continue // RFC 9112, 3.2.2: the target's host replaces it
-			}
-		case http1.Traceparent, http1.XForwardedFor:
-			continue
-		case http1.Tracestate:
-			if e.x.TraceState == "" { // of no valid traceparent
-				continue
-			}
-		case http1.XForwardedProto:
-			if !trust {
-				continue
-			}
-			proto = true
-		}
-		b = appendField(b, f)
+	e.fw.Client, e.fw.Scheme, e.fw.Trust = e.conn.info.Client.Addr(), "http", e.conn.srv.o.Trust
+	fields := e.fw.Fields(h, &e.x)
+	if e.conn.srv.o.AttemptSpans {
+		e.fw.From(e.a.X.SpanID)
+	}
+	for i := range fields {
+		b = appendField(b, &fields[i])
 	}
 	if h.Framing == http1.Chunked {
 		b = append(b, "transfer-encoding: chunked\r\n"...)
@@ -51,22 +33,7 @@ func (e *exchange) appendRequest(b []byte) []byte {
 		b = append(b, h.Upgrade...)
 		b = append(b, "\r\n"...)
 	}
-	b = e.appendForwarded(b, trust)
-	if !proto {
-		b = append(b, "x-forwarded-proto: http\r\n"...)
-	}
-	if len(h.RequestID) == 0 {
-		b = append(b, "x-request-id: "...)
-		b = appendUUID(b)
-		b = append(b, "\r\n"...)
-	}
-	b = append(b, "traceparent: "...)
-	span := e.ax.SpanID
-	if !e.conn.srv.o.AttemptSpans {
-		span = e.x.SpanID
-	}
-	b = appendTraceparent(b, e.x.TraceID, span, traceFlags(h.Traceparent))
-	return append(b, "\r\n\r\n"...)
+	return append(b, "\r\n"...)
 }
 
 func appendField(b []byte, f *http1.Field) []byte {
@@ -115,35 +82,6 @@ func (e *exchange) appendHost(b []byte) []byte {
 func (e *exchange) upgrades() bool {
 	u := e.req.Upgrade
 	return len(u) > 0 && !(len(u) >= 3 && u[0]|0x20 == 'h' && u[1] == '2' && u[2]|0x20 == 'c')
-}
-
-// appendForwarded adds x-forwarded-for in one field: as it came where the
-// client is trusted, with the client's address at its end where not.
-func (e *exchange) appendForwarded(b []byte, trust bool) []byte {
-	start := len(b)
-	b = append(b, "x-forwarded-for: "...)
-	empty := len(b)
-	for i := range e.req.Fields {
-		if f := &e.req.Fields[i]; f.ID == http1.XForwardedFor && !f.Hop && len(f.Value) > 0 {
-			b = separate(b, empty)
-			b = append(b, f.Value...)
-		}
-	}
-	if !trust {
-		b = separate(b, empty)
-		b = e.conn.info.Client.Addr().Unmap().AppendTo(b)
-	}
-	if len(b) == empty {
-		return b[:start]
-	}
-	return append(b, "\r\n"...)
-}
-
-func separate(b []byte, empty int) []byte {
-	if len(b) == empty {
-		return b
-	}
-	return append(b, ", "...)
 }
 
 // appendAnswer adds an answer's head as the client gets it.

@@ -2,46 +2,21 @@ package h1
 
 import (
 	"cmp"
-	"net/netip"
 	"time"
 
 	"github.com/pitot-io/pitot/decode"
 	"github.com/pitot-io/pitot/internal/event"
-	"github.com/pitot-io/pitot/proxy/upstream"
+	"github.com/pitot-io/pitot/proxy/hop"
 	"github.com/pitot-io/pitot/tap"
 )
 
-// Route says where a request goes and how long it may take.
-type Route struct {
-	Name    string // as it appears in spans
-	Service string // name of what answers; the cluster's name when empty
-	Cluster *upstream.Cluster
-	Timeout time.Duration // from the end of the request to the head of the answer; 0 for no limit
-}
-
-// Router finds the route of a request. host comes without port and path
-// without query, both as sent; nil means that no route takes the request. What
-// it gives back is read only while the request lasts.
-type Router func(host, path []byte) *Route
-
-// Info is what is known of a client's connection.
-type Info struct {
-	ID       int64          // an exchange's Stream, and the key of Publish
-	Client   netip.AddrPort // the peer
-	Server   netip.AddrPort // the address that it connected to
-	Accepted int64          // ns since the Unix epoch
-}
-
-// Stats count what happens on a listener.
-type Stats interface {
-	RequestBegins()
-	// RequestEnds tells the status, 0 when there was no answer, the bytes
-	// exchanged with the client, and whether that broke off.
-	RequestEnds(status int, received, sent int64, reset bool)
-	Transferred(received, sent int64) // in a tunnel
-	ProtocolError()
-	IdleTimeout()
-}
+// What this server shares with proxy/relay.
+type (
+	Route  = hop.Route
+	Router = hop.Router
+	Info   = hop.Info
+	Stats  = hop.Stats
+)
 
 // Options make a Server. Zero durations and limits stand for the defaults
 // below; negative ones for no limit.

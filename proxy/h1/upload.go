@@ -8,6 +8,7 @@ import (
 
 	"github.com/pitot-io/pitot/decode/http1"
 	"github.com/pitot-io/pitot/internal/event"
+	"github.com/pitot-io/pitot/proxy/hop"
 	"github.com/pitot-io/pitot/proxy/upstream"
 )
 
@@ -43,9 +44,9 @@ func (e *exchange) pumpOn(up *upstream.Conn) bool {
 	limit := e.conn.srv.o.Body
 	switch {
 	case err != nil:
-		return e.breakOff(downstreamFault(err), up)
+		return e.breakOff(hop.DownstreamFault(err), up)
 	case limit > 0 && e.reqBody.Payload > limit:
-		return e.breakOff(&bodyTooLarge, up)
+		return e.breakOff(hop.BodyTooLarge, up)
 	case done: // told before it is sent: the answer may be here sooner than we return
 		e.conn.completed(time.Now().UnixNano())
 		e.read.Store(true)
@@ -67,12 +68,12 @@ func (e *exchange) readingEnded(err error, up *upstream.Conn) {
 	case errors.Is(err, os.ErrDeadlineExceeded): // who set it knows why
 	case err == io.EOF && e.req.Framing == http1.UntilClose:
 	default:
-		e.breakOff(&clientGone, up)
+		e.breakOff(hop.ClientGone, up)
 	}
 }
 
 // breakOff ends the exchange because of what the client sent.
-func (e *exchange) breakOff(f *failure, up *upstream.Conn) bool {
+func (e *exchange) breakOff(f *hop.Failure, up *upstream.Conn) bool {
 	e.why = f
 	_ = up.SetReadDeadline(past) // wakes who waits for the answer
 	return false
@@ -99,5 +100,5 @@ func (e *exchange) stopPump(up *upstream.Conn) {
 	}
 	e.pumps.Wait()
 	_ = up.SetWriteDeadline(time.Time{})
-	e.ax.RequestBytes += e.pumped
+	e.a.X.RequestBytes += e.pumped
 }

@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/pitot-io/pitot/proxy/hop"
 	"github.com/pitot-io/pitot/proxy/upstream"
 )
 
@@ -33,16 +34,16 @@ func linkOf(up *upstream.Conn) *link {
 }
 
 // try makes one attempt: nil when the answer has been passed on to its end.
-func (e *exchange) try(reuse bool) *failure {
+func (e *exchange) try(reuse bool) *hop.Failure {
 	c := e.conn
 	up, f := e.connect(reuse)
 	if f != nil {
-		e.depart(nil)
+		e.a.Begin(&e.x, e.host, nil, e.now)
 		e.arrive(f)
 		return f
 	}
 	e.via = up
-	e.depart(up)
+	e.a.Begin(&e.x, e.host, up, e.now)
 	e.out = e.appendRequest(e.out[:0])
 	e.out = append(e.out, e.body...)
 	if c.attach(up, e.now, e.whole, e.route.Timeout) {
@@ -54,7 +55,7 @@ func (e *exchange) try(reuse bool) *failure {
 }
 
 // connect takes a kept connection or makes one.
-func (e *exchange) connect(reuse bool) (*upstream.Conn, *failure) {
+func (e *exchange) connect(reuse bool) (*upstream.Conn, *hop.Failure) {
 	if reuse {
 		if up := e.kept(); up != nil {
 			e.reused = true
@@ -70,13 +71,13 @@ func (e *exchange) connect(reuse bool) (*upstream.Conn, *failure) {
 	var d *upstream.DialError
 	switch {
 	case c.ctx.Err() != nil:
-		return nil, &proxyEnds
+		return nil, hop.ProxyEnds
 	case c.why() == cutGone:
-		return nil, &clientGone
+		return nil, hop.ClientGone
 	case errors.As(err, &d) && d.Timeout:
-		return nil, &connectTimeout
+		return nil, hop.ConnectTimeout
 	}
-	return nil, &connectFailed
+	return nil, hop.ConnectFailed
 }
 
 // kept takes a kept connection, which is looked at when the request could not
@@ -120,11 +121,11 @@ func (l *link) readable(fd uintptr) bool {
 		if n == 0 {
 			return false
 		}
-		if e.ax.FirstByte == 0 {
-			e.ax.FirstByte = time.Now().UnixNano()
+		if e.a.X.FirstByte == 0 {
+			e.a.X.FirstByte = time.Now().UnixNano()
 		}
 		e.up.w += n
-		e.ax.ResponseBytes += int64(n)
+		e.a.X.ResponseBytes += int64(n)
 		if e.received() {
 			return true
 		}
@@ -151,7 +152,7 @@ func (e *exchange) space() []byte {
 func (e *exchange) send(up *upstream.Conn) bool {
 	n, err := up.Write(e.out)
 	e.written = int64(n)
-	e.ax.RequestBytes = e.written
+	e.a.X.RequestBytes = e.written
 	if err != nil {
 		e.sendErr = err
 		return false
@@ -166,7 +167,7 @@ func (e *exchange) send(up *upstream.Conn) bool {
 }
 
 // settle ends the use of an upstream connection.
-func (e *exchange) settle(up *upstream.Conn) *failure {
+func (e *exchange) settle(up *upstream.Conn) *hop.Failure {
 	why := e.conn.detach()
 	e.stopPump(up)
 	switch {
@@ -189,53 +190,53 @@ func (e *exchange) reusable(why cut) bool {
 }
 
 // cause is why an attempt came to no good end.
-func (e *exchange) cause(why cut) *failure {
+func (e *exchange) cause(why cut) *hop.Failure {
 	switch {
 	case why != notCut:
 		return e.cutCause(why)
 	case e.gone:
-		return &clientGone
+		return hop.ClientGone
 	case e.broken != nil:
 		return e.broken
 	case e.why != nil:
 		return e.why
 	case errors.Is(e.readErr, net.ErrClosed), e.conn.ctx.Err() != nil:
-		return &proxyEnds
+		return hop.ProxyEnds
 	}
 	return e.lost()
 }
 
-func (e *exchange) cutCause(why cut) *failure {
+func (e *exchange) cutCause(why cut) *hop.Failure {
 	switch why {
 	case cutRoute:
-		return &answerTimeout
+		return hop.AnswerTimeout
 	case cutHead:
-		return &headTimeout
+		return hop.HeadTimeout
 	case cutRequest:
-		return &requestTimeout
+		return hop.RequestTimeout
 	case cutGone:
-		return &clientGone
+		return hop.ClientGone
 	case cutStop:
-		return &proxyEnds
+		return hop.ProxyEnds
 	}
 	if e.read.Load() {
-		return &answerStill
+		return hop.AnswerStill
 	}
-	return &requestStill
+	return hop.RequestStill
 }
 
 // lost is for an upstream that went away.
-func (e *exchange) lost() *failure {
+func (e *exchange) lost() *hop.Failure {
 	reset := errors.Is(e.readErr, syscall.ECONNRESET) || errors.Is(e.sendErr, syscall.ECONNRESET)
 	switch {
 	case e.answered && reset:
-		return &upstreamBroke
+		return hop.UpstreamBroke
 	case e.answered:
-		return &upstreamCut
+		return hop.UpstreamCut
 	case reset:
-		return &upstreamReset
+		return hop.UpstreamReset
 	}
-	return &upstreamClosed
+	return hop.UpstreamClosed
 }
 
 // upstreamEnded handles the end of the upstream's bytes.

@@ -11,8 +11,10 @@ package relay
 
 import (
 	"context"
+	"errors"
 
 	"github.com/pitot-io/pitot/decode/http1"
+	"github.com/pitot-io/pitot/proxy/hop"
 	"github.com/pitot-io/pitot/proxy/upstream"
 )
 
@@ -25,8 +27,41 @@ import (
 //
 // A codec refuses by itself what its protocol calls malformed (RFC 9112, RFC
 // 9113 section 8); what arrives here can be written in any version.
+//
+// An upgrade (RFC 9110, 7.8; RFC 8441) is a head with Upgrade set: its Method
+// is as the client sent it, GET or CONNECT. Status 101 says in every version
+// that it was agreed to; codecs of HTTP/2 turn that into 200 and back. After it,
+// as after 2xx to a plain CONNECT (Form Authority), Next and Write carry the
+// tunnel's bytes, and Finish ends one direction. A codec that needs
+// Sec-WebSocket-Key or -Accept and has none makes it (AppendAccept); one that
+// does not know them drops them.
+//
+// Cookie fields that HTTP/2 split arrive here joined (RFC 9113, 8.2.3).
 
-// Body is one direction of an exchange after its head.
+// What a codec's calls fail with, besides an *http1.Error, which says how the
+// peer broke the protocol (its Status is what a proxy answers then). Codecs wrap
+// them.
+var (
+	ErrClosed      = errors.New("the peer has closed the connection") // in order, but too early
+	ErrReset       = errors.New("the peer has broken off")            // a reset of the connection or of the stream
+	ErrInterrupted = errors.New("given up")                           // by Interrupt, by Cancel, or because the proxy ends
+)
+
+// Info is what is known of a client's connection.
+type Info struct {
+	hop.Info
+	Secure bool // under TLS
+}
+
+// Wire is what an exchange has cost on one connection so far.
+type Wire struct {
+	Began          int64  // when the first byte of what the peer sent was there, ns since the Unix epoch; 0 when nothing was
+	Received, Sent int64  // bytes of it, heads and framing included
+	Stream         uint32 // id of the stream of HTTP/2; 0 for HTTP/1
+}
+
+// Body is one direction of an exchange after its head. Its methods may be
+// called from another goroutine than the rest of the codec's.
 type Body interface {
 	// Next lends the next piece of the payload, without any framing. It
 	// waits while there is none. The bytes are good until the next call,
@@ -43,12 +78,15 @@ type Body interface {
 	Trailers() []http1.Field
 }
 
-// Client is one request under way, held by the codec of its connection. The
-// exchange's goroutine is the only caller of Next, Interim, Answer, Write,
-// Finish and Abort.
+// Client is one request under way, held by the codec of its connection. One
+// goroutine, the exchange's, calls Interim, Answer, Write, Finish, Flush and
+// Abort; one, mostly the same, the methods of Body. The codec may use it for
+// something else when Engine.Carry has returned.
 type Client interface {
 	Body
 	Request() *http1.Head
+	Conn() *Info
+	Wire() Wire
 
 	// Interim sends an answer of class 1xx (not 101).
 	Interim(*http1.Head) error
@@ -60,18 +98,27 @@ type Client interface {
 	Write([]byte) error
 	// Finish ends the answer.
 	Finish(trailers []http1.Field) error
-	// Abort lets the client see that the answer is cut, or that there is none.
+	// Abort ends the exchange before its end: the client sees that the answer
+	// is cut, or that there is none. After Finish it is called with NotNeeded
+	// where the request was not read to its end.
 	Abort(Reason)
+	// Interrupt has calls of Next that wait, now or later, fail with
+	// ErrInterrupted, and with all those that write, too. It may be called from
+	// any goroutine.
+	Interrupt(all bool)
 
 	// Flush sends what the codec gathers; called whenever the exchange is
 	// about to wait. Codecs may send earlier.
 	Flush() error
 	// OnGone has f called, once and from any goroutine, when the client
-	// cancels the request or leaves. f does not block.
+	// cancels the request or leaves. f does not block and calls nothing of the
+	// Client's. nil takes it back: when that has returned, f does not run and
+	// will not.
 	OnGone(f func())
 }
 
-// Upstream is one attempt at an upstream host.
+// Upstream is one attempt at an upstream host. One goroutine calls Send, Write,
+// Finish and Flush, and one, mostly the same, Answer and the methods of Body.
 type Upstream interface {
 	Body // of the answer, after Answer
 	// Send sends the request's head; end says that there is no body.
@@ -90,6 +137,7 @@ type Upstream interface {
 	Close()
 	// Conn is the connection used, for spans.
 	Conn() *upstream.Conn
+	Wire() Wire
 	// Reused reports whether the connection had served exchanges before, so
 	// that its peer may have been closing it.
 	Reused() bool
@@ -101,12 +149,20 @@ type Upstream interface {
 
 // Dialer makes attempts at hosts of one kind of cluster. A codec gives one.
 type Dialer interface {
-	// Open takes a kept connection, or a stream on one, or makes one. fresh
-	// asks for a new connection, after a kept one turned out to be stale.
-	Open(ctx context.Context, host *upstream.Host, fresh bool) (Upstream, error)
+	// Open takes a kept connection, or a stream on one, or makes one. Its
+	// errors are those of host.Dial. ctx ends when the exchange is given up.
+	Open(ctx context.Context, host *upstream.Host, how How) (Upstream, error)
 	// Drain ends connections as they become idle; Close breaks off the rest.
 	Drain()
 	Close()
+}
+
+// How says which connection an attempt may use.
+type How struct {
+	Fresh  bool  // a new one, after a kept one turned out to be stale
+	Again  bool  // the request may be sent again, so that a kept one needs no look
+	Now    int64 // ns since the Unix epoch
+	Tunnel bool  // an upgrade or CONNECT
 }
 
 // Reason says why an exchange is given up, in a form that every version can

@@ -1,0 +1,54 @@
+// Package hop is what makes the proxy one hop of an HTTP exchange, whoever
+// carries that out, proxy/h1 between two sockets that speak HTTP/1.1 or
+// proxy/relay between any versions: the fields that it adds and drops, its own
+// answers, its spans.
+package hop
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/pitot-io/pitot/proxy/upstream"
+)
+
+// Route says where a request goes and how long it may take.
+type Route struct {
+	Name    string // as it appears in spans
+	Service string // name of what answers; the cluster's name when empty
+	Cluster *upstream.Cluster
+	Timeout time.Duration // from the end of the request to the head of the answer; 0 for no limit
+}
+
+// Router finds the route of a request. host comes without port and path
+// without query, both as sent; nil means that no route takes the request. What
+// it gives back is read only while the request lasts.
+type Router func(host, path []byte) *Route
+
+// Info is what is known of a client's connection.
+type Info struct {
+	ID       int64          // an exchange's Stream, and the key of Publish
+	Client   netip.AddrPort // the peer
+	Server   netip.AddrPort // the address that it connected to
+	Accepted int64          // ns since the Unix epoch
+}
+
+// Stats count what happens on a listener.
+type Stats interface {
+	RequestBegins()
+	// RequestEnds tells the status, 0 when there was no answer, the bytes
+	// exchanged with the client, and whether that broke off.
+	RequestEnds(status int, received, sent int64, reset bool)
+	Transferred(received, sent int64) // in a tunnel
+	ProtocolError()
+	IdleTimeout()
+}
+
+// Idempotent reports whether doing what a method asks for twice is as good as
+// once (RFC 9110, 9.2.2).
+func Idempotent(method []byte) bool {
+	switch string(method) {
+	case "GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE":
+		return true
+	}
+	return false
+}

@@ -1,0 +1,107 @@
+package hop
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+
+	"github.com/pitot-io/pitot/decode/http1"
+	"github.com/pitot-io/pitot/internal/event"
+)
+
+// Failure is a way for an exchange to end other than by the upstream's answer.
+type Failure struct {
+	Status int // of the local reply; 0 when nobody is there to read one
+	Flags  event.ResponseFlags
+	Detail string // Envoy's response code details
+}
+
+// The local replies. docs/protocols.md has the same table.
+var (
+	HeadTimeout    = &Failure{408, 0, "request_header_timeout"}
+	RequestTimeout = &Failure{408, 0, "request_overall_timeout"}
+	RequestStill   = &Failure{408, event.FlagSI, "stream_idle_timeout"}
+	AnswerStill    = &Failure{504, event.FlagSI, "stream_idle_timeout"}
+	AnswerTimeout  = &Failure{504, event.FlagUT, "response_timeout"}
+	NoRoute        = &Failure{404, event.FlagNR, "route_not_found"}
+	NoCluster      = &Failure{503, event.FlagNC, "cluster_not_found"}
+	NoHost         = &Failure{503, event.FlagUH, "no_healthy_upstream"}
+	ConnectFailed  = &Failure{503, event.FlagUF, "upstream_reset_before_response_started{connection_failure}"}
+	ConnectTimeout = &Failure{503, event.FlagUF, "upstream_reset_before_response_started{connection_timeout}"}
+	UpstreamClosed = &Failure{503, event.FlagUC, "upstream_reset_before_response_started{connection_termination}"}
+	UpstreamReset  = &Failure{503, event.FlagUR, "upstream_reset_before_response_started{remote_reset}"}
+	UpstreamCut    = &Failure{503, event.FlagUC, "upstream_reset_after_response_started{connection_termination}"}
+	UpstreamBroke  = &Failure{503, event.FlagUR, "upstream_reset_after_response_started{remote_reset}"}
+	UnaskedUpgrade = &Failure{502, event.FlagUPE, "http1.unasked_upgrade"}
+	BodyTooLarge   = &Failure{413, 0, "request_payload_too_large"}
+	ConnectRefused = &Failure{405, 0, "connect_not_allowed"}
+	ClientGone     = &Failure{0, event.FlagDC, "downstream_remote_disconnect"}
+	ProxyEnds      = &Failure{503, event.FlagLR, "upstream_reset_before_response_started{local_reset}"}
+)
+
+// DownstreamFault is how a parser's refusal of a request is answered.
+func DownstreamFault(err error) *Failure {
+	f := &Failure{400, event.FlagDPE, "http1.codec_error"}
+	var e *http1.Error
+	if errors.As(err, &e) {
+		f.Status, f.Detail = e.Status, e.Detail
+	}
+	return f
+}
+
+// UpstreamFault is how a parser's refusal of an answer is answered.
+func UpstreamFault(err error) *Failure {
+	f := &Failure{502, event.FlagUPE, "upstream_reset_before_response_started{protocol_error}"}
+	var e *http1.Error
+	if errors.As(err, &e) {
+		f.Detail = e.Detail
+	}
+	return f
+}
+
+// prefix of every local reply's body.
+const prefix = "pitot: "
+
+// AppendTo adds the local reply as HTTP/1.1 has it: to HEAD without its body,
+// with what ends the connection or, to a client of HTTP/1.0 (old), keeps it.
+func (f *Failure) AppendTo(b []byte, head, closing, old bool) []byte {
+	b = append(b, "HTTP/1.1 "...)
+	b = strconv.AppendInt(b, int64(f.Status), 10)
+	b = append(b, ' ')
+	b = append(b, http.StatusText(f.Status)...)
+	b = append(b, "\r\ncontent-type: text/plain\r\n"...)
+	if f.Status == http.StatusMethodNotAllowed {
+		b = append(b, "allow: "+allowed+"\r\n"...)
+	}
+	b = append(b, "content-length: "...)
+	b = strconv.AppendInt(b, int64(f.Size()), 10)
+	switch {
+	case closing:
+		b = append(b, "\r\nconnection: close"...)
+	case old:
+		b = append(b, "\r\nconnection: keep-alive"...)
+	}
+	b = append(b, "\r\n\r\n"...)
+	if head {
+		return b
+	}
+	return f.AppendBody(b)
+}
+
+// allowed are the methods that are passed on where CONNECT is not.
+const allowed = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+
+// AppendBody adds the local reply's body, which says what went wrong in the
+// words of the details, which name no address.
+func (f *Failure) AppendBody(b []byte) []byte {
+	b = append(b, prefix...)
+	b = append(b, f.Detail...)
+	return append(b, '\n')
+}
+
+// Size is the number of bytes of the local reply's body.
+func (f *Failure) Size() int { return len(prefix) + len(f.Detail) + 1 }
+
+// Unsent reports whether no host could be reached, so that the request is still
+// whole and nobody has seen it.
+func (f *Failure) Unsent() bool { return f == ConnectFailed || f == ConnectTimeout }

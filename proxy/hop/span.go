@@ -1,0 +1,122 @@
+package hop
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/pitot-io/pitot/decode"
+	"github.com/pitot-io/pitot/internal/event"
+	"github.com/pitot-io/pitot/proxy/upstream"
+)
+
+// proxyName is the service that asks in a client span, where the client of the
+// exchange has no name.
+const proxyName = "pitot"
+
+// Identify gives an exchange its ids: its trace is the request's, where that
+// brought one.
+func Identify(x *event.Exchange) {
+	if x.TraceID.IsZero() {
+		x.TraceID = newTraceID()
+	}
+	x.SpanID = newSpanID()
+}
+
+// Attempt is the span of one attempt of an exchange at an upstream host.
+type Attempt struct {
+	X event.Exchange
+	P event.HTTP
+
+	code [3]byte // a status as text
+}
+
+// Begin begins the span of an attempt of x at host, by up where there is a
+// connection already. now is when the request's head was there.
+func (a *Attempt) Begin(x *event.Exchange, host *upstream.Host, up *upstream.Conn, now int64) {
+	a.X = event.Exchange{
+		TraceID: x.TraceID, SpanID: newSpanID(), ParentID: x.SpanID, TraceState: x.TraceState,
+		Kind: event.Client, Protocol: x.Protocol, Name: x.Name, Service: x.Peer, Peer: x.Service,
+		Start: now, Listener: x.Listener, Route: x.Route, Cluster: x.Cluster, Endpoint: x.Endpoint,
+		Attempt: x.Attempt, Stream: x.Stream, Decode: x.Decode & event.Redacted,
+	}
+	if a.X.Service == "" {
+		a.X.Service = proxyName
+	}
+	if x.Attempt > 0 {
+		a.X.Start = time.Now().UnixNano()
+	}
+	a.X.Server = host.AddrPort()
+	if up != nil {
+		a.X.Client, a.X.Server = up.Local(), up.Remote()
+	}
+}
+
+// Outcome is what became of an attempt.
+type Outcome struct {
+	Failure  *Failure // nil when it was answered in order
+	Answered bool     // the final answer's head has come
+	Status   int      // of it
+
+	RequestBody, ResponseBody int64 // bytes of payload
+}
+
+// End ends the span at a.X.End and counts it at host. It fills in what x, the
+// exchange, says of the answer, for a.X to be told.
+func (a *Attempt) End(x *event.Exchange, host *upstream.Host, o *Outcome) {
+	ax := &a.X
+	host.Transferred(ax.ResponseBytes, ax.RequestBytes)
+	if o.Answered {
+		host.Completed(o.Status, time.Duration(ax.End-ax.Start))
+	}
+	if o.Failure != nil {
+		count(host, o.Failure)
+	}
+	a.P = *x.HTTP
+	ax.HTTP = &a.P
+	a.P.RequestBody, a.P.ResponseBody = o.RequestBody, o.ResponseBody
+	switch f := o.Failure; {
+	case f != nil:
+		ax.Flags, ax.StatusMessage = f.Flags, f.Detail
+		ax.Status, ax.ErrorType = event.Error, f.Flags.String()
+		if !o.Answered {
+			a.P.ResponseBody, ax.Decode = 0, ax.Decode|event.NoResponse
+		}
+	case o.Status >= 400: // semantic conventions: for a client, 4xx is an error too
+		ax.Status, ax.ErrorType = event.Error, x.ErrorType
+		if ax.ErrorType == "" {
+			ax.ErrorType = decode.View(strconv.AppendInt(a.code[:0], int64(o.Status), 10))
+		}
+	}
+}
+
+// count counts a failed attempt at its host.
+func count(h *upstream.Host, f *Failure) {
+	switch {
+	case f.Flags&(event.FlagUT|event.FlagSI) != 0:
+		h.Failed(upstream.Timeout)
+	case f.Flags&(event.FlagUC|event.FlagUR) != 0:
+		h.Failed(upstream.RxReset)
+	case f.Flags&event.FlagUPE != 0:
+		h.Failed(upstream.ProtocolError)
+	case f.Flags&event.FlagDC != 0:
+		h.Failed(upstream.Cancelled)
+	case f.Flags&event.FlagUF == 0:
+		h.Failed(upstream.TxReset)
+	}
+}
+
+// Cut notes in x that an answer under way was cut because of f.
+func Cut(x *event.Exchange, f *Failure) {
+	x.Flags |= f.Flags
+	x.StatusMessage = f.Detail
+	x.Decode |= event.BodyCut
+	if x.Status != event.Error {
+		x.Status, x.ErrorType = event.Error, f.Flags.String()
+	}
+}
+
+// Unanswered notes in x that the client got nothing.
+func Unanswered(x *event.Exchange) {
+	x.Decode |= event.NoResponse
+	x.Status, x.ErrorType = event.Error, event.ErrUnanswered
+}
