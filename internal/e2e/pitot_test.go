@@ -79,7 +79,7 @@ func start(t *testing.T, config string, args ...string) *program {
 	}
 	t.Cleanup(p.stop)
 	ready := make(chan struct{})
-	go p.read(bufio.NewScanner(errs), 1+strings.Count(config, "address:"), ready)
+	go p.read(bufio.NewScanner(errs), strings.Count(config, "address:"), ready)
 	select {
 	case <-ready:
 	case <-p.end:
