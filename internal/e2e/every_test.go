@@ -12,12 +12,14 @@ import (
 	"os"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 )
 
 // every is one pitot with a listener for each way that clients come and a
 // route to each way that servers are spoken to: /h1, /h2, /h1s and /h2s.
+// What fits none of these goes to gRPC's test server.
 type every struct {
 	*program
 	ca *authority
@@ -32,6 +34,7 @@ listeners:
   - name: plain
     address: 127.0.0.1:0
     protocol: http
+    cluster: grpc
     routes: &routes
       - {match: {prefix: /h1}, cluster: h1}
       - {match: {prefix: /h2}, cluster: h2}
@@ -40,6 +43,7 @@ listeners:
   - name: secure
     address: 127.0.0.1:0
     protocol: http
+    cluster: grpc
     routes: *routes
     tls:
       certificates:
@@ -48,9 +52,10 @@ clusters:
   - {name: h1, endpoints: [%s]}
   - {name: h2, endpoints: [%s], protocol: http2}
   - {name: h1s, endpoints: [%s], tls: {sni: origin.test, ca: %s}}
+  - {name: grpc, endpoints: [%s], protocol: http2}
   - {name: h2s, endpoints: [%s], protocol: http2, tls: {sni: origin.test, ca: %s}}
 admin: {address: 127.0.0.1:0}
-%s`, ca.cert("shop.test"), ca.key("shop.test"), plain, plain, secure, ca.file, secure, ca.file, extra)), ca}
+%s`, ca.cert("shop.test"), ca.key("shop.test"), plain, plain, secure, ca.file, interopServer(t), secure, ca.file, extra)), ca}
 }
 
 // pairs calls f for every way to come and to go on.
@@ -113,7 +118,7 @@ func serve(t *testing.T, run func(net.Listener) error, s *http.Server) string {
 	return l.Addr().String()
 }
 
-var wanted = regexp.MustCompile(`^/[^/]+/(bytes|sum|slow|trailers)(?:/(\w+))?$`)
+var wanted = regexp.MustCompile(`^/[^/]+/(bytes|sum|slow|trailers|page|part|file)(?:/(\w+))?$`)
 
 func serveBytes(w http.ResponseWriter, r *http.Request) {
 	m := wanted.FindStringSubmatch(r.URL.Path)
@@ -126,6 +131,13 @@ func serveBytes(w http.ResponseWriter, r *http.Request) {
 	case "bytes":
 		n, _ := strconv.ParseInt(m[2], 10, 64)
 		_, _ = io.CopyN(w, zeros{}, n) // the client may have gone
+	case "file": // one that can be resumed
+		http.ServeContent(w, r, "file.bin", time.Unix(1700000000, 0), strings.NewReader(strings.Repeat("0123456789", 100000)))
+	case "page":
+		servePage(w)
+	case "part":
+		w.Header().Set("Content-Type", "text/javascript")
+		fmt.Fprintf(w, "loaded(%q)", m[2])
 	case "sum":
 		h := sha256.New()
 		n, err := io.Copy(h, r.Body)

@@ -52,6 +52,9 @@ type program struct {
 	address map[string]string // of listeners, and of admin
 	folder  string            // its HOME
 
+	stopping sync.Once
+	out      bytes.Buffer // readable after stop
+
 	mu  sync.Mutex
 	log bytes.Buffer
 	end chan struct{} // when standard error is over
@@ -74,6 +77,7 @@ func start(t *testing.T, config string, args ...string) *program {
 	if err != nil {
 		t.Fatal(err)
 	}
+	p.cmd.Stdout = &p.out
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -122,8 +126,13 @@ func (p *program) at(listener string) string {
 	return p.address[listener]
 }
 
+// output is what pitot has written to standard output, once stopped.
+func (p *program) output() string { return p.out.String() }
+
 // stop ends pitot and fails the test when it does not end well.
-func (p *program) stop() {
+func (p *program) stop() { p.stopping.Do(p.terminate) }
+
+func (p *program) terminate() {
 	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended
 	late := time.AfterFunc(20*time.Second, func() { _ = p.cmd.Process.Kill() })
 	defer late.Stop()
