@@ -77,22 +77,3 @@ func BenchmarkExchange(b *testing.B) {
 		b.Fatal("notices were told")
 	}
 }
-
-// BenchmarkLiterals measures HPACK without a table: 8 fields as Huffman-coded
-// literals.
-func BenchmarkLiterals(b *testing.B) {
-	t := newTalk()
-	t.enc[0].SetMaxDynamicTableSizeLimit(0)
-	block := []byte(t.block(0, ":method GET\n:scheme https\n:authority shop.example.org\n:path /orders/123?sort=asc\nuser-agent Mozilla/5.0 (X11; Linux x86_64)\naccept text/html,application/xhtml+xml\nx-request-id 4bf92f3577b34da6\naccept-language en-GB"))
-	var tab table
-	var f fields
-	lim := plainConn().Limits
-	tab.begin(lim.Table)
-	b.ReportAllocs()
-	b.SetBytes(int64(len(block)))
-	for b.Loop() {
-		if err := tab.read(block, &f, lim); err != nil {
-			b.Fatal(err)
-		}
-	}
-}

@@ -2,6 +2,7 @@ package http2
 
 import (
 	"github.com/pitot-io/pitot/decode"
+	"github.com/pitot-io/pitot/decode/http2/wire"
 	"github.com/pitot-io/pitot/internal/event"
 )
 
@@ -12,12 +13,12 @@ func (t *conn) answer(s *stream, at int64) {
 	h := &t.half[event.ToClient]
 	b, f := &h.block, &h.fields
 	again := s.answered
-	status, known := f.Field(":status")
+	status, known := f.Of(wire.RoleStatus)
 	s.answered, s.guessed = true, !known
-	if f.unsure() {
+	if f.Unsure() {
 		s.x.Decode |= event.HPACKUnsure
 	}
-	if f.cut {
+	if f.Cut {
 		s.x.Decode |= event.BodyCut
 	}
 	s.x.FirstByte, s.x.ResponseSeq = b.at, b.seq
@@ -38,7 +39,7 @@ func (t *conn) answerLayer(s *stream, f *fields, offset int64, again bool) {
 	case s.call != nil && !again:
 		s.call.Answer(f)
 		return
-	case s.call != nil, s.requested && len(s.request.list) == 0 && !s.request.cut:
+	case s.call != nil, s.requested && len(s.request.Fields) == 0 && !s.request.Cut:
 		return // nobody would by the request, all of which is known
 	}
 	var request decode.Fields

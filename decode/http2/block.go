@@ -2,7 +2,9 @@ package http2
 
 import (
 	"encoding/binary"
+	"errors"
 
+	"github.com/pitot-io/pitot/decode/http2/wire"
 	"github.com/pitot-io/pitot/internal/event"
 )
 
@@ -36,12 +38,12 @@ func (t *conn) fragment(d event.Dir, at int64, p []byte) {
 		var ok bool
 		if p, ok = b.strip(f, p, whole); !ok {
 			b.open = false
-			h.table.forget()
+			h.hpack.Forget()
 			t.failure(d, at, "a frame's padding is longer than the frame")
 			return
 		}
 	case !b.open:
-		h.table.forget()
+		h.hpack.Forget()
 		t.failure(d, at, "a CONTINUATION frame continues nothing")
 		return
 	}
@@ -97,13 +99,13 @@ func (t *conn) section(d event.Dir, at int64, p []byte) {
 	h := &t.half[d]
 	b := &h.block
 	b.open = false
-	err := h.table.read(p, &h.fields, t.c.Limits)
+	err := h.hpack.Decode(p, &h.fields.Section)
 	switch {
 	case b.cut:
-		h.table.forget()
-		h.fields.cut = true
+		h.hpack.Forget()
+		h.fields.Cut = true
 	case err != nil:
-		t.failure(d, at, err.Error())
+		t.failure(d, at, unreadable(err))
 	}
 	var s *stream
 	switch {
@@ -122,10 +124,19 @@ func (t *conn) section(d event.Dir, at int64, p []byte) {
 	}
 }
 
+// unreadable says in a few words, which are the same for many blocks, what is
+// wrong with one.
+func unreadable(err error) string {
+	if errors.Is(err, wire.ErrShort) {
+		return wire.ErrShort.Error()
+	}
+	return wire.ErrCompression.Error()
+}
+
 // abandon gives up a block that will not go on.
 func (t *conn) abandon(d event.Dir, at int64) {
 	h := &t.half[d]
 	h.block.open = false
-	h.table.forget()
+	h.hpack.Forget()
 	t.failure(d, at, "a field block does not end")
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 
 	"github.com/pitot-io/pitot/decode"
+	"github.com/pitot-io/pitot/decode/http2/wire"
 	"github.com/pitot-io/pitot/internal/event"
 )
 
@@ -212,11 +213,11 @@ func (l *look) headers(f frame, p []byte) int {
 	}
 	whole = whole && f.has(flagEndHeaders)
 	for n := 0; len(p) > 0; n++ {
-		x, rest, err := next(p)
-		if err == errShort && !whole {
+		x, rest, err := wire.Next(p)
+		if err == wire.ErrShort && !whole {
 			break
 		}
-		if err != nil || !l.representation(x, n) {
+		if err != nil || !l.representation(&x, n) {
 			return -1
 		}
 		p = rest
@@ -232,44 +233,51 @@ func (l *look) headers(f frame, p []byte) int {
 	return goodEvidence
 }
 
+// Which of the static entries name the pseudo-fields of requests and answers
+// (RFC 7541, Appendix A).
+const (
+	staticRequest = 7  // up to here, but for 0
+	staticAnswer  = 14 // from staticRequest+1 up to here
+)
+
 // maxIndex is an index that no table reaches.
 const maxIndex = 4096
 
 // representation judges the n-th of a field block.
-func (l *look) representation(p piece, n int) bool {
+func (l *look) representation(p *wire.Representation, n int) bool {
 	switch {
-	case p.form == resized:
+	case p.Form == wire.Resized:
 		return n < 2
-	case p.index > maxIndex, p.index == 0 && p.form == indexed:
+	case p.Index > maxIndex, p.Index == 0 && p.Form == wire.Indexed:
 		return false
-	case p.index > 0 && p.index <= staticRequest:
+	case p.Index > 0 && p.Index <= staticRequest:
 		l.ask = true
-	case p.index > 0 && p.index <= staticAnswer:
+	case p.Index > 0 && p.Index <= staticAnswer:
 		l.tell = true
-	case p.index == 0:
-		return l.name(p.name)
+	case p.Index == 0:
+		return l.name(p.Name)
 	}
 	return true
 }
 
 // name judges a name that is sent as text.
-func (l *look) name(s literal) bool {
+func (l *look) name(s wire.Literal) bool {
 	var buf [64]byte
-	b := s.b
-	if s.huffman {
+	b := s.Bytes
+	if s.Huffman {
 		var ok bool
-		if b, ok = appendHuffman(buf[:0], s.b); !ok {
+		if b, ok = wire.AppendUnhuffman(buf[:0], s.Bytes); !ok {
 			return false
 		}
 	}
 	if len(b) == 0 || bytes.ContainsFunc(b[1:], notInName) || b[0] != ':' && notInName(rune(b[0])) {
 		return false
 	}
-	switch string(b) {
-	case ":method", ":path", ":scheme", ":authority", ":protocol":
-		l.ask = true
-	case ":status":
+	switch r := wire.RoleOf(decode.View(b)); {
+	case r == wire.RoleStatus:
 		l.tell = true
+	case r.Pseudo():
+		l.ask = true
 	}
 	return true
 }

@@ -1,10 +1,7 @@
 package http2
 
 import (
-	"bytes"
 	"testing"
-
-	"golang.org/x/net/http2/hpack"
 
 	"github.com/pitot-io/pitot/decode"
 	"github.com/pitot-io/pitot/internal/event"
@@ -74,89 +71,11 @@ func bounded(t *testing.T, d *conn) {
 	l := d.c.Limits
 	for i := range d.half {
 		h := &d.half[i]
-		if n := len(h.table.entries) - h.table.first; h.table.size > l.Table || n*entryOverhead > l.Table {
-			t.Fatalf("table of %d bytes, %d entries", h.table.size, n)
-		}
 		if len(h.block.buf) > l.Head || len(h.search.buf) > 1<<20 {
 			t.Fatalf("block of %d bytes, search of %d", len(h.block.buf), len(h.search.buf))
 		}
 	}
 	if len(d.set.open) != 0 || len(d.set.free) > maxFree || len(d.gone) > maxLinger+1 {
 		t.Fatalf("%d streams open after the end, %d kept, %d linger", len(d.set.open), len(d.set.free), len(d.gone))
-	}
-}
-
-// FuzzHPACK: what golang.org/x/net reads, this reads alike, block after block
-// on one table; a table joined late says the same or that it does not know.
-func FuzzHPACK(f *testing.F) {
-	t := newTalk()
-	f.Add([]byte(t.block(0, ":method GET\n:path /a\nx-a b\nx-c !d")), []byte(t.block(0, ":method GET\n:path /a\nx-a b\nx-e f")))
-	f.Add([]byte("\x3f\xe1\x1f\x82\x41\x8a\xa0\xe4\x1d\x13\x9d\x09\xb8\xf3\xcf\x3d"), []byte("\x20\xbe"))
-	f.Add([]byte("\x40\x01a\x01b\x0f\x2f\x01c"), []byte("\xbe\xbf\x7f\x00\x01z"))
-	f.Fuzz(func(t *testing.T, a, b []byte) {
-		lim := decode.DefaultLimits()
-		lim.HeaderList, lim.Headers = 1<<30, 1<<20
-		var ours, late table
-		ours.begin(lim.Table)
-		late.limit = lim.Table
-		late.forget()
-		theirs := hpack.NewDecoder(defaultTable, nil)
-		for i, block := range [][]byte{a, b, a} {
-			want, err := theirs.DecodeFull(block)
-			if err != nil {
-				var f fields
-				_ = ours.read(block, &f, lim) // must not panic
-				return
-			}
-			var got, dim fields
-			if err := ours.read(block, &got, lim); err != nil {
-				t.Fatalf("block %d: %v; want %v", i, err, want)
-			}
-			same(t, want, got.list, false)
-			if i == 0 {
-				continue
-			}
-			if err := late.read(block, &dim, lim); err != nil {
-				t.Fatalf("block %d, joined late: %v", i, err)
-			}
-			same(t, want, dim.list, true)
-		}
-	})
-}
-
-func same(t *testing.T, want []hpack.HeaderField, got []field, late bool) {
-	if len(got) != len(want) {
-		t.Fatalf("%d fields %v, want %d", len(got), got, len(want))
-	}
-	for i, w := range want {
-		g := got[i]
-		if g.name != w.Name && !(late && g.name == unknown) || g.value != w.Value && !(late && g.value == unknown) {
-			t.Fatalf("field %d is %q %q, want %q %q (joined late: %v)", i, g.name, g.value, w.Name, w.Value, late)
-		}
-	}
-}
-
-// Every byte and every pair of neighbours survives the code.
-func TestHuffman(t *testing.T) {
-	all := make([]byte, 0, 1<<17)
-	for a := range 256 {
-		for b := range 256 {
-			all = append(all, byte(a), byte(b))
-		}
-	}
-	for n := range 64 {
-		in := all[n*701 : n*701+n*31]
-		out, ok := appendHuffman(nil, hpack.AppendHuffmanString(nil, string(in)))
-		if !ok || !bytes.Equal(out, in) {
-			t.Fatalf("%d bytes: %v %q, want %q", len(in), ok, out, in)
-		}
-	}
-	if out, ok := appendHuffman(nil, hpack.AppendHuffmanString(nil, string(all))); !ok || !bytes.Equal(out, all) {
-		t.Fatal("not all pairs of bytes survive")
-	}
-	for _, bad := range []string{"\xff", "\xff\xff\xff\xff", "\xff\xff\xff\xff\xff", "\x00", "\x1f\xff", "\x18"} {
-		if out, ok := appendHuffman(nil, []byte(bad)); ok {
-			t.Errorf("%q was read as %q", bad, out)
-		}
 	}
 }

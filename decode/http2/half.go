@@ -1,6 +1,7 @@
 package http2
 
 import (
+	"github.com/pitot-io/pitot/decode/http2/wire"
 	"github.com/pitot-io/pitot/internal/event"
 )
 
@@ -36,7 +37,7 @@ type half struct {
 	cur      *stream // whose DATA is being read; nil when nobody's is
 
 	block    block
-	table    table
+	hpack    wire.Decoder
 	fields   fields
 	maxFrame int   // bytes that the other side takes in one frame
 	settled  bool  // that is known
@@ -79,7 +80,7 @@ func (t *conn) open(d event.Dir, at int64, b []byte, off int) int {
 	}
 	h.buf = append(h.buf, in[:n]...)
 	if string(h.buf) != preface[:len(h.buf)] {
-		h.table.forget()
+		h.hpack.Forget()
 		h.state = lost
 		kept := len(h.buf) - n
 		h.search.keep(mark{at: h.at, seq: t.position(d, off) - uint32(kept)}, h.buf[:kept], h.total-int64(kept))

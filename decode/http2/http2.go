@@ -56,7 +56,7 @@ func newConn(c decode.Conn, o Options) *conn {
 	t.set.begin(c.MidStream)
 	for d := range t.half {
 		h := &t.half[d]
-		h.table, h.maxFrame, h.settled = newTable(&t.c), frameLimit, true
+		h.hpack, h.maxFrame, h.settled = begin(&t.c, c.MidStream), frameLimit, true
 		h.state = between
 		if c.MidStream {
 			h.state = lost

@@ -57,15 +57,15 @@ func (t *conn) inspectFields(d event.Dir, at int64) {
 	if h.block.push {
 		b = strconv.AppendUint(append(b, " promises="...), uint64(h.block.promised), 10)
 	}
-	for i := range h.fields.list {
-		f := &h.fields.list[i]
-		b = append(append(append(b, ' '), f.name...), '=')
+	for i := range h.fields.Fields {
+		f := &h.fields.Fields[i]
+		b = append(append(append(b, ' '), f.Name...), '=')
 		at := len(b)
-		b = printable(semantics.AppendValue(b, view(f.name), view(f.value)), at)
+		b = printable(semantics.AppendValue(b, view(f.Name), view(f.Value)), at)
 	}
 	t.text = b
 	var flags event.DecodeFlags
-	if h.fields.unsure() {
+	if h.fields.Unsure() {
 		flags = event.HPACKUnsure
 	}
 	t.message(d, at, flags)

@@ -5,6 +5,7 @@ import (
 
 	"github.com/pitot-io/pitot/decode"
 	"github.com/pitot-io/pitot/decode/coding"
+	"github.com/pitot-io/pitot/decode/http2/wire"
 	"github.com/pitot-io/pitot/decode/semantics"
 	"github.com/pitot-io/pitot/internal/event"
 )
@@ -26,14 +27,14 @@ func (k *keep) head(d event.Dir, f *fields, c decode.Keep) {
 		to = &k.detail.ResponseHeaders
 	}
 	*to = (*to)[:0]
-	for i := range f.list {
-		x := &f.list[i]
-		if x.name == "content-encoding" {
-			k.coding[d] = joined(k.coding[d], x.value)
+	for i := range f.Fields {
+		x := &f.Fields[i]
+		if x.Role == wire.RoleContentEncoding {
+			k.coding[d] = joined(k.coding[d], x.Value)
 		}
 		if c.Headers {
-			v := semantics.AppendValue(nil, view(x.name), view(x.value))
-			*to = append(*to, event.KeyValue{Key: clone(x.name), Value: string(v)})
+			v := semantics.AppendValue(nil, view(x.Name), view(x.Value))
+			*to = append(*to, event.KeyValue{Key: clone(x.Name), Value: string(v)})
 		}
 	}
 }

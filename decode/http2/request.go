@@ -5,6 +5,7 @@ import (
 	"unsafe"
 
 	"github.com/pitot-io/pitot/decode"
+	"github.com/pitot-io/pitot/decode/http2/wire"
 	"github.com/pitot-io/pitot/decode/semantics"
 	"github.com/pitot-io/pitot/internal/event"
 )
@@ -12,16 +13,15 @@ import (
 // isRequest reports whether a section that a client sent begins a request; one
 // of which that cannot be told, when nothing at all of it can.
 func (f *fields) isRequest() bool {
-	for i := range f.list {
-		switch f.list[i].name {
-		case ":method", ":path", ":scheme", ":authority", ":protocol":
+	for i := range f.Fields {
+		switch x := &f.Fields[i]; {
+		case x.Role.Pseudo() && x.Role != wire.RoleStatus:
 			return true
-		case unknown:
-		default:
+		case x.Role != wire.RoleOther || x.Name != unknown:
 			return false // RFC 9113, 8.3: pseudo-fields come first
 		}
 	}
-	return f.unsure()
+	return f.Unsure()
 }
 
 // asked is what a request's section says, in the section's text.
@@ -32,37 +32,37 @@ type asked struct {
 }
 
 func (f *fields) asked() (a asked) {
-	for i := range f.list {
-		x := &f.list[i]
-		switch x.name {
-		case ":method":
-			first(&a.method, x.value)
-		case ":scheme":
-			first(&a.scheme, x.value)
-		case ":authority":
-			first(&a.authority, x.value)
-		case ":path":
-			first(&a.path, x.value)
-		case ":protocol":
-			first(&a.protocol, x.value)
-		case "host":
-			first(&a.host, x.value)
-		case "user-agent":
-			first(&a.agent, x.value)
-		case "x-request-id":
-			first(&a.id, x.value)
-		case "traceparent":
-			firstBytes(&a.trace.Parent, x.value)
-		case "tracestate":
-			first(&a.state, x.value)
-		case "b3":
-			firstBytes(&a.trace.B3, x.value)
-		case "x-b3-traceid":
-			firstBytes(&a.trace.B3Trace, x.value)
-		case "x-b3-spanid":
-			firstBytes(&a.trace.B3Span, x.value)
-		case "uber-trace-id":
-			firstBytes(&a.trace.Uber, x.value)
+	for i := range f.Fields {
+		x := &f.Fields[i]
+		switch x.Role {
+		case wire.RoleMethod:
+			first(&a.method, x.Value)
+		case wire.RoleScheme:
+			first(&a.scheme, x.Value)
+		case wire.RoleAuthority:
+			first(&a.authority, x.Value)
+		case wire.RolePath:
+			first(&a.path, x.Value)
+		case wire.RoleProtocol:
+			first(&a.protocol, x.Value)
+		case wire.RoleHost:
+			first(&a.host, x.Value)
+		case wire.RoleUserAgent:
+			first(&a.agent, x.Value)
+		case wire.RoleRequestID:
+			first(&a.id, x.Value)
+		case wire.RoleTraceparent:
+			firstBytes(&a.trace.Parent, x.Value)
+		case wire.RoleTracestate:
+			first(&a.state, x.Value)
+		case wire.RoleB3:
+			firstBytes(&a.trace.B3, x.Value)
+		case wire.RoleB3TraceID:
+			firstBytes(&a.trace.B3Trace, x.Value)
+		case wire.RoleB3SpanID:
+			firstBytes(&a.trace.B3Span, x.Value)
+		case wire.RoleUberTraceID:
+			firstBytes(&a.trace.Uber, x.Value)
 		}
 	}
 	return a
@@ -92,11 +92,11 @@ func (t *conn) request(s *stream, d event.Dir, at int64) {
 	s.x.Start, s.x.RequestSeq = b.at, b.seq
 	s.grew(event.ToServer, b.bytes, at)
 	a := f.asked()
-	if f.unsure() {
+	if f.Unsure() {
 		s.x.Decode |= event.HPACKUnsure
 		a.guess()
 	}
-	if f.cut {
+	if f.Cut {
 		s.x.Decode |= event.BodyCut
 	}
 	t.fill(s, &a)
@@ -224,22 +224,7 @@ func (t *conn) openLayer(s *stream, f *fields, offset int64) {
 			return
 		}
 	}
-	if f.unsure() { // what tells the layer may be among what is not known
-		s.retain(f, t.c.Limits.Text)
+	if f.Unsure() { // what tells the layer may be among what is not known
+		s.request.Keep(&f.Section, t.c.Limits.Text)
 	}
-}
-
-// retain keeps a copy of a section, at most limit bytes of it.
-func (s *stream) retain(f *fields, limit int) {
-	r := &s.request
-	r.reset()
-	for i := range f.list {
-		x := &f.list[i]
-		if len(r.text)+len(x.name)+len(x.value) > limit {
-			r.cut = true
-			return
-		}
-		r.list = append(r.list, field{r.keep(view(x.name)), r.keep(view(x.value))})
-	}
-	r.unknown = f.unknown
 }

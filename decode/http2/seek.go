@@ -146,7 +146,7 @@ func (t *conn) replay(d event.Dir) {
 	h.total, h.state, h.have = s.offset, between, 0
 	if startsWithPreface(d, s.buf) {
 		h.state = opening
-		h.table.begin(t.c.Limits.Table) // nothing can have come before
+		h.hpack = begin(&t.c, false) // nothing can have come before
 	}
 	for i := range s.marks {
 		m, to := &s.marks[i], len(s.buf)
@@ -183,7 +183,7 @@ func (t *conn) stray(d event.Dir) {
 	h := &t.half[d]
 	h.state, h.have, h.block.open, h.cur = lost, 0, false, nil
 	h.buf = h.buf[:0]
-	h.table.forget()
+	h.hpack.Forget()
 	h.search = search{buf: h.search.buf[:0], marks: h.search.marks[:0], spare: h.search.spare, open: h.search.open[:0]}
 	t.half[d.Other()].unsettle() // a SETTINGS frame may be missing
 	t.set.blind()

@@ -2,6 +2,7 @@ package http2
 
 import (
 	"github.com/pitot-io/pitot/decode"
+	"github.com/pitot-io/pitot/decode/http2/wire"
 	"github.com/pitot-io/pitot/internal/event"
 )
 
@@ -102,9 +103,9 @@ func (t *conn) fromServer(at int64) *stream {
 	if s == nil {
 		return nil
 	}
-	status, known := h.fields.Field(":status")
+	status, known := h.fields.Of(wire.RoleStatus)
 	switch {
-	case s.answered && !(s.guessed && known), !known && !h.fields.unsure():
+	case s.answered && !(s.guessed && known), !known && !h.fields.Unsure():
 		t.trailers(s, event.ToClient, at)
 	case known && len(status) == 3 && status[0] == '1' && status != "101":
 		s.p.Interim = min(s.p.Interim, 254) + 1
@@ -136,7 +137,7 @@ func (t *conn) promise(at int64) *stream {
 func (t *conn) trailers(s *stream, d event.Dir, at int64) {
 	h := &t.half[d]
 	s.grew(d, h.block.bytes, at)
-	if h.fields.unsure() {
+	if h.fields.Unsure() {
 		s.x.Decode |= event.HPACKUnsure
 	}
 	if s.call != nil {

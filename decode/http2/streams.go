@@ -114,7 +114,8 @@ func (s *streams) make() *stream {
 	}
 	x := s.free[n-1]
 	s.free = s.free[:n-1]
-	*x = stream{text: x.text[:0], answerText: x.answerText[:0], request: fields{list: x.request.list[:0], text: x.request.text[:0]}}
+	x.request.Reset()
+	*x = stream{text: x.text[:0], answerText: x.answerText[:0], request: x.request}
 	return x
 }
 

@@ -1,7 +1,10 @@
-package http2
+package wire
+
+// staticLast is the highest index of the static table.
+const staticLast = 61
 
 // staticTable is RFC 7541, Appendix A; index 0 does not exist.
-var staticTable = [...]field{
+var staticTable = withRoles([...][2]string{
 	{},
 	{":authority", ""}, {":method", "GET"}, {":method", "POST"}, {":path", "/"}, {":path", "/index.html"},
 	{":scheme", "http"}, {":scheme", "https"}, {":status", "200"}, {":status", "204"}, {":status", "206"},
@@ -16,11 +19,11 @@ var staticTable = [...]field{
 	{"referer", ""}, {"refresh", ""}, {"retry-after", ""}, {"server", ""}, {"set-cookie", ""},
 	{"strict-transport-security", ""}, {"transfer-encoding", ""}, {"user-agent", ""}, {"vary", ""}, {"via", ""},
 	{"www-authenticate", ""},
-}
+})
 
-// Which of the static entries name the pseudo-fields of requests and answers.
-const (
-	staticRequest = 7  // up to here, but for 0
-	staticAnswer  = 14 // from staticRequest+1 up to here
-	staticLast    = 61
-)
+func withRoles(all [staticLast + 1][2]string) (t [staticLast + 1]Field) {
+	for i, x := range all {
+		t[i] = Field{Name: x[0], Value: x[1], Role: RoleOf(x[0])}
+	}
+	return t
+}
