@@ -14,8 +14,10 @@ type forwarding struct {
 	unit   string
 	origin func() (address string, stop func(), err error)
 	client func(address string) (client, error)
-	peers  []peer
-	bases  []string
+	// external makes the load in client's place: it returns how many requests were answered.
+	external func(address string, conns int, length time.Duration) (uint64, error)
+	peers    []peer
+	bases    []string
 }
 
 // client is one connection that can do one request after the other.
@@ -74,6 +76,9 @@ func (f forwarding) once(p peer, o options, dir, upstream string) (cpu, rate flo
 }
 
 func (f forwarding) load(address string, conns int, length time.Duration) (uint64, error) {
+	if f.external != nil {
+		return f.external(address, conns, length)
+	}
 	var done atomic.Uint64
 	var failed atomic.Pointer[error]
 	var wg sync.WaitGroup

@@ -26,7 +26,7 @@ type options struct {
 func main() {
 	var o options
 	flag.StringVar(&o.pitot, "pitot", "bin/pitot", "the binary to measure")
-	flag.StringVar(&o.work, "work", "http1,mongo,tcp,idle,replay,replay-mixed,replay-grpc,replay-mongo,store,tui", "workloads, in this order")
+	flag.StringVar(&o.work, "work", "http1,http1-new,http1-mib,tls,handshakes,http2,grpc,websocket,mongo,tcp,idle,replay,replay-mixed,replay-grpc,replay-mongo,store,tui", "workloads, in this order")
 	flag.IntVar(&o.rounds, "rounds", 5, "rounds; every peer runs once in each")
 	flag.DurationVar(&o.secs, "secs", 2*time.Second, "length of one run (at most 60s)")
 	flag.IntVar(&o.conns, "conns", 64, "client connections (at most 1000)")
@@ -55,6 +55,13 @@ var workloads = []struct {
 	run  func(o options, dir string) error
 }{
 	{"http1", benchHTTP1},
+	{"http1-new", benchNew},
+	{"http1-mib", benchMiB},
+	{"tls", benchTLS},
+	{"handshakes", benchHandshakes},
+	{"http2", benchHTTP2},
+	{"grpc", benchGRPC},
+	{"websocket", benchWebSocket},
 	{"mongo", benchMongo},
 	{"tcp", benchTCP},
 	{"idle", benchIdle},

@@ -52,7 +52,7 @@ func (p peer) start(dir, upstream string) (*running, error) {
 	if err != nil {
 		return nil, err
 	}
-	fill := strings.NewReplacer("@LISTEN@", listen, "@UPSTREAM@", upstream, "@DIR@", dir).Replace
+	fill := strings.NewReplacer(append(fillPorts(listen, upstream), "@LISTEN@", listen, "@UPSTREAM@", upstream, "@DIR@", dir)...).Replace
 	for name, text := range p.files {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(fill(text)), 0o600); err != nil {
 			return nil, err

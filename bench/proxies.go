@@ -60,14 +60,13 @@ func pitotPeers(o options, protocol string) []peer {
 const requestHead = "GET /1k HTTP/1.1\r\nHost: shop.example\r\nUser-Agent: bench/1.0\r\nAccept: */*\r\nAccept-Encoding: gzip\r\nX-Request-Id: 3f2504e0-4f89-41d3-9a0c-0305e82c3301\r\n\r\n"
 
 func benchHTTP1(o options, dir string) error {
-	answer := append([]byte("HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: 1024\r\n\r\n"), body1k...)
 	return forwarding{
 		title:  "HTTP/1.1, 1 KiB answers, keep-alive",
 		unit:   "CPU s / 100k requests",
-		origin: func() (string, func(), error) { return serve(untilHead, func([]byte) []byte { return answer }) },
-		client: dialHTTP([]byte(requestHead)),
-		peers:  append([]peer{nginxPeer(nginxHTTP), haproxyPeer("http", "option http-keep-alive")}, pitotPeers(o, "http")...),
-		bases:  []string{"nginx", "haproxy", "pitot, spans off"},
+		origin: http1Origin(body1k),
+		client: dialHTTP([]byte(requestHead), len(body1k)),
+		peers:  http1Peers(o),
+		bases:  webBases,
 	}.run(o, dir)
 }
 
@@ -126,7 +125,7 @@ func benchIdle(o options, dir string) error {
 		return err
 	}
 	answer := append([]byte("HTTP/1.1 200 OK\r\nContent-Length: 1024\r\n\r\n"), body1k...)
-	http := func(c net.Conn) client { return &httpClient{c, []byte(requestHead), idleBuffer} }
+	http := func(c net.Conn) client { return &httpClient{c, []byte(requestHead), len(body1k), idleBuffer} }
 	for _, w := range []struct {
 		what   string
 		peers  []peer

