@@ -1,5 +1,7 @@
 package event
 
+import "strconv"
+
 // Attr is one attribute as it leaves pitot: text, or a number when IsInt.
 type Attr struct {
 	Key   string
@@ -13,7 +15,21 @@ type Attr struct {
 // Attributes calls yield with every attribute that x has, always in the same
 // order, and allocates nothing beyond what yield does with addresses.
 func (x *Exchange) Attributes(yield func(Attr)) {
-	e := attrs{yield}
+	e := attrs{yield: yield}
+	e.exchange(x)
+}
+
+// attrs lists attributes: it gives each to yield, or, where that is nil, adds
+// it to json as a member of an object, with a comma before it. Every attribute
+// is named once, in the methods below, for both. JSON does not go by way of an
+// Attr and a call of a function that is not known, which took as long as
+// writing the text.
+type attrs struct {
+	yield func(Attr)
+	json  []byte
+}
+
+func (e *attrs) exchange(x *Exchange) {
 	if h := x.HTTP; h != nil {
 		e.http(x, h)
 	}
@@ -45,30 +61,58 @@ func (x *Exchange) Attributes(yield func(Attr)) {
 	e.number(AttrResponseSeq, int64(x.ResponseSeq))
 }
 
-type attrs struct{ yield func(Attr) }
-
 // text leaves out the empty text, number the zero; count takes zero too.
-func (e attrs) text(k, v string) {
-	if v != "" {
+func (e *attrs) text(k, v string) {
+	switch {
+	case v == "":
+	case e.yield != nil:
 		e.yield(Attr{Key: k, Text: v})
+	default:
+		e.json = appendString(appendKey(e.json, k), v)
 	}
 }
 
-func (e attrs) number(k string, v int64) {
+func (e *attrs) number(k string, v int64) {
 	if v != 0 {
 		e.count(k, v)
 	}
 }
 
-func (e attrs) count(k string, v int64) { e.yield(Attr{Key: k, Int: v, IsInt: true}) }
+func (e *attrs) count(k string, v int64) {
+	if e.yield != nil {
+		e.yield(Attr{Key: k, Int: v, IsInt: true})
+		return
+	}
+	e.json = appendInt(appendKey(e.json, k), v)
+}
 
-func (e attrs) flag(k string, v bool) {
+// digits is a number that is told as text.
+func (e *attrs) digits(k string, v uint64) {
+	if e.yield != nil {
+		e.yield(Attr{Key: k, Text: string(appendUint(nil, v))})
+		return
+	}
+	e.json = append(appendUint(append(appendKey(e.json, k), '"'), v), '"')
+}
+
+// foreign is text under a key whose end came out of traffic.
+func (e *attrs) foreign(prefix, k, v string) {
+	if e.yield != nil {
+		e.yield(Attr{Key: prefix + k, Text: v, Foreign: true})
+		return
+	}
+	e.json = append(append(e.json, `,"`...), prefix...)
+	e.json = append(appendText(e.json, k), `":`...)
+	e.json = appendString(e.json, v)
+}
+
+func (e *attrs) flag(k string, v bool) {
 	if v {
 		e.text(k, "true")
 	}
 }
 
-func (e attrs) http(x *Exchange, h *HTTP) {
+func (e *attrs) http(x *Exchange, h *HTTP) {
 	e.text(AttrHTTPMethod, h.Method)
 	e.text(AttrURLScheme, h.Scheme)
 	e.text(AttrServerAddress, h.Host)
@@ -89,14 +133,14 @@ func (e attrs) http(x *Exchange, h *HTTP) {
 	e.number(AttrHTTPInterim, int64(h.Interim))
 }
 
-func (e attrs) http2(h *H2) {
+func (e *attrs) http2(h *H2) {
 	e.count(AttrHTTP2Stream, int64(h.StreamID))
 	e.flag(AttrHTTP2Pushed, h.Pushed)
 	e.text(AttrHTTP2Reset, h.Reset)
 	e.text(AttrHTTP2ResetBy, h.ResetBy)
 }
 
-func (e attrs) grpc(g *RPC) {
+func (e *attrs) grpc(g *RPC) {
 	e.text(AttrRPCSystem, SystemGRPC)
 	e.text(AttrRPCMethod, g.Method)
 	e.text(AttrRPCStatus, GRPCStatus(g.Status))
@@ -115,11 +159,11 @@ func (e attrs) grpc(g *RPC) {
 	e.text(AttrGRPCRequestJSON, g.RequestJSON)
 	e.text(AttrGRPCResponseJSON, g.ResponseJSON)
 	for _, kv := range g.Metadata {
-		e.yield(Attr{Key: kv.Key, Text: kv.Value, Foreign: true})
+		e.foreign("", kv.Key, kv.Value)
 	}
 }
 
-func (e attrs) websocket(w *WS) {
+func (e *attrs) websocket(w *WS) {
 	e.count(AttrWSClientMessages, w.ClientMessages)
 	e.count(AttrWSServerMessages, w.ServerMessages)
 	e.number(AttrWSClientFrames, w.ClientFrames)
@@ -135,7 +179,7 @@ func (e attrs) websocket(w *WS) {
 	e.text(AttrWSExtensions, w.Extensions)
 }
 
-func (e attrs) mongo(x *Exchange, m *Mongo) {
+func (e *attrs) mongo(x *Exchange, m *Mongo) {
 	e.text(AttrDBSystem, SystemMongoDB)
 	e.text(AttrDBNamespace, m.Database)
 	e.text(AttrDBCollection, m.Collection)
@@ -143,8 +187,7 @@ func (e attrs) mongo(x *Exchange, m *Mongo) {
 	e.text(AttrDBSummary, x.Name)
 	e.text(AttrDBQueryText, m.Query)
 	if m.Shape != 0 {
-		var buf [20]byte
-		e.text(AttrDBShape, string(appendUint(buf[:0], m.Shape)))
+		e.digits(AttrDBShape, m.Shape)
 	}
 	e.text(AttrDBClass, m.Class.String())
 	if m.Batch >= 2 { // semantic conventions: only batches of two or more
@@ -157,8 +200,7 @@ func (e attrs) mongo(x *Exchange, m *Mongo) {
 		e.count(AttrDBAffected, m.Affected)
 	}
 	if m.Code != 0 {
-		var buf [20]byte
-		e.text(AttrDBStatus, string(appendInt(buf[:0], int64(m.Code))))
+		e.text(AttrDBStatus, strconv.Itoa(int(m.Code)))
 	}
 	e.text(AttrDBCodeName, m.CodeName)
 	e.number(AttrDBLimit, m.Limit)
@@ -166,7 +208,7 @@ func (e attrs) mongo(x *Exchange, m *Mongo) {
 	e.site(&m.Site)
 }
 
-func (e attrs) mongoWire(x *Exchange, m *Mongo) {
+func (e *attrs) mongoWire(x *Exchange, m *Mongo) {
 	if x.Decode&NoRequest == 0 {
 		e.count(AttrMongoRequestID, int64(m.RequestID))
 	}
@@ -190,7 +232,7 @@ func (e attrs) mongoWire(x *Exchange, m *Mongo) {
 	}
 }
 
-func (e attrs) mongoSession(m *Mongo) {
+func (e *attrs) mongoSession(m *Mongo) {
 	e.text(AttrMongoTransaction, m.Transaction.String())
 	e.flag(AttrMongoRetryable, m.Retryable)
 	e.text(AttrMongoCursorType, m.CursorKind.String())
@@ -202,7 +244,7 @@ func (e attrs) mongoSession(m *Mongo) {
 	e.number(AttrMongoNamespaces, int64(m.Namespaces))
 }
 
-func (e attrs) handshake(h *MongoHandshake) {
+func (e *attrs) handshake(h *MongoHandshake) {
 	e.text(AttrMongoOS, h.OS)
 	e.text(AttrMongoPlatform, h.Platform)
 	e.text(AttrMongoCompressors, h.Compressors)
@@ -216,7 +258,7 @@ func (e attrs) handshake(h *MongoHandshake) {
 	e.number(AttrMongoConnectionID, h.ConnectionID)
 }
 
-func (e attrs) site(s *CallSite) {
+func (e *attrs) site(s *CallSite) {
 	e.text(AttrCallSite, s.Name)
 	e.flag(AttrCallSiteInherited, s.Inherited)
 	e.text(AttrCodeFunction, s.Function)
@@ -232,6 +274,6 @@ func (e attrs) site(s *CallSite) {
 	e.text(AttrCommentStack, s.Stack)
 	e.number(AttrCommentOther, int64(s.Other))
 	for _, kv := range s.Extra {
-		e.yield(Attr{Key: AttrCommentPrefix + kv.Key, Text: kv.Value, Foreign: true})
+		e.foreign(AttrCommentPrefix, kv.Key, kv.Value)
 	}
 }
