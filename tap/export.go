@@ -20,8 +20,9 @@ type Exported struct {
 
 // Export reads the files of o a second time and writes to w the packets that
 // s, which was told the exchanges of the first reading, has chosen: as they
-// are, with their times and link types. The first packet of an exchange has a
-// comment that names it. Key logs that the files carry are copied.
+// are, with their times, comments and interfaces. The first packet of an
+// exchange has a comment that names it. Key logs that the files carry are
+// copied.
 func Export(ctx context.Context, o ReplayOptions, s *Selection, w *pcapfile.Writer) (Exported, error) {
 	o.Speed, o.Warn, o.Watch = 0, nil, nil
 	var wrong error
@@ -31,7 +32,7 @@ func Export(ctx context.Context, o ReplayOptions, s *Selection, w *pcapfile.Writ
 		}
 	}
 	s.settle()
-	p, err := OpenReplay(o)
+	p, err := Until(ctx, func() (*Replay, error) { return OpenReplay(o) })
 	if err != nil {
 		return Exported{}, err
 	}
@@ -51,12 +52,15 @@ func Export(ctx context.Context, o ReplayOptions, s *Selection, w *pcapfile.Writ
 	return Exported{e.written, len(e.seen)}, err
 }
 
-// origin is an interface of the output: what came out of one file with one
-// link type.
+// origin is an interface of the output: one of one file.
 type origin struct {
-	file int
-	link uint16
+	file  int
+	about pcapfile.Interface
 }
+
+// maxOrigins is how many interfaces are known; when there are more, as in files
+// of many sections, they are described anew.
+const maxOrigins = 4096
 
 type export struct {
 	*Replay
@@ -106,11 +110,11 @@ func (e *export) packet(_ context.Context, src *source) error {
 			return err
 		}
 	}
-	text := ""
+	said := remembered(rec.Comments)
 	if len(e.segment.Payload) > 0 {
-		text = sel.comment(at)
+		said = append(said, sel.comment(at))
 	}
-	return e.write(src, rec, text)
+	return e.write(src, rec, slices.Compact(said))
 }
 
 // wants reports whether a segment is taken. Those that open or end the
@@ -134,7 +138,7 @@ func (e *export) hold(src *source) {
 // now, and perhaps some of others, which harm nobody.
 func (e *export) release() error {
 	for i := range e.parts {
-		if err := e.write(e.parts[i].file, &e.parts[i].rec, ""); err != nil {
+		if err := e.write(e.parts[i].file, &e.parts[i].rec, remembered(e.parts[i].rec.Comments)); err != nil {
 			return err
 		}
 	}
@@ -142,16 +146,40 @@ func (e *export) release() error {
 	return nil
 }
 
-func (e *export) write(src *source, rec *pcapfile.Record, comment string) error {
-	from := origin{src.order, rec.Link}
-	number, known := e.ifs[from]
-	if !known {
-		var err error
-		if number, err = e.w.AddInterface(pcapfile.Interface{Link: rec.Link, Text: filepath.Base(src.file.Name())}); err != nil {
-			return err
+// remembered are the packet's own comments.
+func remembered(all []pcapfile.Comment) (said []string) {
+	for _, c := range all {
+		if c.On == pcapfile.OnPacket {
+			said = append(said, c.Text)
 		}
-		e.ifs[from] = number
+	}
+	return said
+}
+
+func (e *export) write(src *source, rec *pcapfile.Record, comments []string) error {
+	number, err := e.number(src, rec.Interface)
+	if err != nil {
+		return err
 	}
 	e.written++
-	return e.w.Packet(pcapfile.Packet{Interface: number, Time: rec.Time, Wire: rec.Wire, Data: rec.Data, Comment: comment})
+	return e.w.Packet(pcapfile.Packet{Interface: number, Time: rec.Time, Wire: rec.Wire, Data: rec.Data, Comments: comments})
+}
+
+// number is that of an interface of src in the output, which describes it as
+// its file does; one without a name is described by the name of the file.
+func (e *export) number(src *source, about *pcapfile.Interface) (int, error) {
+	from := origin{src.order, *about}
+	if number, known := e.ifs[from]; known {
+		return number, nil
+	}
+	told := *about
+	if told.Name == "" && told.Text == "" {
+		told.Text = filepath.Base(src.file.Name())
+	}
+	number, err := e.w.AddInterface(told)
+	if len(e.ifs) >= maxOrigins {
+		clear(e.ifs)
+	}
+	e.ifs[from] = number
+	return number, err
 }

@@ -199,7 +199,7 @@ func (p *plainPackets) packet(c *plainConn, d event.Dir, flags uint8, payload []
 	pseudo := uint32(sum(0, b[at:tcp])) + 6 + uint32(len(b)-tcp)
 	binary.BigEndian.PutUint16(b[tcp+16:], ^sum(pseudo, b[tcp:]))
 	p.buf = b
-	return p.w.Packet(pcapfile.Packet{Time: p.last, Data: b, Comment: comment})
+	return p.w.Packet(pcapfile.Packet{Time: p.last, Data: b, Comments: []string{comment}})
 }
 
 // sum is the ones' complement sum of b (RFC 1071), on top of s.

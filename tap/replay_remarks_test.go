@@ -34,7 +34,7 @@ func remarked(t *testing.T, name string) (file string, packets int) {
 		}
 		p := pcapfile.Packet{Time: rec.Time, Wire: rec.Wire, Data: rec.Data}
 		if packets++; packets%3 == 0 {
-			p.Comment = fmt.Sprint("number ", packets)
+			p.Comments = []string{fmt.Sprint("number ", packets)}
 		}
 		if err := w.Packet(p); err != nil {
 			t.Fatal(err)

@@ -57,7 +57,7 @@ func commentedCapture(t *testing.T) string {
 	ip := []byte{0x45, 0, 0, 40, 0, 0, 0, 0, 64, 6, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2}
 	packet := append(ip, 0x80, 0, 0, 80, 0, 0, 0, 1, 0, 0, 0, 0, 5<<4, 2, 0, 0, 0, 0, 0, 0) // SYN
 	name := filepath.Join(t.TempDir(), "commented.pcapng")
-	err := errors.Join(failed, w.Packet(pcapfile.Packet{Time: 1e9, Data: packet, Comment: "of\nthis"}), w.Flush(), os.WriteFile(name, out.Bytes(), 0o600))
+	err := errors.Join(failed, w.Packet(pcapfile.Packet{Time: 1e9, Data: packet, Comments: []string{"of\nthis"}}), w.Flush(), os.WriteFile(name, out.Bytes(), 0o600))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,6 +24,10 @@ const (
 // take.
 const maxOptions = 64 << 10
 
+// maxText is how many bytes of an interface's name, description or filter are
+// kept.
+const maxText = 1 << 10
+
 // options are those of a block, whose list b is. A list that is cut ends
 // earlier: nothing else hangs on it.
 func (f *ngFormat) options(b []byte) iter.Seq2[uint16, []byte] {
@@ -36,6 +40,21 @@ func (f *ngFormat) options(b []byte) iter.Seq2[uint16, []byte] {
 			}
 			b = b[padded:]
 		}
+	}
+}
+
+// option takes over what an interface says of itself.
+func (i *Interface) option(code uint16, v []byte) {
+	v = v[:min(len(v), maxText)]
+	switch {
+	case code == optionComment && i.Comment == "":
+		i.Comment = strings.ToValidUTF8(string(v), "")
+	case code == optionName:
+		i.Name = strings.ToValidUTF8(string(v), "")
+	case code == optionDescription:
+		i.Text = strings.ToValidUTF8(string(v), "")
+	case code == optionFilter && len(v) > 1 && v[0] == 0: // as text; else it is code
+		i.Filter = strings.ToValidUTF8(string(v[1:]), "")
 	}
 }
 

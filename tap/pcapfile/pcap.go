@@ -9,7 +9,7 @@ import (
 // bytes, then records with a header of 16, in the writer's byte order.
 type pcapFormat struct {
 	big    bool
-	link   uint16
+	about  *Interface
 	tick   int64 // nanoseconds of one unit of the time's fraction
 	header int   // bytes of a record's header
 }
@@ -31,7 +31,10 @@ func (r *Reader) openPcap(order binary.ByteOrder) (*pcapFormat, error) {
 	if major := order.Uint16(b[4:]); major != 2 {
 		return nil, r.corrupt(4, fmt.Sprintf("pcap version %d is unknown", major), "convert it with editcap -F pcap")
 	}
-	f.link = uint16(order.Uint32(b[20:])) // the upper half tells of checksums at the frame's end
+	f.about = &Interface{SnapLen: order.Uint32(b[16:]), Link: uint16(order.Uint32(b[20:])), Digits: 6} // the link's upper half tells of checksums at the frame's end
+	if f.tick == 1 {
+		f.about.Digits = 9
+	}
 	r.win.consume(pcapHeader)
 	return f, nil
 }
@@ -60,7 +63,7 @@ func (f *pcapFormat) next(r *Reader, rec *Record) error {
 		return r.record(at, err)
 	}
 	rec.Time = max(1, sec*1e9+frac*f.tick)
-	rec.Link = f.link
+	rec.Link, rec.Interface = f.about.Link, f.about
 	rec.Data = b[f.header:]
 	rec.Wire = wireLength(wire, captured)
 	r.win.consume(n)

@@ -36,8 +36,7 @@ type ngFormat struct {
 }
 
 type ngInterface struct {
-	link   uint16
-	snap   uint32
+	about  *Interface
 	ticks  ticks
 	offset int64 // seconds added to every time
 }
@@ -196,7 +195,7 @@ func (f *ngFormat) body(r *Reader, kind uint32, b []byte, rec *Record) (wrong st
 		return fmt.Sprintf("a packet of %d bytes is claimed in a block of %d", captured, len(b)-20)
 	}
 	f.since = max(1, addSeconds(time, i.offset))
-	*rec = Record{Time: f.since, Link: i.link, Wire: wireLength(wire, captured), Data: b[20 : 20+captured]}
+	*rec = Record{Time: f.since, Link: i.about.Link, Wire: wireLength(wire, captured), Data: b[20 : 20+captured], Interface: i.about}
 	if padded := 20 + (uint64(captured)+3)&^3; padded < uint64(len(b)) {
 		f.comment(r, OnPacket, b[padded:])
 	}
@@ -215,11 +214,11 @@ func (f *ngFormat) simple(b []byte, rec *Record) string {
 	i := &f.ifs[0]
 	wire := f.u32(b)
 	captured := min(wire, uint32(len(b)-4))
-	if i.snap > 0 {
-		captured = min(captured, i.snap)
+	if snap := i.about.SnapLen; snap > 0 {
+		captured = min(captured, snap)
 	}
 	f.since = max(1, f.since)
-	*rec = Record{Time: f.since, Link: i.link, Wire: wireLength(wire, captured), Data: b[4 : 4+captured]}
+	*rec = Record{Time: f.since, Link: i.about.Link, Wire: wireLength(wire, captured), Data: b[4 : 4+captured], Interface: i.about}
 	return ""
 }
 
@@ -230,15 +229,18 @@ func (f *ngFormat) addInterface(r *Reader, b []byte) string {
 	if len(f.ifs) >= maxInterfaces {
 		return "there are too many interfaces"
 	}
-	i := ngInterface{link: f.u16(b), snap: f.u32(b[4:]), ticks: 6}
+	i := ngInterface{about: &Interface{Link: f.u16(b), SnapLen: f.u32(b[4:]), Number: len(f.ifs)}, ticks: 6}
 	for code, v := range f.options(b[8:]) {
 		switch {
 		case code == optionResolution && len(v) >= 1:
 			i.ticks = ticks(v[0])
 		case code == optionOffset && len(v) >= 8:
 			i.offset = int64(f.u64(v))
+		default:
+			i.about.option(code, v)
 		}
 	}
+	i.about.Digits = i.ticks.digits()
 	f.comment(r, OnInterface, b[8:])
 	f.ifs = append(f.ifs, i)
 	return ""
@@ -253,6 +255,15 @@ func (f *ngFormat) u64(b []byte) uint64 {
 
 // ticks is an if_tsresol: units of 10^-n seconds, or of 2^-n with the top bit.
 type ticks uint8
+
+// digits is how many decimals of a second the units have; 9 where they are
+// finer than nanoseconds, whole seconds, or no decimals.
+func (k ticks) digits() int {
+	if k == 0 || k > 9 {
+		return 9
+	}
+	return int(k)
+}
 
 // nanos is t units in nanoseconds; what does not fit is the largest that does.
 func (k ticks) nanos(t uint64) int64 {

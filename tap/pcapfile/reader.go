@@ -37,6 +37,10 @@ type Record struct {
 	Wire int    // bytes on the wire, at least len(Data)
 	Data []byte // what was captured; valid until the next call of Next
 
+	// Interface is where the packet came from. It belongs to the reader and does
+	// not change; packets of one interface share it.
+	Interface *Interface
+
 	// Comments are those of the packet, behind those of everything between it
 	// and the packet before. At the file's end Next leaves the last ones here.
 	Comments []Comment

@@ -1,6 +1,7 @@
 package pcapfile
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -31,6 +32,7 @@ type Files struct {
 	number int
 	begun  int64 // time of the first packet of the file; 0 before it
 	kept   []string
+	keys   [][]byte // to be written before the next packet
 }
 
 // Create opens the first file, so that a name that cannot be written is told
@@ -103,8 +105,18 @@ func (f *Files) Packet(p Packet) error {
 		}
 		f.begun = p.Time
 	}
+	for _, b := range f.keys {
+		if err := f.w.Secrets(SecretsTLS, b); err != nil {
+			return err
+		}
+	}
+	f.keys = f.keys[:0]
 	return f.w.Packet(p)
 }
+
+// Secrets has the text of a key log written before the next packet, to the file
+// that this packet is written to.
+func (f *Files) Secrets(keylog []byte) { f.keys = append(f.keys, bytes.Clone(keylog)) }
 
 func (f *Files) due(at int64) bool {
 	r := f.rotation

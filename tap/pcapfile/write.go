@@ -47,6 +47,8 @@ type Interface struct {
 	Text    string // its description
 	Filter  string // the capture filter
 	Comment string
+	Number  int // within its section, from 0; a Writer gives its own
+	Digits  int // decimals of a second that its times have, from 1 to 9; 0 is 9
 }
 
 // Direction is which way a packet went, as its interface saw it.
@@ -65,17 +67,18 @@ type Packet struct {
 	Wire      int   // bytes on the wire; less than len(Data) means len(Data)
 	Data      []byte
 	Direction Direction
-	Comment   string
+	Comments  []string
 }
 
-// Writer writes pcapng with nanosecond times, in little endian. After an error
+// Writer writes pcapng in little endian, with nanosecond times where an
+// interface has no others. After an error
 // it writes nothing more and keeps telling that error. It is for one goroutine.
 type Writer struct {
 	w       io.Writer
 	buf     []byte
-	begun   int  // start of the block at hand in buf
-	options bool // the block at hand has some
-	ifs     int
+	begun   int     // start of the block at hand in buf
+	options bool    // the block at hand has some
+	ifs     []int64 // nanoseconds of a unit of each interface's times
 	written int64
 	err     error
 }
@@ -107,30 +110,40 @@ func (p *Writer) AddInterface(i Interface) (number int, err error) {
 	p.text(optionComment, i.Comment)
 	p.text(optionName, i.Name)
 	p.text(optionDescription, i.Text)
-	p.option(optionResolution, []byte{9})
+	digits := byte(9)
+	if i.Digits > 0 && i.Digits < 9 {
+		digits = byte(i.Digits)
+	}
+	p.option(optionResolution, []byte{digits})
 	if i.Filter != "" {
 		p.option(optionFilter, append([]byte{0}, i.Filter...)) // 0: as text
 	}
-	p.ifs++
-	return p.ifs - 1, p.end()
+	unit := int64(1)
+	for range 9 - digits {
+		unit *= 10
+	}
+	p.ifs = append(p.ifs, unit)
+	return len(p.ifs) - 1, p.end()
 }
 
 // Packet writes an enhanced packet block.
 func (p *Writer) Packet(k Packet) error {
-	if k.Interface < 0 || k.Interface >= p.ifs {
-		return fmt.Errorf("pcapng: a packet names interface %d, and %d are described", k.Interface, p.ifs)
+	if k.Interface < 0 || k.Interface >= len(p.ifs) {
+		return fmt.Errorf("pcapng: a packet names interface %d, and %d are described", k.Interface, len(p.ifs))
 	}
 	if uint64(len(k.Data)) > math.MaxInt32 {
 		return fmt.Errorf("pcapng: a packet of %d bytes does not fit in a block", len(k.Data))
 	}
 	p.begin(blockEnhanced)
 	p.u32(uint32(k.Interface))
-	p.time(k.Time)
+	p.time(k.Interface, k.Time)
 	p.u32(uint32(len(k.Data)))
 	p.u32(uint32(min(max(k.Wire, len(k.Data)), math.MaxInt32)))
 	p.buf = append(p.buf, k.Data...)
 	p.pad(len(k.Data))
-	p.text(optionComment, k.Comment)
+	for _, c := range k.Comments {
+		p.text(optionComment, c)
+	}
 	if k.Direction != DirectionUnknown {
 		p.option(optionFlags, binary.LittleEndian.AppendUint32(nil, uint32(k.Direction)))
 	}
@@ -140,9 +153,12 @@ func (p *Writer) Packet(k Packet) error {
 // Statistics writes how many packets an interface received and how many of them
 // were dropped for want of room, counted from the beginning to the time at.
 func (p *Writer) Statistics(number int, at int64, received, dropped uint64, comment string) error {
+	if number < 0 || number >= len(p.ifs) {
+		return fmt.Errorf("pcapng: statistics of interface %d, and %d are described", number, len(p.ifs))
+	}
 	p.begin(blockStatistics)
 	p.u32(uint32(number))
-	p.time(at)
+	p.time(number, at)
 	p.text(optionComment, comment)
 	p.option(optionReceived, binary.LittleEndian.AppendUint64(nil, received))
 	p.option(optionDropped, binary.LittleEndian.AppendUint64(nil, dropped))
@@ -197,9 +213,10 @@ func (p *Writer) u16(v uint16) { p.buf = binary.LittleEndian.AppendUint16(p.buf,
 func (p *Writer) u32(v uint32) { p.buf = binary.LittleEndian.AppendUint32(p.buf, v) }
 func (p *Writer) u64(v uint64) { p.buf = binary.LittleEndian.AppendUint64(p.buf, v) }
 
-// time is a time as blocks have it: the upper half first, whatever the order of
-// the bytes.
-func (p *Writer) time(at int64) {
+// time is a time as blocks have it, in the interface's units: the upper half
+// first, whatever the order of the bytes.
+func (p *Writer) time(number int, at int64) {
+	at /= p.ifs[number]
 	p.u32(uint32(uint64(at) >> 32))
 	p.u32(uint32(at))
 }

@@ -23,7 +23,7 @@ func written(t testing.TB) []byte {
 	eth, err := w.AddInterface(Interface{Link: 1, SnapLen: 1000, Name: "eth0", Text: "the first", Filter: "tcp port 80", Comment: "näh"})
 	must(t, err)
 	must(t, w.Secrets(SecretsTLS, []byte("CLIENT_RANDOM 00 11\n")))
-	must(t, w.Packet(Packet{Interface: eth, Time: 1_700_000_000_000_000_001, Data: frame("abc"), Comment: "hello"}))
+	must(t, w.Packet(Packet{Interface: eth, Time: 1_700_000_000_000_000_001, Data: frame("abc"), Comments: []string{"hello"}}))
 	sll, err := w.AddInterface(Interface{Link: 276, Name: "any"})
 	must(t, err)
 	must(t, w.Packet(Packet{Interface: sll, Time: 1_700_000_000_000_000_002, Data: make([]byte, 21), Wire: 90, Direction: Outbound}))
@@ -114,7 +114,7 @@ func TestAnythingIsReadBack(t *testing.T) {
 				Data:      rapid.SliceOfN(rapid.Byte(), 0, 100).Draw(t, "data"),
 				Wire:      rapid.IntRange(0, 200).Draw(t, "wire"),
 				Direction: Direction(rapid.IntRange(0, 2).Draw(t, "direction")),
-				Comment:   rapid.String().Draw(t, "comment"),
+				Comments:  rapid.SliceOfN(rapid.String(), 0, 2).Draw(t, "comments"),
 			}
 			if err := w.Packet(k); err != nil {
 				t.Fatal(err)
@@ -164,5 +164,36 @@ func BenchmarkWriter(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		must(b, w.Packet(Packet{Interface: i, Time: 1, Data: data}))
+	}
+}
+
+// TestInterfacesAreReadBack: what is told of an interface goes the whole way,
+// and its times have the decimals that it names.
+func TestInterfacesAreReadBack(t *testing.T) {
+	ifs := []Interface{
+		{Link: 1, SnapLen: 1000, Name: "eth0", Text: "the first", Filter: "tcp port 80", Comment: "näh", Digits: 6},
+		{Link: 276, Name: "any", Number: 1, Digits: 9},
+		{Link: 101, Number: 2, Digits: 3},
+	}
+	var out bytes.Buffer
+	w := NewWriter(&out, Section{})
+	for i := range ifs {
+		_, err := w.AddInterface(ifs[i])
+		must(t, err)
+		must(t, w.Packet(Packet{Interface: i, Time: 1_234_567_891, Data: []byte("x")}))
+		must(t, w.Statistics(i, 1_234_567_891, 0, 0, ""))
+	}
+	must(t, w.Flush())
+	if err := w.Statistics(3, 0, 0, 0, ""); err == nil {
+		t.Error("statistics of an interface that nobody described")
+	}
+	r, err := NewReader("x", &out, DefaultLimits())
+	must(t, err)
+	var rec Record
+	for i, at := range []int64{1_234_567_000, 1_234_567_891, 1_234_000_000} {
+		must(t, r.Next(&rec))
+		if *rec.Interface != ifs[i] || rec.Time != at {
+			t.Errorf("%d: %+v, want %+v at %d", rec.Time, *rec.Interface, ifs[i], at)
+		}
 	}
 }
