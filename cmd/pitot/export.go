@@ -41,29 +41,55 @@ func newExport(out string, files []string, keep *filter.Filter, given bool) (*ex
 }
 
 // write reads the files again and leaves what was chosen in the file, which is
-// whole or not there.
-func (e *export) write(ctx context.Context, o tap.ReplayOptions, told io.Writer) (err error) {
-	file, err := os.CreateTemp(filepath.Dir(e.out), "."+filepath.Base(e.out)+"-*")
+// whole or not there. used gives the secrets that decrypted it.
+func (e *export) write(ctx context.Context, o tap.ReplayOptions, used func([]byte) []byte, told io.Writer) error {
+	file, finish, err := e.create(ctx)
 	if err != nil {
 		return fmt.Errorf("--pcapng: %w; name a file in a folder that can be written", err)
 	}
-	defer func() {
-		if err != nil {
-			file.Close()           // the first error tells more
-			os.Remove(file.Name()) // nobody needs half of it
-			err = fmt.Errorf("--pcapng: %w", err)
-		}
-	}()
-	w := pcapfile.NewWriter(file, pcapfile.Section{Application: "pitot"})
-	done, err := tap.Export(ctx, o, e.selection, w)
-	if err != nil && !partly(err) {
-		return err
+	done, err := e.copy(ctx, o, used, file)
+	if partly(err) {
+		err = nil
 	}
-	if err := errors.Join(file.Chmod(0o644), file.Close(), os.Rename(file.Name(), e.out)); err != nil {
-		return err
+	if err = finish(err); err != nil {
+		return fmt.Errorf("--pcapng: %w", err)
 	}
 	fmt.Fprintf(told, "%d packets of %d connections written to %s\n", done.Packets, done.Connections, e.out)
 	return nil
+}
+
+// create opens a file that takes the place of the one asked for when finish is
+// called without an error; what is no regular file, as a pipe to Wireshark, is
+// written to as it is.
+func (e *export) create(ctx context.Context) (file *os.File, finish func(error) error, err error) {
+	if info, err := os.Stat(e.out); err == nil && !info.Mode().IsRegular() {
+		file, err := createUntil(ctx, e.out)
+		return file, func(err error) error { return errors.Join(err, file.Close()) }, err
+	}
+	if file, err = os.CreateTemp(filepath.Dir(e.out), "."+filepath.Base(e.out)+"-*"); err != nil {
+		return nil, nil, err
+	}
+	return file, func(err error) error {
+		if err == nil {
+			err = errors.Join(file.Chmod(0o644), file.Close(), os.Rename(file.Name(), e.out))
+		}
+		if err != nil {
+			file.Close()           // the first error tells more
+			os.Remove(file.Name()) // nobody needs half of it
+		}
+		return err
+	}, nil
+}
+
+// copy writes the secrets and what was chosen.
+func (e *export) copy(ctx context.Context, o tap.ReplayOptions, used func([]byte) []byte, file *os.File) (tap.Exported, error) {
+	w := pcapfile.NewWriter(file, pcapfile.Section{Application: "pitot " + versionText()})
+	for b := used(nil); len(b) > 0; b = used(b[:0]) {
+		if err := w.Secrets(pcapfile.SecretsTLS, b); err != nil {
+			return tap.Exported{}, err
+		}
+	}
+	return tap.Export(ctx, o, e.selection, w)
 }
 
 // partly reports whether err is of a file that cannot be read to its end, which

@@ -1,13 +1,18 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/pitot-io/pitot/tap/pcapfile"
 )
 
 // plainSpans are the spans of a replay without what an export cannot keep: ids and
@@ -120,5 +125,84 @@ func TestExportRefuses(t *testing.T) {
 	}
 	if after, err := os.ReadFile(own); err != nil || string(after) != string(b) {
 		t.Error("the capture was changed")
+	}
+}
+
+// An export of what a key log decrypted opens decrypted, here and elsewhere,
+// with the keys of its connections and no others.
+func TestExportCarriesItsSecrets(t *testing.T) {
+	keys, err := os.ReadFile(httpsKeys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log, out := filepath.Join(t.TempDir(), "keys.log"), filepath.Join(t.TempDir(), "out.pcapng")
+	strange := "CLIENT_RANDOM " + strings.Repeat("5e", 32) + " " + strings.Repeat("c7", 48) + "\n"
+	if err := os.WriteFile(log, append([]byte(strange), keys...), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	want := plainSpans(t, httpsCapture, "--keylog", log, "--pcapng", out)
+	if got := plainSpans(t, out); !slices.Equal(got, want) {
+		t.Errorf("%d spans after the export, want %d", len(got), len(want))
+	}
+	written, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Contains(written, []byte("5e5e5e")) {
+		t.Error("a key that decrypts nothing of it is in the export")
+	}
+	tshark, err := exec.LookPath("tshark")
+	if err != nil {
+		t.Skip("no tshark")
+	}
+	text, err := exec.Command(tshark, "-r", out, "-Y", "http.request", "-T", "fields", "-e", "http.request.uri").Output()
+	if err != nil || !strings.Contains(string(text), "/cart/7\n") {
+		t.Errorf("tshark decrypts %q: %v", text, err)
+	}
+}
+
+// Interfaces and comments of packets are those of the capture.
+func TestExportKeepsInterfacesAndComments(t *testing.T) {
+	in := filepath.Join(t.TempDir(), "in.pcapng")
+	plain, err := pcapfile.Open(testdata+"/http1-curl.pcap", nil, pcapfile.DefaultLimits())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer plain.Close()
+	var file bytes.Buffer
+	w := pcapfile.NewWriter(&file, pcapfile.Section{})
+	ifs := []pcapfile.Interface{{Link: 1, Name: "eth0", Text: "outside", Digits: 6}, {Link: 1, Name: "eth1", Number: 1, Digits: 9, Filter: "tcp"}}
+	for _, i := range ifs {
+		if _, err := w.AddInterface(i); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var rec pcapfile.Record
+	for n := 0; plain.Next(&rec) == nil; n++ {
+		if err := w.Packet(pcapfile.Packet{Interface: n % 2, Time: rec.Time, Data: rec.Data, Comments: []string{fmt.Sprint("packet ", n)}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(w.Flush(), os.WriteFile(in, file.Bytes(), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	out := filepath.Join(t.TempDir(), "out.pcapng")
+	if _, stderr, code := pitot(t, "replay", in, "--json", "--pcapng", out); code != exitDone {
+		t.Fatal(stderr)
+	}
+	got, err := pcapfile.Open(out, nil, pcapfile.DefaultLimits())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer got.Close()
+	n, own := 0, 0
+	for ; got.Next(&rec) == nil; n++ {
+		if *rec.Interface != ifs[n%2] || len(rec.Comments) == 0 || rec.Comments[0].Text != fmt.Sprint("packet ", n) {
+			t.Fatalf("packet %d: %+v %q", n, *rec.Interface, rec.Comments)
+		}
+		own += len(rec.Comments) - 1
+	}
+	if n != 95 || own != 12 {
+		t.Errorf("%d packets, %d comments on exchanges", n, own)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/pitot-io/pitot/internal/event"
 	"github.com/pitot-io/pitot/sink"
 	"github.com/pitot-io/pitot/sink/har"
+	"github.com/pitot-io/pitot/tap"
 )
 
 // maxBodies bounds --bodies: a browser would not open more either.
@@ -49,7 +50,7 @@ func (f *harFlags) open(ctx context.Context) (*sinkEmitter, error) {
 	if f.file == "" {
 		return nil, nil
 	}
-	s, err := har.Create(f.file, versionText())
+	s, err := tap.Until(ctx, func() (*har.Sink, error) { return har.Create(f.file, versionText()) })
 	if err != nil {
 		return nil, err
 	}

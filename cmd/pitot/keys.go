@@ -19,11 +19,19 @@ func (k *keyFlags) add(fl *pflag.FlagSet) {
 	fl.StringVar(&k.file, "keylog", "", "TLS key log `file` (SSLKEYLOGFILE), to decrypt what it has keys for; it is read on while it grows")
 }
 
-// make is where the secrets will be; open fills it.
-func (k *keyFlags) make() *tls.Keys {
+// make is where the secrets will be; open fills it. collect says that used will
+// be called: whoever is given the packets shall be able to read them.
+func (k *keyFlags) make(collect bool) *tls.Keys {
 	k.keys = tls.NewKeys(0)
+	k.keys.Collect = collect && k.file != ""
 	return k.keys
 }
+
+// maxSecrets is how many bytes of secrets are written at once.
+const maxSecrets = 1 << 20
+
+// used appends the secrets that were used and not written yet.
+func (k *keyFlags) used(b []byte) []byte { return k.keys.Used(b, maxSecrets) }
 
 // open reads the key log, and goes on reading it when connections come whose
 // keys are missing. warn is told of lines that cannot be read; stop ends the

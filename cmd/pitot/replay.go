@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -102,7 +101,7 @@ func (f *replayFlags) options(ctx context.Context, files []string) (o tap.Replay
 	if err != nil {
 		return o, err
 	}
-	if o.Protocols, err = builtin.Protocols(builtin.ProtocolOptions{CommentText: f.commentText, GRPC: calls, Keys: f.keys.make()}); err != nil {
+	if o.Protocols, err = builtin.Protocols(builtin.ProtocolOptions{CommentText: f.commentText, GRPC: calls, Keys: f.keys.make(f.pcapng != "")}); err != nil {
 		return o, usagef("--comment-text: %w", err)
 	}
 	if o.Speed, err = tap.ParseSpeed(f.speed); err != nil {
@@ -247,7 +246,7 @@ func runReplay(ctx context.Context, o tap.ReplayOptions, f *replayFlags, also ev
 	err = errors.Join(err, finish())
 	tellReplay(told, &sum, took)
 	if packets != nil && ctx.Err() == nil {
-		err = errors.Join(err, packets.write(ctx, o, told))
+		err = errors.Join(err, packets.write(ctx, o, f.keys.used, told))
 	}
 	return err
 }
@@ -271,7 +270,7 @@ func (f *replayFlags) outputs(ctx context.Context, stdout, stderr, told io.Write
 		outs, ends = append(outs, table), append(ends, func() error { return table.print(told) })
 	}
 	if f.jsonFile != "" {
-		file, err := os.Create(f.jsonFile)
+		file, err := createUntil(ctx, f.jsonFile)
 		if err != nil {
 			return nil, nil, fmt.Errorf("--json-file: %w", err)
 		}

@@ -174,7 +174,7 @@ func (f *tapFlags) options(ctx context.Context) (o live.Options, err error) {
 	if err != nil {
 		return o, err
 	}
-	if o.Protocols, err = builtin.Protocols(builtin.ProtocolOptions{CommentText: f.commentText, GRPC: calls, Keys: f.keys.make()}); err != nil {
+	if o.Protocols, err = builtin.Protocols(builtin.ProtocolOptions{CommentText: f.commentText, GRPC: calls, Keys: f.keys.make(f.write != "")}); err != nil {
 		return o, usagef("--comment-text: %w", err)
 	}
 	o.Names, err = serviceNames(f.services)
@@ -199,7 +199,7 @@ func (f *tapFlags) record() (*live.RecordOptions, error) {
 	case r.Keep > 0 && r.Size == 0 && r.Every == 0:
 		return nil, usagef("--rotate-keep needs --rotate-size or --rotate-time")
 	}
-	return &live.RecordOptions{File: f.write, Rotation: r, Application: "pitot " + versionText()}, nil
+	return &live.RecordOptions{File: f.write, Rotation: r, Application: "pitot " + versionText(), Secrets: f.keys.used}, nil
 }
 
 // config is the part of a proxy's configuration that a capture shares.

@@ -43,7 +43,7 @@ func New(name, version string, out io.Writer) *Sink {
 
 // Create writes to a new file at path, replacing what is there.
 func Create(path, version string) (*Sink, error) {
-	f, err := os.Create(path)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o666) // not for reading: a named pipe waits for its reader
 	if err != nil {
 		return nil, fmt.Errorf("HAR file: %w", err)
 	}

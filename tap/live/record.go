@@ -31,6 +31,10 @@ type RecordOptions struct {
 	Rotation    pcapfile.Rotation
 	Application string // who writes
 	Stdout      io.Writer
+
+	// Secrets, where set, appends to b the lines of a key log that decrypt what
+	// was decoded since it was called last. They are written before it.
+	Secrets func(b []byte) []byte
 }
 
 // Recorder writes what a capture sees, in order of time. It never makes the
@@ -206,6 +210,7 @@ func (r *Recorder) write(files *pcapfile.Files) {
 			if c.last {
 				open--
 			}
+			r.secrets(files)
 			r.merge(files, open > 0)
 		case <-tick.C:
 			r.fail(files.Flush())
@@ -214,6 +219,19 @@ func (r *Recorder) write(files *pcapfile.Files) {
 	r.merge(files, false)
 	r.fail(files.Statistics(time.Now().UnixNano(), r.written.Load()+r.dropped.Load(), r.dropped.Load(), "packets that pitot captured, and of them those that it could not write"))
 	r.fail(files.Close())
+}
+
+// secrets writes what was needed to decode the packets that come now: workers
+// decode a packet before they hand it on.
+func (r *Recorder) secrets(files *pcapfile.Files) {
+	if r.o.Secrets == nil {
+		return
+	}
+	for b := r.o.Secrets(nil); len(b) > 0; b = r.o.Secrets(b[:0]) {
+		if r.err == nil {
+			files.Secrets(b)
+		}
+	}
 }
 
 func (r *Recorder) fail(err error) {

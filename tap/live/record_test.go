@@ -149,3 +149,37 @@ func TestRecordingRotates(t *testing.T) {
 		t.Errorf("%q are left", files)
 	}
 }
+
+// TestSecretsComeBeforeTheirPackets, in the file that these are written to.
+func TestSecretsComeBeforeTheirPackets(t *testing.T) {
+	var out bytes.Buffer
+	left := []string{"# one\n", "# two\n"}
+	r := NewRecorder(RecordOptions{File: "-", Stdout: &out, Secrets: func(b []byte) []byte {
+		if len(left) > 0 {
+			b = append(b, left[0]...)
+			left = left[1:]
+		}
+		return b
+	}})
+	l := r.lane(0)
+	if err := r.create(description{names: []string{"eth0"}, indexes: []int{7}}, everything(t)); err != nil {
+		t.Fatal(err)
+	}
+	r.run()
+	l.packet(frameAt(1e18, 100))
+	l.end()
+	if err := r.wait(); err != nil {
+		t.Fatal(err)
+	}
+	f, err := pcapfile.NewReader("x", &out, pcapfile.DefaultLimits())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	said := ""
+	f.Secrets = func(b []byte) { said += string(b) }
+	var rec pcapfile.Record
+	if err := f.Next(&rec); err != nil || said != "# one\n# two\n" {
+		t.Errorf("%v: %q before the packet", err, said)
+	}
+}

@@ -100,11 +100,11 @@ func (w *worker) packet(f *frame) {
 		w.stats.Cut++
 	}
 	w.now = max(w.now, f.time) // several cores stamp packets, so that times may go back a little
-	if w.lane != nil {
-		w.lane.packet(f)
-	}
 	if w.parser.Parse(f.link, w.now, f.data, f.wire, &w.segment) {
 		w.tcp.Segment(w.now, &w.segment)
+	}
+	if w.lane != nil { // afterwards, so that the secrets it needed come before it
+		w.lane.packet(f)
 	}
 }
 
