@@ -44,7 +44,7 @@ func command(t *testing.T, seconds time.Duration, name string, args ...string) (
 
 func TestCurlIsServed(t *testing.T) {
 	curl := tool(t, "curl")
-	e := startEvery(t, "")
+	e := startEvery(t, "", "", "")
 	_, port, _ := strings.Cut(e.at("secure"), ":")
 	secure := []string{"--cacert", e.ca.file, "--resolve", "shop.test:" + port + ":127.0.0.1"}
 	urls := map[string][]string{"http://" + e.at("plain"): {"--http1.1"}, "http://" + e.at("plain") + "/": {"--http2-prior-knowledge"},
@@ -79,7 +79,7 @@ func TestCurlIsServed(t *testing.T) {
 
 func TestNodeIsServed(t *testing.T) {
 	npm, node := tool(t, "npm"), tool(t, "node")
-	e := startEvery(t, "")
+	e := startEvery(t, "", "", "")
 	dir := t.TempDir()
 	for _, f := range []string{"package.json", "package-lock.json", "main.mjs"} {
 		b, err := os.ReadFile(filepath.Join("node", f))
@@ -116,7 +116,7 @@ var h2loadDone = regexp.MustCompile(`requests: (\d+) total, \d+ started, \d+ don
 
 func TestH2loadIsServed(t *testing.T) {
 	h2load := tool(t, "h2load")
-	e := startEvery(t, "")
+	e := startEvery(t, "", "", "")
 	for _, cluster := range []string{"h1", "h2"} {
 		for _, base := range []string{"http://" + e.at("plain"), "https://" + e.at("secure")} {
 			out, _ := command(t, 60, h2load, "-n", "5000", "-c", "10", "-m", "50", base+"/"+cluster+"/bytes/1000")
@@ -142,7 +142,7 @@ for (let i = 0; i < %d; i++) { const s = document.createElement("script"); s.src
 // has nothing to complain of.
 func TestChromiumLoadsAPage(t *testing.T) {
 	chromium := tool(t, "chromium", "chromium-browser", "google-chrome")
-	e := startEvery(t, "sinks: {json: {file: \"-\"}}\n")
+	e := startEvery(t, "", "", "sinks: {json: {file: \"-\"}}\n")
 	_, port, _ := strings.Cut(e.at("secure"), ":")
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()

@@ -25,7 +25,8 @@ type every struct {
 	ca *authority
 }
 
-func startEvery(t *testing.T, extra string) *every {
+// listeners, clusters and rest are further lines of the configuration.
+func startEvery(t *testing.T, listeners, clusters, rest string) *every {
 	t.Helper()
 	ca := newAuthority(t)
 	plain, secure := servers(t, ca)
@@ -48,14 +49,14 @@ listeners:
     tls:
       certificates:
         - {cert: %s, key: %s}
-clusters:
-  - {name: h1, endpoints: [%s]}
-  - {name: h2, endpoints: [%s], protocol: http2}
-  - {name: h1s, endpoints: [%s], tls: {sni: origin.test, ca: %s}}
-  - {name: grpc, endpoints: [%s], protocol: http2}
-  - {name: h2s, endpoints: [%s], protocol: http2, tls: {sni: origin.test, ca: %s}}
-admin: {address: 127.0.0.1:0}
-%s`, ca.cert("shop.test"), ca.key("shop.test"), plain, plain, secure, ca.file, interopServer(t), secure, ca.file, extra)), ca}
+%sclusters:
+  - {name: h1, idle_timeout: 1s, endpoints: [%s]}
+  - {name: h2, idle_timeout: 1s, endpoints: [%s], protocol: http2}
+  - {name: h1s, idle_timeout: 1s, endpoints: [%s], tls: {sni: origin.test, ca: %s}}
+  - {name: grpc, idle_timeout: 1s, endpoints: [%s], protocol: http2}
+  - {name: h2s, idle_timeout: 1s, endpoints: [%s], protocol: http2, tls: {sni: origin.test, ca: %s}}
+%sadmin: {address: 127.0.0.1:0}
+%s`, ca.cert("shop.test"), ca.key("shop.test"), listeners, plain, plain, secure, ca.file, interopServer(t), secure, ca.file, clusters, rest)), ca}
 }
 
 // pairs calls f for every way to come and to go on.
@@ -178,4 +179,32 @@ func (p *program) peak(t *testing.T) int {
 	}
 	kib, _ := strconv.Atoi(string(m[1]))
 	return kib >> 10
+}
+
+// descriptors is how many files pitot has open.
+func (p *program) descriptors(t *testing.T) int {
+	t.Helper()
+	all, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.cmd.Process.Pid))
+	if err != nil {
+		t.Skipf("this system does not tell a process's files: %v", err)
+	}
+	return len(all)
+}
+
+var goroutineCount = regexp.MustCompile(`(?m)^go_goroutines (\d+)`)
+
+// goroutines is how many pitot has.
+func (p *program) goroutines(t *testing.T) int {
+	t.Helper()
+	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 10 * time.Second}
+	r, err := http.NewRequest(http.MethodGet, "http://"+p.at("admin")+"/metrics", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := goroutineCount.FindStringSubmatch(text(t, c, r))
+	if m == nil {
+		t.Fatal("/metrics does not count goroutines")
+	}
+	n, _ := strconv.Atoi(m[1])
+	return n
 }

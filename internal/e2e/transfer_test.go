@@ -25,7 +25,7 @@ func transferred() int64 {
 // Bodies of any size pass in both directions, between any two versions, in
 // memory that does not depend on their size.
 func TestBigBodiesPassInConstantMemory(t *testing.T) {
-	e := startEvery(t, "")
+	e := startEvery(t, "", "", "")
 	size := transferred()
 	h := sha256.New()
 	_, _ = io.CopyN(h, zeros{}, size)
@@ -68,7 +68,7 @@ func text(t *testing.T, c *http.Client, r *http.Request) string {
 
 // Trailers pass in both directions between any two versions.
 func TestTrailersPass(t *testing.T) {
-	e := startEvery(t, "")
+	e := startEvery(t, "", "", "")
 	e.pairs(t, func(t *testing.T, c *http.Client, base string) {
 		r, err := http.NewRequest(http.MethodPost, base+"/trailers", io.LimitReader(strings.NewReader("12345"), 5))
 		if err != nil {
@@ -92,7 +92,7 @@ func TestTrailersPass(t *testing.T) {
 
 // A thousand requests at once share one connection of HTTP/2.
 func TestAThousandStreamsOnOneConnection(t *testing.T) {
-	e := startEvery(t, "")
+	e := startEvery(t, "", "", "")
 	for _, listener := range []string{"plain", "secure"} {
 		for _, cluster := range []string{"h1", "h2"} {
 			t.Run(listener+" to "+cluster, func(t *testing.T) {
@@ -138,7 +138,7 @@ func TestManySlowRequestsWaitTogether(t *testing.T) {
 	if os.Getenv("PITOT_E2E_FULL") == "1" {
 		n = 5000
 	}
-	e := startEvery(t, "")
+	e := startEvery(t, "", "", "")
 	c, base := e.client(t, "plain", 1)
 	began := time.Now()
 	together(t, n, func() error {
