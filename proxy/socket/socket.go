@@ -4,6 +4,7 @@ package socket
 
 import (
 	"crypto/tls"
+	"errors"
 	"net"
 	"net/netip"
 	"syscall"
@@ -28,13 +29,55 @@ type Stream struct {
 	net.Conn
 	Socket Conn      // under it; the same as Conn where nothing is encrypted
 	TLS    *tls.Conn // nil where nothing is encrypted
+	link   *Link     // what TLS goes over
 }
 
 // Plain is the stream of a socket without TLS.
 func Plain(c Conn) *Stream { return &Stream{Conn: c, Socket: c} }
 
-// Secured is the stream of a TLS session over a socket.
-func Secured(t *tls.Conn, c Conn) *Stream { return &Stream{Conn: t, Socket: c, TLS: t} }
+// Secured is the stream of a TLS session over a socket. The session is one
+// over a Link to the socket; without it, TryRead cannot be used.
+func Secured(t *tls.Conn, c Conn) *Stream {
+	s := &Stream{Conn: t, Socket: c, TLS: t}
+	s.link, _ = t.NetConn().(*Link)
+	return s
+}
+
+// Link is what a session goes over, nil where there is none.
+func (s *Stream) Link() *Link { return s.link }
+
+// TryRead reads what is there into b, as much as fits, without waiting; it
+// fails with ErrAgain when nothing is. It is for the function that
+// Socket.SyscallConn().Read or Control calls with fd, so that who waits need
+// hold no buffer. Like Read, it has one caller at a time.
+func (s *Stream) TryRead(fd uintptr, b []byte) (n int, err error) {
+	switch {
+	case s.TLS == nil:
+		return readNow(fd, b)
+	case s.link == nil:
+		return 0, errors.New("socket: TLS was not made over a link")
+	}
+	s.link.fd, s.link.trying = fd, true
+	for n < len(b) && err == nil { // one read gives one record
+		var m int
+		m, err = s.TLS.Read(b[n:])
+		n += m
+	}
+	s.link.trying = false
+	if n > 0 {
+		return n, nil // an error is told again
+	}
+	return 0, err
+}
+
+// Close closes the stream. The peer of a TLS session is told, where the
+// socket takes that at once.
+func (s *Stream) Close() error {
+	if s.link != nil {
+		s.link.closing.Store(true)
+	}
+	return s.Conn.Close()
+}
 
 // CloseWrite tells the peer that nothing more comes, and goes on reading.
 func (s *Stream) CloseWrite() error {
@@ -49,7 +92,12 @@ func (s *Stream) CloseWrite() error {
 
 // Abort has the close that follows be a reset, where the socket knows resets:
 // the peer must not take it for an end in order.
-func (s *Stream) Abort() { Abort(s.Socket) }
+func (s *Stream) Abort() {
+	if s.link != nil {
+		s.link.aborted.Store(true) // no close_notify either
+	}
+	Abort(s.Socket)
+}
 
 // Abort is Stream.Abort for a bare socket.
 func Abort(c Conn) {
