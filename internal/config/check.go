@@ -30,6 +30,7 @@ func (c *Config) check(wrong report) {
 		wrong("redact.comments", "%q is not valid; must be one of %s", c.Redact.Comments, strings.Join(comments, ", "))
 	}
 	c.GRPC.check(wrong)
+	c.checkTLS(wrong)
 }
 
 // maxPayload bounds what is told of a payload, in bytes.

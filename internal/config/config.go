@@ -35,6 +35,8 @@ type Listener struct {
 	Limits         Limits   `yaml:"limits"`
 	UseRemote      bool     `yaml:"use_remote_address"` // an edge: believe the peer's address, not its headers
 	MaxConnections int      `yaml:"max_connections"`    // at once; 0 for no limit
+
+	TLS *ListenerTLS `yaml:"tls"` // nil where clients speak without
 }
 
 // The protocols of a listener.
@@ -101,6 +103,8 @@ type Cluster struct {
 	MaxIdle        int           `yaml:"max_idle_connections"` // kept per endpoint
 	IdleTimeout    time.Duration `yaml:"idle_timeout"`         // of a kept connection
 	MaxRequests    int           `yaml:"max_requests_per_connection"`
+
+	TLS *ClusterTLS `yaml:"tls"` // nil where servers are spoken to without
 }
 
 // Admin is the operator's port.

@@ -30,11 +30,16 @@ func Load(file string) (*Config, error) {
 	if len(b) > maxFile {
 		return nil, fmt.Errorf("configuration: %s is larger than %d bytes", file, maxFile)
 	}
-	return Parse(file, b)
+	return parse(file, b, (*Config).checkFiles)
 }
 
-// Parse makes a configuration out of YAML; file is for messages only.
+// Parse makes a configuration out of YAML; file is for messages only. The
+// files that it names are not looked into.
 func Parse(file string, b []byte) (*Config, error) {
+	return parse(file, b, func(*Config, report) {})
+}
+
+func parse(file string, b []byte, further func(*Config, report)) (*Config, error) {
 	c := Default()
 	r := &reader{file: file, lines: map[string]int{}}
 	var doc, second yaml.Node
@@ -51,6 +56,7 @@ func Parse(file string, b []byte) (*Config, error) {
 	}
 	c.settle()
 	c.check(r.wrong)
+	further(c, r.wrong)
 	if len(r.problems) > 0 {
 		slices.SortStableFunc(r.problems, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })
 		return nil, r.problems

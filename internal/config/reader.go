@@ -68,6 +68,13 @@ func (r *reader) value(n *yaml.Node, v reflect.Value, key string) {
 	switch {
 	case v.Type() == servicesType:
 		r.services(n, v.Addr().Interface().(*Services), key)
+	case v.Kind() == reflect.Pointer: // a section that may be missing
+		e := reflect.New(v.Type().Elem())
+		if d, ok := e.Interface().(defaulter); ok {
+			d.setDefaults()
+		}
+		r.value(n, e.Elem(), key)
+		v.Set(e)
 	case v.Kind() == reflect.Struct:
 		r.mapping(n, v, key)
 	case v.Kind() == reflect.Slice:

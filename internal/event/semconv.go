@@ -83,6 +83,7 @@ const (
 	AttrTLSOffered    = "pitot.tls.offered_protocols"
 	AttrTLSECH        = "pitot.tls.ech"
 	AttrTLSAlert      = "pitot.tls.alert"
+	AttrTLSFailure    = "pitot.tls.failure" // why a handshake failed, in one word
 
 	AttrDBSystem     = "db.system.name"
 	AttrDBNamespace  = "db.namespace"
@@ -173,6 +174,10 @@ const (
 	EventLoss          = "pitot.event.loss"
 	EventViolation     = "pitot.event.protocol_violation"
 	EventTLS           = "pitot.event.tls_connection"
+	EventTLSFailed     = "pitot.event.tls_handshake_failed"
+	EventCertReloaded  = "pitot.event.tls_certificate_reloaded"
+	EventCertFailed    = "pitot.event.tls_certificate_failed"   // a new file cannot be used; the old certificate stays
+	EventCertExpiring  = "pitot.event.tls_certificate_expiring" // within two weeks, or expired
 )
 
 // ErrUnanswered is error.type of an exchange that never got its answer.
