@@ -26,7 +26,11 @@ func (s *Server) openAdmin() error {
 
 func (s *Server) listenerViews() (all []admin.Listener) {
 	for _, l := range s.listeners {
-		all = append(all, admin.Listener{Name: l.config.Name, Address: l.socket.Addr().String(), Stats: l.stats.All()})
+		stats := l.stats.All()
+		if l.secure != nil {
+			stats = append(stats, l.secure.Stats().All()...)
+		}
+		all = append(all, admin.Listener{Name: l.config.Name, Address: l.socket.Addr().String(), Stats: stats})
 	}
 	return all
 }

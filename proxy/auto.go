@@ -138,18 +138,19 @@ func (a *auto) late(ctx context.Context, c *socket.Stream, info ConnInfo, done f
 		done()
 		return
 	}
-	if !spokeFirst(c, up, a.Listener.Timeouts.Idle) {
-		a.opaque.join(c, up, nil, info, done)
+	client, said := spokeFirst(c, up, a.Listener.Timeouts.Idle)
+	if !client {
+		a.opaque.joinBoth(c, up, nil, said, info, done)
 		return
 	}
 	first, found, err := a.detect(c, nil, time.Now().Add(a.Listener.Timeouts.Detect))
 	if err != nil {
-		a.watched.join(c, up, first, info, done)
+		a.watched.joinBoth(c, up, first, said, info, done)
 		return
 	}
 	switch h := a.handler(found, first).(type) {
 	case *passthrough:
-		h.join(c, up, first, info, done)
+		h.joinBoth(c, up, first, said, info, done)
 	default: // one that makes its own upstream connections
 		_ = up.Close()
 		host.Done()
@@ -169,39 +170,52 @@ func elsewhere(f func()) {
 }
 
 // spokeFirst waits until one of both sides has something to say, and reports
-// whether it is the client.
-func spokeFirst(c *socket.Stream, up *upstream.Conn, idle time.Duration) bool {
+// whether it is the client. What it had to take of the server's bytes to find
+// out is said.
+func spokeFirst(c *socket.Stream, up *upstream.Conn, idle time.Duration) (client bool, said []byte) {
 	if idle > 0 {
 		_ = c.SetReadDeadline(time.Now().Add(idle))
 	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		if readable(&up.Stream) {
+		ready := false
+		if ready, said = readable(&up.Stream); ready {
 			_ = c.SetReadDeadline(time.Unix(1, 0)) // wakes the other wait
 		}
 	}()
-	client := readable(c)
+	client, _ = readable(plainly(c))
 	_ = up.SetReadDeadline(time.Unix(1, 0))
 	<-done
 	_ = up.SetReadDeadline(time.Time{})
 	_ = c.SetReadDeadline(time.Time{})
-	return client
+	return client, said
 }
 
+// plainly is the client's socket. A client says nothing of TLS's own between
+// two requests, as servers do that give out tickets: its bytes need not be
+// looked into to know that it speaks.
+func plainly(c *socket.Stream) *socket.Stream { return socket.Plain(c.Socket) }
+
 // readable waits until a read of c would not wait: for bytes, the end or an
-// error. It reports false when c's deadline came first.
-func readable(c *socket.Stream) bool {
+// error. It reports false when c's deadline came first. Where it takes a read
+// to know, said is what was read.
+func readable(c *socket.Stream) (ready bool, said []byte) {
 	raw, err := c.Socket.SyscallConn()
 	if err != nil {
-		return true // closed: a read tells more
+		return true, nil // closed: a read tells more
 	}
 	var b [1]byte
 	err = raw.Read(func(fd uintptr) bool {
+		if c.TLS != nil {
+			n, err := c.TryRead(fd, b[:])
+			said = b[:n]
+			return err != socket.ErrAgain
+		}
 		_, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
 		return err != syscall.EAGAIN && err != syscall.EINTR
 	})
-	return !errors.Is(err, os.ErrDeadlineExceeded)
+	return !errors.Is(err, os.ErrDeadlineExceeded), said
 }
 
 // each calls f for every handler that may have connections.

@@ -17,6 +17,9 @@ const (
 	bulkChunk  = 64 << 20 // moved in one go at most, so that counts stay fresh
 )
 
+// splices reports whether the kernel sees the bytes as they are.
+func (h *half) splices() bool { return h.src.TLS == nil && h.dst.TLS == nil }
+
 // bulk moves bytes inside the kernel (splice) while they come fast. That
 // takes a pipe, two descriptors, which is why a slow or idle flow does not
 // stay here. It returns nil when the flow has become slow.

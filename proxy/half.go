@@ -34,6 +34,9 @@ type half struct {
 func (h *half) init(p *pair, d event.Dir, src, dst *socket.Stream) (err error) {
 	h.p, h.dir, h.src, h.dst = p, d, src, dst
 	h.ready = h.read
+	if l := dst.Link(); l != nil {
+		l.Late = h.stalled
+	}
 	h.raw, err = src.Socket.SyscallConn()
 	return err
 }
@@ -70,7 +73,7 @@ func (h *half) run(first []byte) error {
 		if err != nil {
 			return err
 		}
-		if h.p.tally != nil && h.full >= bulkAfter && !h.p.t.Hub.Plain.On() {
+		if h.p.tally != nil && h.full >= bulkAfter && h.splices() && !h.p.t.Hub.Plain.On() {
 			if err := h.bulk(); err != nil {
 				return err
 			}
@@ -133,8 +136,8 @@ func (h *half) late(now time.Time) error {
 // read is one try to read, without waiting.
 func (h *half) read(fd uintptr) bool {
 	b := h.p.t.buffers.get()
-	n, err := syscall.Read(int(fd), b[:])
-	if err == syscall.EAGAIN || err == syscall.EINTR && retry(int(fd), b[:], &n, &err) {
+	n, err := h.src.TryRead(fd, b[:])
+	if err == socket.ErrAgain {
 		h.p.t.buffers.put(b)
 		return false
 	}
@@ -142,23 +145,15 @@ func (h *half) read(fd uintptr) bool {
 	return true
 }
 
-// retry reads again after a signal; it reports true when there was nothing.
-func retry(fd int, b []byte, n *int, err *error) bool {
-	for *err == syscall.EINTR {
-		*n, *err = syscall.Read(fd, b)
-	}
-	return *err == syscall.EAGAIN
-}
-
 // taken makes what a read has given an error where it is one.
 func (h *half) taken() error {
 	switch {
+	case h.err == io.EOF:
+		h.release()
+		return io.EOF
 	case h.err != nil:
 		h.release()
 		return fmt.Errorf("read: %w", h.err)
-	case h.n <= 0:
-		h.release()
-		return io.EOF
 	case h.n == bufferSize:
 		h.full++
 	default:
@@ -198,14 +193,22 @@ func (h *half) write(b []byte) error {
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
 			return errWrite
 		}
-		b = b[n:]
-		if n > 0 {
-			h.p.last.Store(time.Now().UnixNano())
-		}
-		left := h.p.left(time.Now())
-		if left <= 0 {
+		until, on := h.stalled(n)
+		if !on || h.dst.TLS != nil { // a session has asked already, and is lost
 			return errIdle
 		}
-		_ = h.dst.SetWriteDeadline(time.Now().Add(left))
+		b = b[n:]
+		_ = h.dst.SetWriteDeadline(until)
 	}
+}
+
+// stalled handles a write that is late after n bytes: it may go on until then
+// while something moves.
+func (h *half) stalled(n int) (until time.Time, on bool) {
+	now := time.Now()
+	if n > 0 {
+		h.p.last.Store(now.UnixNano())
+	}
+	left := h.p.left(now)
+	return now.Add(left), left > 0 && !h.p.closing.Load()
 }

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"time"
 
@@ -17,6 +18,9 @@ type httpServer struct{ *h1.Server }
 
 func newHTTP(s Setup) (Handler, error) {
 	l := s.Listener
+	if err := s.plainOnly(); err != nil {
+		return nil, err
+	}
 	var socket func(decode.Conn, decode.Handover) decode.Decoder
 	for _, p := range s.Protocols {
 		if p.Name == "websocket" {
@@ -34,6 +38,19 @@ func newHTTP(s Setup) (Handler, error) {
 		StreamIdle: orNever(l.Timeouts.Stream),
 		Limits:     limits, Body: int64(l.Limits.Body), Trust: !l.UseRemote, AttemptSpans: s.Attempts,
 	})}, nil
+}
+
+// plainOnly refuses what this server cannot do: it speaks on sockets, not TLS.
+func (s *Setup) plainOnly() error {
+	if s.Listener.TLS != nil {
+		return fmt.Errorf("listener %q: tls is for protocol mongodb and tcp", s.Listener.Name)
+	}
+	for name, c := range s.Clusters {
+		if c.Secure() {
+			return fmt.Errorf("listener %q: cluster %q has tls, which is for listeners of protocol mongodb and tcp", s.Listener.Name, name)
+		}
+	}
+	return nil
 }
 
 // orNever turns the configuration's 0, no limit, into that of h1.

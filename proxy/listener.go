@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/pitot-io/pitot/internal/config"
+	"github.com/pitot-io/pitot/internal/event"
+	"github.com/pitot-io/pitot/proxy/secure"
 	"github.com/pitot-io/pitot/proxy/socket"
 )
 
@@ -19,6 +21,8 @@ type listener struct {
 	config  *config.Listener
 	socket  *net.TCPListener
 	handler Handler
+	secure  *secure.Server             // nil where clients speak without TLS
+	tell    func(int64, *event.Notice) // of connection number
 	stats   *ListenerStats
 	log     *slog.Logger
 	next    func() int64 // numbers connections
@@ -93,9 +97,12 @@ func (l *listener) enter(c socket.Conn) bool {
 }
 
 func (l *listener) serve(ctx context.Context, c socket.Conn) {
-	l.handler.Serve(ctx, socket.Plain(c), nil, ConnInfo{
-		ID: l.next(), Client: socket.AddrPort(c.RemoteAddr()), Server: socket.AddrPort(c.LocalAddr()), Accepted: time.Now().UnixNano(),
-	}, func() { l.leave(c) })
+	info := ConnInfo{ID: l.next(), Client: socket.AddrPort(c.RemoteAddr()), Server: socket.AddrPort(c.LocalAddr()), Accepted: time.Now().UnixNano()}
+	if l.secure != nil {
+		l.handshake(ctx, c, info)
+		return
+	}
+	l.handler.Serve(ctx, socket.Plain(c), nil, info, func() { l.leave(c) })
 }
 
 func (l *listener) leave(c socket.Conn) {

@@ -46,6 +46,7 @@ func newPair(t *passthrough, c *socket.Stream, up *upstream.Conn, info ConnInfo,
 		t.Hub.Plain.Opened(p.inline, info.Accepted)
 	}
 	conn := decodeConn(info)
+	conn.Secure = c.TLS != nil
 	meta := t.meta(t.cluster.Name(), up.Host())
 	if t.decoder != nil {
 		p.flow = tap.NewFlow(t.decoder(conn), conn, meta, p)
@@ -57,16 +58,16 @@ func newPair(t *passthrough, c *socket.Stream, up *upstream.Conn, info ConnInfo,
 }
 
 // start forwards until both directions are over; first is what the client has
-// sent already. Both directions get new goroutines, as small as they come: the
+// sent already, said what the server has. Both directions get new goroutines, as small as they come: the
 // caller's has grown by what it took to get here.
-func (p *pair) start(first []byte) {
+func (p *pair) start(first, said []byte) {
 	up, down := &p.half[event.ToServer], &p.half[event.ToClient]
 	if up.init(p, event.ToServer, p.client, &p.up.Stream) != nil || down.init(p, event.ToClient, &p.up.Stream, p.client) != nil {
 		p.end() // closed already
 		return
 	}
 	p.running.Store(2)
-	go p.carry(down, nil)
+	go p.carry(down, said)
 	go p.carry(up, first)
 }
 

@@ -51,11 +51,16 @@ func (t *passthrough) Serve(ctx context.Context, c *socket.Stream, first []byte,
 // join forwards between c and up, in goroutines of its own, until both sides
 // are done, and closes them.
 func (t *passthrough) join(c *socket.Stream, up *upstream.Conn, first []byte, info ConnInfo, done func()) {
+	t.joinBoth(c, up, first, nil, info, done)
+}
+
+// joinBoth is join when something was read of both sides.
+func (t *passthrough) joinBoth(c *socket.Stream, up *upstream.Conn, first, said []byte, info ConnInfo, done func()) {
 	p := newPair(t, c, up, info, done)
 	if !t.add(p) {
 		p.close()
 	}
-	p.start(first)
+	p.start(first, said)
 }
 
 // add notes p as open; it reports false after Close.

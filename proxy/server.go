@@ -11,7 +11,9 @@ import (
 
 	"github.com/pitot-io/pitot/decode"
 	"github.com/pitot-io/pitot/internal/config"
+	"github.com/pitot-io/pitot/internal/event"
 	"github.com/pitot-io/pitot/proxy/admin"
+	"github.com/pitot-io/pitot/proxy/secure"
 	"github.com/pitot-io/pitot/proxy/socket"
 	"github.com/pitot-io/pitot/proxy/upstream"
 	"github.com/pitot-io/pitot/tap"
@@ -32,6 +34,8 @@ type Server struct {
 	deps      Deps
 	listeners []*listener
 	clusters  map[string]*upstream.Cluster
+	secured   []*secure.Client
+	files     *secure.Watcher // of certificates
 	admin     *admin.Server
 	failures  Counter // of decoders
 	number    atomic.Int64
@@ -49,6 +53,7 @@ func New(cfg *config.Config, d Deps) (*Server, error) {
 		d.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{config: cfg, deps: d, clusters: map[string]*upstream.Cluster{}, buffers: newBuffers()}
+	s.files = secure.NewWatcher(secure.WatcherOptions{Log: d.Log, Tell: d.Hub.Publisher(0).Notice})
 	s.number.Store(-1) // so that the first connection is number 0
 	if err := s.open(); err != nil {
 		s.Close()
@@ -80,16 +85,26 @@ func (s *Server) addCluster(c *config.Cluster) error {
 	if idle == 0 {
 		idle = -1 // none, where upstream takes 0 for its default
 	}
-	s.clusters[c.Name] = upstream.New(upstream.Options{
+	o := upstream.Options{
 		Name: c.Name, Endpoints: c.Endpoints, Policy: policy, ConnectTimeout: c.ConnectTimeout,
 		MaxIdle: idle, IdleTimeout: c.IdleTimeout, MaxUses: c.MaxRequests,
-	})
+	}
+	if c.TLS != nil {
+		t, err := secure.NewClient(c.Name, c.TLS, s.files)
+		if err != nil {
+			return err
+		}
+		s.secured = append(s.secured, t)
+		o.TLS = t
+	}
+	s.clusters[c.Name] = upstream.New(o)
 	return nil
 }
 
 func (s *Server) addListener(i int, c *config.Listener) error {
 	l := &listener{config: c, stats: new(ListenerStats), log: s.deps.Log, open: map[socket.Conn]struct{}{}}
 	l.next = func() int64 { return s.number.Add(1) }
+	l.tell = func(id int64, n *event.Notice) { s.deps.Hub.Publisher(id).Notice(n) }
 	handler, err := newHandler(Setup{
 		Listener: c, Clusters: s.clusters, Hub: s.deps.Hub, Names: &s.config.Services, IDs: s.deps.IDs,
 		Protocols: s.deps.Protocols, Stats: l.stats, Failures: &s.failures, Attempts: s.config.Tracing.AttemptSpans,
@@ -100,6 +115,11 @@ func (s *Server) addListener(i int, c *config.Listener) error {
 	}
 	l.handler = handler
 	s.listeners = append(s.listeners, l)
+	if c.TLS != nil {
+		if l.secure, err = secure.NewServer(c.Name, c.TLS, alpnOf(c.Protocol), s.files); err != nil {
+			return err
+		}
+	}
 	l.socket, err = bind(fmt.Sprintf("listener %q", c.Name), c.Address, fmt.Sprintf("listeners[%d].address (--listen)", i))
 	return err
 }
@@ -134,6 +154,9 @@ func (s *Server) Close() {
 func (s *Server) closeTraffic() {
 	for _, l := range s.listeners {
 		l.handler.Close()
+		if l.secure != nil {
+			l.secure.Close()
+		}
 		if l.socket != nil {
 			_ = l.socket.Close() // a second time, after a drain
 		}
@@ -141,6 +164,9 @@ func (s *Server) closeTraffic() {
 	}
 	for _, c := range s.clusters {
 		c.Close()
+	}
+	for _, t := range s.secured {
+		t.Close()
 	}
 }
 
@@ -155,6 +181,7 @@ func (s *Server) Run(ctx context.Context) error {
 		accepting.Go(func() { l.accept(life) })
 		s.deps.Log.Info("listening", "listener", l.config.Name, "address", l.socket.Addr().String(), "protocol", l.config.Protocol)
 	}
+	serving.Go(func() { s.files.Run(life) })
 	if s.admin != nil {
 		serving.Go(func() { s.admin.Run(life) })
 		s.deps.Log.Info("admin", "address", "http://"+s.admin.Addr().String())

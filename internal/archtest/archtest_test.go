@@ -25,6 +25,7 @@ var law = []struct {
 	{"internal/filter", []string{"internal/event", "internal/spelling"}},
 	{"internal/keylog", []string{"decode/tls"}},                                          // feeds a file into the decoder's keys: the decoder does no I/O
 	{"internal/inspect", []string{"decode", "tap", "internal/event", "internal/filter"}}, // shows what decoders see in a capture
+	{"internal/testca", nil}, // certificates for tests of everything that speaks TLS
 	{"internal/testkit", []string{"decode", "internal/event"}},
 	{"internal/protoset", nil}, // loads descriptors from files and servers, so that decode/grpc need not
 	{"internal/grpctest", nil},
@@ -49,6 +50,7 @@ var law = []struct {
 	{"proxy/...", []string{"proxy/...", "decode/...", "decode", "tap", "internal/event", "internal/config", "internal/filter"}},
 	{"proxy/upstream", []string{"internal/event", "proxy/socket"}},
 	{"proxy/socket", nil},
+	{"proxy/secure", []string{"proxy/socket", "proxy/upstream", "internal/config", "internal/event"}},
 	{"sink", []string{"internal/event"}},
 	{"sink/...", []string{"sink", "internal/event"}},
 	{"sink/sinktest", []string{"sink", "internal/event"}},

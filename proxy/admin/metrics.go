@@ -158,6 +158,7 @@ func (n numbers) Collect(ch chan<- prometheus.Metric) {
 			if g.kind == "pitot" {
 				name = "pitot_" + s.Name
 			}
+			name = strings.ReplaceAll(name, ".", "_") // as in ssl.handshake
 			if s.Gauge {
 				kind = prometheus.GaugeValue
 			} else if !strings.HasSuffix(name, "_total") {

@@ -24,6 +24,7 @@ type Conn struct {
 	raw    syscall.RawConn
 	probe  func(fd uintptr) // bound once, so that a look allocates nothing
 	alive  bool             // what the probe found
+	spare  [1]byte          // for a look inside of TLS
 	closed atomic.Bool
 
 	idle       time.Time // when it was put back; from here on guarded by the pool, while c is in it
@@ -40,7 +41,9 @@ func newConn(h *Host, s *socket.Stream) (*Conn, error) {
 	}
 	c := &Conn{Stream: *s, host: h, raw: raw}
 	c.local, c.remote = socket.AddrPort(s.LocalAddr()), socket.AddrPort(s.RemoteAddr())
-	c.probe = c.look
+	if c.probe = c.look; s.TLS != nil {
+		c.probe = c.lookInside
+	}
 	if known := h.known.Load(); known == nil || *known != c.remote {
 		h.known.Store(&c.remote)
 	}
@@ -93,4 +96,11 @@ func (c *Conn) look(fd uintptr) {
 	_, _, errno := syscall.Syscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(&b)), 1,
 		syscall.MSG_PEEK|syscall.MSG_DONTWAIT, 0, 0)
 	c.alive = errno == syscall.EAGAIN || errno == syscall.EINTR
+}
+
+// lookInside is look for TLS, which may have said things of its own since, such
+// as new session tickets: it takes those in.
+func (c *Conn) lookInside(fd uintptr) {
+	_, err := c.TryRead(fd, c.spare[:])
+	c.alive = err == socket.ErrAgain
 }

@@ -66,7 +66,8 @@ func (h *Host) AddrPort() netip.AddrPort {
 // DialError says that no connection came about (response flag UF).
 type DialError struct {
 	Cluster, Endpoint string
-	Timeout           bool // not answered in time, as against refused or unreachable
+	Timeout           bool   // not answered in time, as against refused or unreachable
+	Reason            string // why TLS did not come about, in words that tell no address: as "certificate has expired"
 	Err               error
 }
 
@@ -90,21 +91,46 @@ func (h *Host) Dial(ctx context.Context) (*Conn, error) {
 		return nil, h.dialFailed(err)
 	}
 	h.stats.connect.observe(time.Since(began))
-	conn, err := newConn(h, socket.Plain(c.(*net.TCPConn)))
+	stream, err := h.secured(ctx, c.(*net.TCPConn))
+	if err != nil {
+		return nil, h.dialFailed(err)
+	}
+	conn, err := newConn(h, stream)
 	if err != nil {
 		return nil, h.dialFailed(err)
 	}
 	return conn, nil
 }
 
+// secured is the stream over a new socket, which it closes when there is none.
+func (h *Host) secured(ctx context.Context, c socket.Conn) (*socket.Stream, error) {
+	if h.cluster.tls == nil {
+		return socket.Plain(c), nil
+	}
+	s, err := h.cluster.tls.Secure(ctx, c, h.address)
+	if err != nil {
+		_ = c.Close() // the first error tells more
+	}
+	return s, err
+}
+
 func (h *Host) dialFailed(err error) error {
 	var ne net.Error
 	e := &DialError{Cluster: h.cluster.name, Endpoint: h.address, Err: err}
 	e.Timeout = errors.As(err, &ne) && ne.Timeout() || errors.Is(err, context.DeadlineExceeded)
+	if t, ok := errors.AsType[reasoned](err); ok {
+		e.Reason = t.Reason()
+	}
 	h.stats.cxTotal.Add(1)
 	h.stats.cxConnectFail.Add(1)
 	if e.Timeout {
 		h.stats.cxConnectTimeout.Add(1)
 	}
 	return e
+}
+
+// reasoned is an error of TLS.
+type reasoned interface {
+	error
+	Reason() string
 }

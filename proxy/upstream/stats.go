@@ -80,6 +80,9 @@ func (c *Cluster) Stats() []Stat {
 			sum[i].Value += s.Value
 		}
 	}
+	if c.tls != nil {
+		sum = append(sum, c.tls.Stats()...)
+	}
 	return append(sum,
 		Stat{"membership_total", uint64(len(c.hosts)), true},
 		Stat{"membership_healthy", uint64(len(c.hosts)), true},

@@ -4,9 +4,12 @@
 package upstream
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/pitot-io/pitot/proxy/socket"
 )
 
 // ErrNoHost says that a cluster has no host to pick (response flag UH).
@@ -22,6 +25,17 @@ type Options struct {
 	MaxIdle        int           // idle connections kept per host; 1024 by default, negative keeps none
 	IdleTimeout    time.Duration // after which an idle connection is closed; 1 h by default
 	MaxUses        int           // exchanges on one connection; 0 for no limit
+
+	TLS TLS // what connections are protected with; nil for nothing
+}
+
+// TLS is the client's side of TLS for one cluster.
+type TLS interface {
+	// Secure makes a session over a socket to an endpoint, host:port. It may
+	// wait until ctx ends. When it fails, the socket is left open, and the
+	// error's Reason, where it has one, is fit for an answer.
+	Secure(ctx context.Context, c socket.Conn, endpoint string) (*socket.Stream, error)
+	Stats() []Stat
 }
 
 // Defaults of Options.
@@ -37,13 +51,14 @@ type Cluster struct {
 	name   string
 	hosts  []*Host
 	policy Policy
+	tls    TLS
 	none   Counter // upstream_cx_none_healthy
 }
 
 // New makes a cluster; it dials nothing yet.
 func New(o Options) *Cluster {
 	o = o.withDefaults()
-	c := &Cluster{name: o.Name, policy: o.Policy}
+	c := &Cluster{name: o.Name, policy: o.Policy, tls: o.TLS}
 	for i, address := range o.Endpoints {
 		c.hosts = append(c.hosts, newHost(c, i, address, o))
 	}
@@ -65,6 +80,9 @@ func (o Options) withDefaults() Options {
 	}
 	return o
 }
+
+// Secure reports whether connections to the cluster speak TLS.
+func (c *Cluster) Secure() bool { return c.tls != nil }
 
 // Name is the cluster's name in the configuration.
 func (c *Cluster) Name() string { return c.name }

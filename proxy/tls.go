@@ -1,0 +1,55 @@
+package proxy
+
+import (
+	"context"
+	"time"
+
+	"github.com/pitot-io/pitot/decode/tls"
+	"github.com/pitot-io/pitot/internal/config"
+	"github.com/pitot-io/pitot/internal/event"
+	"github.com/pitot-io/pitot/proxy/secure"
+	"github.com/pitot-io/pitot/proxy/socket"
+)
+
+// alpnOf is what a listener's protocol is called in TLS.
+func alpnOf(protocol string) []string {
+	switch protocol {
+	case config.HTTP, config.Auto:
+		return []string{"h2", "http/1.1"}
+	}
+	return nil
+}
+
+// handshake makes a session with a client and hands it to the listener's
+// handler, in a goroutine of its own: cryptography takes much of the stack.
+func (l *listener) handshake(ctx context.Context, c socket.Conn, info ConnInfo) {
+	s, session, err := l.secure.Handshake(c)
+	l.tellSession(session, err, info)
+	session.Forget()
+	if err != nil {
+		l.leave(c)
+		return
+	}
+	go l.handler.Serve(ctx, s, nil, info, func() { l.leave(c) })
+}
+
+// tellSession tells that a client's connection is protected, and how, or that
+// it could not be.
+func (l *listener) tellSession(s *secure.Session, err error, info ConnInfo) {
+	if l.tell == nil {
+		return
+	}
+	var hello *tls.Hello
+	if s.Hello != nil {
+		hello = tls.HelloOf(s.Hello)
+	}
+	var n event.Notice
+	switch f := err.(type) {
+	case *secure.Failure:
+		n = tls.Failed(decodeConn(info), time.Now().UnixNano(), hello, f.Reason(), f.Error())
+	default:
+		n = tls.Connection(decodeConn(info), time.Now().UnixNano(), hello, &s.State)
+	}
+	n.Attributes = append(n.Attributes, event.KeyValue{Key: "listener", Value: l.config.Name})
+	l.tell(info.ID, &n)
+}

@@ -1,0 +1,213 @@
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
+
+	"github.com/pitot-io/pitot/internal/config"
+	"github.com/pitot-io/pitot/internal/event"
+	"github.com/pitot-io/pitot/internal/minimongo"
+	"github.com/pitot-io/pitot/internal/testca"
+	"github.com/pitot-io/pitot/proxy/upstream"
+)
+
+// terminating gives the listener these certificates.
+func terminating(more func(*config.ListenerTLS), pairs ...testca.Pair) func(*config.Config) {
+	return func(c *config.Config) {
+		t := config.NewListenerTLS()
+		for _, p := range pairs {
+			t.Certificates = append(t.Certificates, config.Certificate{Cert: p.Cert, Key: p.Key})
+		}
+		if more != nil {
+			more(t)
+		}
+		c.Listeners[0].TLS = t
+	}
+}
+
+// towards has the cluster speak TLS to servers of ca.
+func towards(ca *testca.CA, more func(*config.ClusterTLS)) func(*config.Config) {
+	return func(c *config.Config) {
+		t := config.NewClusterTLS()
+		t.CA = ca.File
+		if more != nil {
+			more(t)
+		}
+		c.Clusters[0].TLS = t
+	}
+}
+
+func all(changes ...func(*config.Config)) func(*config.Config) {
+	return func(c *config.Config) {
+		for _, f := range changes {
+			f(c)
+		}
+	}
+}
+
+func (r *rig) dialTLS(c *tls.Config) *tls.Conn {
+	r.t.Helper()
+	t := tls.Client(r.dial(), c)
+	if err := t.Handshake(); err != nil {
+		r.t.Fatal(err)
+	}
+	return t
+}
+
+// serveTLS is serve for an upstream that speaks TLS.
+func serveTLS(t *testing.T, c *tls.Config, f func(*tls.Conn)) string {
+	return serve(t, func(n *net.TCPConn) {
+		s := tls.Server(n, c)
+		if s.Handshake() == nil {
+			f(s)
+		}
+	})
+}
+
+func echoTLS(c *tls.Conn) { _, _ = io.Copy(c, c); _ = c.CloseWrite() }
+
+// eventNamed is the next event of that name.
+func (r *rig) eventNamed(name string) event.Notice {
+	r.t.Helper()
+	for late := time.After(patience); ; {
+		select {
+		case b, open := <-r.sub.C():
+			if !open {
+				r.t.Fatalf("no event %s", name)
+			}
+			r.seen = append(r.seen, b.Exchanges...)
+			for _, n := range b.Notices {
+				if n.Name == name {
+					return n
+				}
+			}
+		case <-late:
+			r.t.Fatalf("no event %s in time", name)
+		}
+	}
+}
+
+func attribute(n *event.Notice, key string) string {
+	for _, kv := range n.Attributes {
+		if kv.Key == key {
+			return kv.Value
+		}
+	}
+	return ""
+}
+
+// Every kind of connection echoes what it carries, and a side that has ended
+// still hears the other one.
+func TestTLSEchoWithHalfClose(t *testing.T) {
+	ca := testca.New(t)
+	front := ca.Issue("front", testca.Year(), "front.test")
+	back := ca.Issue("back", testca.Year(), "127.0.0.1")
+	client := &tls.Config{RootCAs: ca.Pool, ServerName: "front.test"}
+	for _, protocol := range []string{config.TCP, config.MongoDB} {
+		for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
+			t.Run(protocol+tls.VersionName(version), func(t *testing.T) {
+				server := &tls.Config{Certificates: []tls.Certificate{back.TLS}, MaxVersion: version}
+				r := run(t, all(func(c *config.Config) { c.Listeners[0].Protocol = protocol }, terminating(nil, front), towards(ca, nil)), serveTLS(t, server, echoTLS))
+				c := r.dialTLS(client)
+				text := strings.Repeat("a pitot tube sits inside a flow. ", 20_000)
+				go func() {
+					_, _ = io.WriteString(c, text)
+					_ = c.CloseWrite()
+				}()
+				got, err := io.ReadAll(c)
+				if err != nil || string(got) != text {
+					t.Errorf("heard %d bytes of %d, %v", len(got), len(text), err)
+				}
+				n := r.eventNamed(event.EventTLS)
+				if attribute(&n, event.AttrTLSServerName) != "front.test" || attribute(&n, event.AttrTLSVersion) != "1.3" || len(attribute(&n, event.AttrTLSJA4)) != 36 {
+					t.Errorf("event %+v", n)
+				}
+				c.Close()
+				if protocol != config.TCP {
+					return // what is no MongoDB is no exchange
+				}
+				if x := r.next(); x.ErrorType != "" || x.Flags != 0 {
+					t.Errorf("span %s", x.AppendJSON(nil))
+				}
+			})
+		}
+	}
+}
+
+func TestTLSMongoDriver(t *testing.T) {
+	server, err := minimongo.Listen("127.0.0.1:0", minimongo.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	ca := testca.New(t)
+	front, back := ca.Issue("front", testca.Year(), "127.0.0.1"), ca.Issue("back", testca.Year(), "db.test")
+	secured := serveTLS(t, &tls.Config{Certificates: []tls.Certificate{back.TLS}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: ca.Pool}, func(c *tls.Conn) {
+		to, err := net.Dial("tcp", server.Addr())
+		if err != nil {
+			return
+		}
+		defer to.Close()
+		go func() { _, _ = io.Copy(to, c); _ = to.(*net.TCPConn).CloseWrite() }()
+		_, _ = io.Copy(c, to)
+	})
+	r := run(t, all(func(c *config.Config) { c.Listeners[0].Protocol = config.MongoDB }, terminating(nil, front), towards(ca, func(t *config.ClusterTLS) {
+		t.SNI, t.Cert, t.Key = "db.test", front.Cert, front.Key
+	})), secured)
+	client, err := mongo.Connect(options.Client().ApplyURI("mongodb://" + r.Addr("main").String() + "/?directConnection=true").
+		SetTLSConfig(&tls.Config{RootCAs: ca.Pool}).SetTimeout(patience))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = client.Disconnect(context.Background()) }()
+	if _, err := client.Database("shop").Collection("carts").InsertOne(t.Context(), bson.D{{Key: "_id", Value: 7}}); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		if x := r.next(); x.Mongo != nil && x.Mongo.Operation == "insert" {
+			if x.Mongo.Collection != "carts" {
+				t.Errorf("insert %+v", x.Mongo)
+			}
+			return
+		}
+	}
+}
+
+// What is wrong with a server's certificate is told by name, and nothing goes
+// to that server.
+func TestTLSUpstreamIsVerified(t *testing.T) {
+	ca, stranger := testca.New(t), testca.New(t)
+	for want, server := range map[string]testca.Pair{
+		"certificate_expired":          ca.Issue("old", time.Now().Add(-time.Hour), "127.0.0.1"),
+		"certificate_for_another_name": ca.Issue("other", testca.Year(), "other.test"),
+		"unknown_authority":            stranger.Issue("strange", testca.Year(), "127.0.0.1"),
+	} {
+		t.Run(want, func(t *testing.T) {
+			address := serveTLS(t, &tls.Config{Certificates: []tls.Certificate{server.TLS}}, func(*tls.Conn) {})
+			r := run(t, towards(ca, nil), address)
+			if err := r.turnedAway(); err == nil || err == io.EOF {
+				t.Errorf("the client sees %v", err)
+			}
+			x := r.next()
+			if x.Flags != event.FlagUF || x.ErrorType != "connect_failed" {
+				t.Errorf("span %s", x.AppendJSON(nil))
+			}
+			h, _ := r.clusters["main"].Pick()
+			_, err := h.Dial(t.Context())
+			var d *upstream.DialError
+			if !errors.As(err, &d) || d.Reason != want {
+				t.Errorf("reason %+v", d)
+			}
+		})
+	}
+}
