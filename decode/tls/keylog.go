@@ -91,20 +91,18 @@ func isLabel(b []byte) bool {
 	return b[0] >= 'A' && b[0] <= 'Z'
 }
 
+// labelNames are the labels as they stand in a key log.
+var labelNames = [numLabels]string{
+	master: "CLIENT_RANDOM", clientEarly: "CLIENT_EARLY_TRAFFIC_SECRET",
+	clientHandshake: "CLIENT_HANDSHAKE_TRAFFIC_SECRET", serverHandshake: "SERVER_HANDSHAKE_TRAFFIC_SECRET",
+	clientTraffic: "CLIENT_TRAFFIC_SECRET_0", serverTraffic: "SERVER_TRAFFIC_SECRET_0",
+}
+
 func labelOf(name []byte) (label, bool) {
-	switch string(name) {
-	case "CLIENT_RANDOM":
-		return master, true
-	case "CLIENT_EARLY_TRAFFIC_SECRET":
-		return clientEarly, true
-	case "CLIENT_HANDSHAKE_TRAFFIC_SECRET":
-		return clientHandshake, true
-	case "SERVER_HANDSHAKE_TRAFFIC_SECRET":
-		return serverHandshake, true
-	case "CLIENT_TRAFFIC_SECRET_0":
-		return clientTraffic, true
-	case "SERVER_TRAFFIC_SECRET_0":
-		return serverTraffic, true
+	for l, s := range labelNames {
+		if string(name) == s {
+			return label(l), true
+		}
 	}
 	return 0, false
 }

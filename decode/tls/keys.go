@@ -1,6 +1,9 @@
 package tls
 
-import "sync"
+import (
+	"bytes"
+	"sync"
+)
 
 // label says what a secret is for.
 type label uint8
@@ -23,6 +26,8 @@ const maxSecret = 48
 type secrets struct {
 	size  [numLabels]uint8
 	bytes [numLabels][maxSecret]byte
+	told  [numLabels]bool // by Used
+	queue bool            // for Used
 }
 
 // Keys are the secrets of connections by the random of their ClientHello. They
@@ -34,12 +39,17 @@ type Keys struct {
 	// called from several goroutines.
 	Miss func()
 
+	// Collect, set before the first use, remembers which secrets are used, for
+	// Used.
+	Collect bool
+
 	max int
 
 	mu     sync.RWMutex
 	byName map[[32]byte]*secrets
 	order  [][32]byte // of arrival; a ring once it is full
 	oldest int
+	used   [][32]byte // since Used was called
 }
 
 const defaultKeys = 1 << 18
@@ -69,6 +79,9 @@ func (k *Keys) put(l label, random [32]byte, secret []byte) {
 		k.byName[random] = s
 		k.remember(random)
 	}
+	if !bytes.Equal(s.bytes[l][:s.size[l]], secret) {
+		s.told[l] = false
+	}
 	s.size[l] = uint8(copy(s.bytes[l][:], secret))
 }
 
@@ -96,12 +109,22 @@ func (k *Keys) secret(l label, random [32]byte) []byte {
 }
 
 func (k *Keys) look(l label, random [32]byte) []byte {
+	b, fresh := k.get(l, random)
+	if fresh && k.Collect {
+		k.use(random)
+	}
+	return b
+}
+
+// get is a copy of a secret; fresh says that Used did not give it yet.
+func (k *Keys) get(l label, random [32]byte) (b []byte, fresh bool) {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
-	if s := k.byName[random]; s != nil && s.size[l] > 0 {
-		return append([]byte(nil), s.bytes[l][:s.size[l]]...)
+	s := k.byName[random]
+	if s == nil || s.size[l] == 0 {
+		return nil, false
 	}
-	return nil
+	return append([]byte(nil), s.bytes[l][:s.size[l]]...), !s.told[l]
 }
 
 // knows reports whether any secret of the connection is known.

@@ -125,3 +125,40 @@ func FuzzKeyLog(f *testing.F) {
 		}
 	})
 }
+
+// TestUsedKeys: those that were asked for, every line once, whatever is added
+// later.
+func TestUsedKeys(t *testing.T) {
+	random := func(n int) (r [32]byte) { r[0] = byte(n); return r }
+	line := func(name string, n int) string {
+		return fmt.Sprintf("%s %x %s\n", name, random(n), strings.Repeat("cd", 48))
+	}
+	k := NewKeys(0)
+	k.Collect = true
+	add := func(s string) {
+		if _, err := k.Add([]byte(s), 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	add(line("CLIENT_RANDOM", 1) + line("CLIENT_RANDOM", 2) + line("SERVER_HANDSHAKE_TRAFFIC_SECRET", 3) + line("CLIENT_HANDSHAKE_TRAFFIC_SECRET", 3))
+	k.secret(serverHandshake, random(3))
+	k.secret(serverTraffic, random(3)) // is not known
+	k.secret(master, random(2))
+	k.secret(master, random(9))
+	if got, want := string(k.Used(nil, 1<<10)), line("CLIENT_HANDSHAKE_TRAFFIC_SECRET", 3)+line("SERVER_HANDSHAKE_TRAFFIC_SECRET", 3)+line("CLIENT_RANDOM", 2); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	k.secret(master, random(2))
+	add(line("SERVER_TRAFFIC_SECRET_0", 3) + line("CLIENT_RANDOM", 2))
+	k.secret(serverTraffic, random(3))
+	k.secret(master, random(1))
+	if got, want := string(k.Used(nil, 1)), line("SERVER_TRAFFIC_SECRET_0", 3); got != want {
+		t.Errorf("later: got\n%s\nwant\n%s", got, want)
+	}
+	if got, want := string(k.Used(nil, 1)), line("CLIENT_RANDOM", 1); got != want {
+		t.Errorf("the rest: got\n%s\nwant\n%s", got, want)
+	}
+	if got := k.Used(nil, 1); got != nil {
+		t.Errorf("at the end: %q", got)
+	}
+}
