@@ -7,10 +7,11 @@ import (
 	"time"
 
 	"github.com/pitot-io/pitot/decode"
-	"github.com/pitot-io/pitot/internal/config"
 	"github.com/pitot-io/pitot/internal/event"
 	"github.com/pitot-io/pitot/proxy/h1"
+	"github.com/pitot-io/pitot/proxy/route"
 	"github.com/pitot-io/pitot/proxy/socket"
+	"github.com/pitot-io/pitot/proxy/upstream"
 )
 
 // httpServer serves a listener's HTTP/1.x clients.
@@ -27,10 +28,14 @@ func newHTTP(s Setup) (Handler, error) {
 			socket = p.Take
 		}
 	}
+	routes, err := s.table()
+	if err != nil {
+		return nil, err
+	}
 	limits := decode.DefaultLimits()
 	limits.Head, limits.Headers = int(l.Limits.Head), l.Limits.Headers
 	return httpServer{h1.New(h1.Options{
-		Listener: l.Name, Service: s.serviceOf(l.Cluster), Route: s.router(), Names: s.Names, Plain: &s.Hub.Plain, WebSocket: socket, Stats: (*httpStats)(s.Stats),
+		Listener: l.Name, Service: s.serviceOf(l.Cluster), Route: routes.Find, Names: s.Names, Plain: &s.Hub.Plain, WebSocket: socket, Stats: (*httpStats)(s.Stats),
 		Publish:    func(key int64) event.Emitter { return s.Hub.Publisher(key) },
 		Header:     orNever(l.Timeouts.Header),
 		Request:    orNever(l.Timeouts.Request),
@@ -66,32 +71,11 @@ func (h httpServer) Serve(ctx context.Context, c *socket.Stream, first []byte, i
 	h.Server.Serve(ctx, c.Socket, first, h1.Info(info))
 }
 
-// router finds the first of the listener's routes that takes a request; what
-// none takes goes to the listener's cluster, where it has one.
-func (s *Setup) router() h1.Router {
-	type entry struct {
-		match *config.Match
-		route h1.Route
-	}
-	var entries []entry
-	for i := range s.Listener.Routes {
-		r := &s.Listener.Routes[i]
-		entries = append(entries, entry{&r.Match, h1.Route{
-			Name: r.Name, Service: s.serviceOf(r.Cluster), Cluster: s.Clusters[r.Cluster], Timeout: r.Timeout,
-		}})
-	}
-	var rest *h1.Route
-	if name := s.Listener.Cluster; name != "" {
-		rest = &h1.Route{Service: s.serviceOf(name), Cluster: s.Clusters[name], Timeout: s.Listener.Timeouts.Route}
-	}
-	return func(host, path []byte) *h1.Route {
-		for i := range entries {
-			if entries[i].match.Takes(decode.View(host), decode.View(path)) {
-				return &entries[i].route
-			}
-		}
-		return rest
-	}
+// table makes the listener's routes.
+func (s *Setup) table() (*route.Table, error) {
+	return route.New(s.Listener, func(cluster string) (*upstream.Cluster, string) {
+		return s.Clusters[cluster], s.serviceOf(cluster)
+	})
 }
 
 // serviceOf is the name of what answers in a cluster: as the configuration

@@ -232,3 +232,7 @@ func (h *Head) unfold(more []byte) {
 	h.fold = append(append(h.fold, ' '), more...)
 	f.Value = trim(h.fold[h.foldAt:len(h.fold):len(h.fold)])
 }
+
+// IDOf finds a field's name, which must be a token, among those that the
+// parser knows.
+func IDOf(name []byte) FieldID { return fieldID(name) }

@@ -29,7 +29,9 @@ var law = []struct {
 	{"internal/testkit", []string{"decode", "internal/event"}},
 	{"internal/protoset", nil}, // loads descriptors from files and servers, so that decode/grpc need not
 	{"internal/grpctest", nil},
-	{"internal/config", []string{"internal/spelling"}},
+	{"internal/config", []string{"internal/spelling", "internal/operator", "internal/pathtemplate"}},
+	{"internal/operator", []string{"internal/spelling"}}, // what config checks and the proxy compiles
+	{"internal/pathtemplate", nil},                       // the same
 	{"internal/minimongo/...", []string{"internal/minimongo/..."}},
 	{"internal/demo/...", []string{"internal/demo/...", "internal/minimongo", "internal/config"}},
 	{"internal/sqlshell/...", []string{"internal/sqlshell/...", "sink/store/..."}},
@@ -47,7 +49,7 @@ var law = []struct {
 	{"decode/callsite", []string{"decode", "decode/bson", "internal/event"}},
 	{"tap/...", []string{"tap/...", "decode", "internal/event"}},
 	{"proxy", []string{"proxy/...", "decode/...", "decode", "tap", "internal/event", "internal/config", "internal/filter"}},
-	{"proxy/...", []string{"proxy/...", "decode/...", "decode", "tap", "internal/event", "internal/config", "internal/filter"}},
+	{"proxy/...", []string{"proxy/...", "decode/...", "decode", "tap", "internal/event", "internal/config", "internal/filter", "internal/operator", "internal/pathtemplate"}},
 	{"proxy/upstream", []string{"internal/event", "proxy/socket"}},
 	{"proxy/socket", nil},
 	{"proxy/secure", []string{"proxy/socket", "proxy/upstream", "internal/config", "internal/event"}},

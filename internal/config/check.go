@@ -91,6 +91,7 @@ func (c *Config) checkListener(l *Listener, key string, wrong report) {
 		c.checkRoute(&l.Routes[i], fmt.Sprintf("%s.routes[%d]", key, i), wrong)
 	}
 	c.checkLimits(l, key, wrong)
+	l.checkForwarding(key, wrong)
 }
 
 func (c *Config) checkLimits(l *Listener, key string, wrong report) {
@@ -103,27 +104,6 @@ func (c *Config) checkLimits(l *Listener, key string, wrong report) {
 	if l.Protocol == Auto && l.Timeouts.Detect == 0 {
 		wrong(key+".timeouts.detect", "must be more than 0: servers that speak first would wait for ever")
 	}
-}
-
-func (c *Config) checkRoute(r *Route, key string, wrong report) {
-	m := r.Match
-	switch {
-	case m.Path != "" && m.Prefix != "":
-		wrong(key+".match", "has both path and prefix; keep one")
-	case m.Path == "" && m.Prefix == "":
-		wrong(key+".match", "must have path or prefix; prefix: / takes everything")
-	case m.Path != "" && m.Path[0] != '/':
-		wrong(key+".match.path", "%q is not valid; must begin with /", m.Path)
-	case m.Prefix != "" && m.Prefix[0] != '/':
-		wrong(key+".match.prefix", "%q is not valid; must begin with /", m.Prefix)
-	}
-	if strings.ContainsAny(m.Host, ":/ ") {
-		wrong(key+".match.host", "%q is not valid; must be a host name without port, as shop.example.com", m.Host)
-	}
-	if r.Cluster == "" {
-		wrong(key+".cluster", "must name a cluster%s", c.clusterNames())
-	}
-	c.checkReference(r.Cluster, key+".cluster", wrong)
 }
 
 func (c *Config) checkReference(name, key string, wrong report) {

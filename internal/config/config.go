@@ -3,10 +3,7 @@
 // is wrong is told all at once, with line, key and what would be valid.
 package config
 
-import (
-	"strings"
-	"time"
-)
+import "time"
 
 // Config is everything that `pitot proxy` can be told. docs/configuration.md
 // explains every key.
@@ -37,6 +34,15 @@ type Listener struct {
 	MaxConnections int      `yaml:"max_connections"`    // at once; 0 for no limit
 
 	TLS *ListenerTLS `yaml:"tls"` // nil where clients speak without
+
+	TrustedHops     int         `yaml:"xff_num_trusted_hops"` // proxies before this one whose x-forwarded-for is believed
+	Via             string      `yaml:"via"`                  // pseudonym in Via; empty for none
+	MaxVia          int         `yaml:"max_via"`              // how often a request may have passed by here already
+	ForwardedHost   bool        `yaml:"x_forwarded_host"`     // tell the upstream which host was asked for
+	RequestID       string      `yaml:"request_id"`           // keep or make
+	Path            PathOptions `yaml:"path"`                 // done to a path before routes see it
+	RequestHeaders  HeaderEdits `yaml:"request_headers"`      // after the route's own
+	ResponseHeaders HeaderEdits `yaml:"response_headers"`
 }
 
 // The protocols of a listener.
@@ -46,36 +52,6 @@ const (
 	TCP     = "tcp"
 	Auto    = "auto"
 )
-
-// Route sends some of a listener's HTTP requests to a cluster. The first route
-// that matches decides.
-type Route struct {
-	Name    string        `yaml:"name"` // as it appears in spans; the match's path or prefix by default
-	Match   Match         `yaml:"match"`
-	Cluster string        `yaml:"cluster"`
-	Timeout time.Duration `yaml:"timeout"` // the listener's timeouts.route where the file names none
-}
-
-// Match says which requests a route takes: exactly Path, or those under
-// Prefix; and, where Host is set, only those for that host.
-type Match struct {
-	Prefix string `yaml:"prefix"`
-	Path   string `yaml:"path"`
-	Host   string `yaml:"host"`
-}
-
-// Takes reports whether a request for host (without port) and path, which is
-// the target without its query, is one of the route's.
-func (m *Match) Takes(host, path string) bool {
-	if m.Host != "" && !strings.EqualFold(m.Host, host) {
-		return false
-	}
-	if m.Path != "" {
-		return path == m.Path
-	}
-	rest, ok := strings.CutPrefix(path, m.Prefix)
-	return ok && (rest == "" || rest[0] == '/' || m.Prefix[len(m.Prefix)-1] == '/')
-}
 
 // Timeouts of a listener. 0 means no limit.
 type Timeouts struct {
@@ -170,6 +146,7 @@ func (l *Listener) setDefaults() {
 	l.Protocol = Auto
 	l.UseRemote = true
 	l.Limits = Limits{Head: 60 << 10, Headers: 100}
+	l.MaxVia, l.RequestID, l.Path.EscapedSlashes = 3, Keep, Keep
 	l.Timeouts = Timeouts{
 		Detect: 300 * time.Millisecond,
 		Header: time.Minute,
@@ -178,11 +155,6 @@ func (l *Listener) setDefaults() {
 		Idle:   time.Hour,
 	}
 }
-
-// unset marks a timeout that the file does not name.
-const unset = time.Duration(-1)
-
-func (r *Route) setDefaults() { r.Timeout = unset }
 
 func (c *Cluster) setDefaults() {
 	c.Policy = "round_robin"
@@ -199,13 +171,7 @@ func (c *Config) settle() {
 			l.Name = l.Address
 		}
 		for j := range l.Routes {
-			r := &l.Routes[j]
-			if r.Name == "" {
-				r.Name = r.Match.Path + r.Match.Prefix
-			}
-			if r.Timeout == unset {
-				r.Timeout = l.Timeouts.Route
-			}
+			l.Routes[j].settle(l)
 		}
 	}
 }

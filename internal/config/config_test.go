@@ -125,7 +125,7 @@ func TestProblemsNameLineKeyAndMend(t *testing.T) {
 		{"routes for tcp", "listeners:\n- address: :1\n  protocol: tcp\n  cluster: a\n  routes: [{match: {prefix: /}, cluster: a}]" + cluster,
 			`f:5: listeners[0].routes: only HTTP has routes; remove them, or set protocol to http or auto`},
 		{"route without match", "listeners:\n- address: :1\n  cluster: a\n  routes:\n  - cluster: a" + cluster,
-			`f:5: listeners[0].routes[0].match: must have path or prefix; prefix: / takes everything`},
+			`f:5: listeners[0].routes[0].match: must have path or prefix, or template, regex or grpc; prefix: / takes everything`},
 		{"route with two", "listeners:\n- address: :1\n  cluster: a\n  routes:\n  - cluster: a\n    match: {path: /a, prefix: /b}" + cluster,
 			`f:6: listeners[0].routes[0].match: has both path and prefix; keep one`},
 		{"relative prefix", "listeners:\n- address: :1\n  cluster: a\n  routes:\n  - cluster: a\n    match: {prefix: b}" + cluster,
@@ -256,31 +256,6 @@ func TestSizesAndDurations(t *testing.T) {
 	}
 	if d, err := ParseDuration("30d"); err != nil || d != 720*time.Hour {
 		t.Errorf("30d is %v, %v", d, err)
-	}
-}
-
-func TestMatchTakes(t *testing.T) {
-	tests := []struct {
-		m          Match
-		host, path string
-		want       bool
-	}{
-		{Match{Prefix: "/"}, "", "/a", true},
-		{Match{Prefix: "/"}, "", "*", false},
-		{Match{Prefix: "/orders"}, "", "/orders", true},
-		{Match{Prefix: "/orders"}, "", "/orders/7", true},
-		{Match{Prefix: "/orders/"}, "", "/orders/7", true},
-		{Match{Prefix: "/orders/"}, "", "/orders", false},
-		{Match{Prefix: "/orders"}, "", "/ordersheet", false},
-		{Match{Path: "/a"}, "", "/a", true},
-		{Match{Path: "/a"}, "", "/a/", false},
-		{Match{Prefix: "/", Host: "Shop.example"}, "shop.EXAMPLE", "/", true},
-		{Match{Prefix: "/", Host: "shop.example"}, "other.example", "/", false},
-	}
-	for _, tt := range tests {
-		if got := tt.m.Takes(tt.host, tt.path); got != tt.want {
-			t.Errorf("%+v takes %s%s: %v", tt.m, tt.host, tt.path, got)
-		}
 	}
 }
 

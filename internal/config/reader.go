@@ -53,6 +53,7 @@ var (
 	durationType = reflect.TypeFor[time.Duration]()
 	sizeType     = reflect.TypeFor[Size]()
 	servicesType = reflect.TypeFor[Services]()
+	pairsType    = reflect.TypeFor[Pairs]()
 )
 
 type defaulter interface{ setDefaults() }
@@ -75,6 +76,8 @@ func (r *reader) value(n *yaml.Node, v reflect.Value, key string) {
 		}
 		r.value(n, e.Elem(), key)
 		v.Set(e)
+	case v.Type() == pairsType:
+		r.pairs(n, v.Addr().Interface().(*Pairs), key)
 	case v.Kind() == reflect.Struct:
 		r.mapping(n, v, key)
 	case v.Kind() == reflect.Slice:
@@ -206,7 +209,7 @@ func fieldIndex(t reflect.Type, name string) int { return slices.Index(keysOf(t)
 func keysOf(t reflect.Type) []string {
 	keys := make([]string, t.NumField())
 	for i := range keys {
-		keys[i] = t.Field(i).Tag.Get("yaml")
+		keys[i], _, _ = strings.Cut(t.Field(i).Tag.Get("yaml"), ",")
 	}
 	return keys
 }

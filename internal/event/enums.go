@@ -146,10 +146,23 @@ var responseFlagNames = [numResponseFlags]string{
 	"UH", "UF", "UO", "NR", "URX", "NC", "DT", "DC", "LH", "UT", "LR", "UR", "UC", "RL", "SI", "DPE", "UPE", "UMSDR", "OM",
 }
 
+// responseFlagLong are Envoy's long names of the same.
+var responseFlagLong = [numResponseFlags]string{
+	"NoHealthyUpstream", "UpstreamConnectionFailure", "UpstreamOverflow", "NoRouteFound", "UpstreamRetryLimitExceeded", "NoClusterFound",
+	"DurationTimeout", "DownstreamConnectionTermination", "FailedLocalHealthCheck", "UpstreamRequestTimeout", "LocalReset", "UpstreamRemoteReset",
+	"UpstreamConnectionTermination", "RateLimited", "StreamIdleTimeout", "DownstreamProtocolError", "UpstreamProtocolError",
+	"UpstreamMaxStreamDurationReached", "OverloadManagerTerminated",
+}
+
+// AppendLong adds the flags' long names to b, joined by commas.
+func (f ResponseFlags) AppendLong(b []byte) []byte { return f.append(b, &responseFlagLong) }
+
 // Append adds the flags' names to b, joined by commas.
-func (f ResponseFlags) Append(b []byte) []byte {
+func (f ResponseFlags) Append(b []byte) []byte { return f.append(b, &responseFlagNames) }
+
+func (f ResponseFlags) append(b []byte, names *[numResponseFlags]string) []byte {
 	first := true
-	for i, name := range responseFlagNames {
+	for i, name := range names {
 		if f&(1<<i) == 0 {
 			continue
 		}

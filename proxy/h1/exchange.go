@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"github.com/pitot-io/pitot/decode/http1"
-	"github.com/pitot-io/pitot/decode/semantics"
 	"github.com/pitot-io/pitot/internal/event"
 	"github.com/pitot-io/pitot/proxy/hop"
 	"github.com/pitot-io/pitot/proxy/upstream"
@@ -177,15 +176,13 @@ func (e *exchange) admit() *hop.Failure {
 	case o.Body > 0 && (e.req.Framing == http1.Length && e.req.Length > o.Body || e.reqBody.Payload > o.Body):
 		return hop.BodyTooLarge
 	}
-	host, _ := semantics.SplitPort(e.req.Host)
-	if e.route = o.Route(host, e.req.Path); e.route == nil {
+	if e.route = o.Route(&e.req); e.route == nil {
 		return hop.NoRoute
 	}
-	e.x.Route = e.route.Name
+	e.route.Tell(&e.x)
 	if e.route.Cluster == nil {
 		return hop.NoCluster
 	}
-	e.x.Cluster = e.route.Cluster.Name()
 	return nil
 }
 

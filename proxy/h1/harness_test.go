@@ -15,6 +15,7 @@ import (
 
 	"go.uber.org/goleak"
 
+	"github.com/pitot-io/pitot/decode/http1"
 	"github.com/pitot-io/pitot/internal/event"
 	"github.com/pitot-io/pitot/proxy/upstream"
 )
@@ -110,7 +111,7 @@ func start(t testing.TB, upstreamAddr string, change ...func(*Options, *Route)) 
 	route := &Route{Name: "all", Cluster: p.cluster, Timeout: patience}
 	o := Options{
 		Listener: "front", Service: "front", Stats: p.stats, AttemptSpans: true,
-		Route:   func(_, _ []byte) *Route { return route },
+		Route:   func(*http1.Head) *Route { return route },
 		Publish: func(int64) event.Emitter { return p.spans },
 	}
 	for _, f := range change {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/pitot-io/pitot/decode/http1"
 	"github.com/pitot-io/pitot/internal/event"
 	"github.com/pitot-io/pitot/proxy/upstream"
 )
@@ -263,7 +264,7 @@ func TestNoWay(t *testing.T) {
 		status int
 		flags  event.ResponseFlags
 	}{
-		{"no route", func(o *Options, _ *Route) { o.Route = func(_, _ []byte) *Route { return nil } }, 404, event.FlagNR},
+		{"no route", func(o *Options, _ *Route) { o.Route = func(*http1.Head) *Route { return nil } }, 404, event.FlagNR},
 		{"no cluster", func(_ *Options, r *Route) { r.Cluster = nil }, 503, event.FlagNC},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -6,23 +6,17 @@ package hop
 
 import (
 	"net/netip"
-	"time"
 
-	"github.com/pitot-io/pitot/proxy/upstream"
+	"github.com/pitot-io/pitot/decode/http1"
+	"github.com/pitot-io/pitot/proxy/route"
 )
 
-// Route says where a request goes and how long it may take.
-type Route struct {
-	Name    string // as it appears in spans
-	Service string // name of what answers; the cluster's name when empty
-	Cluster *upstream.Cluster
-	Timeout time.Duration // from the end of the request to the head of the answer; 0 for no limit
-}
+// Route says what becomes of a request.
+type Route = route.Route
 
-// Router finds the route of a request. host comes without port and path
-// without query, both as sent; nil means that no route takes the request. What
-// it gives back is read only while the request lasts.
-type Router func(host, path []byte) *Route
+// Router finds the route of a request; nil means that no route takes it. What
+// it gives back is read only.
+type Router func(*http1.Head) *Route
 
 // Info is what is known of a client's connection.
 type Info struct {

@@ -1,0 +1,115 @@
+// Package route finds out what becomes of an HTTP request, whatever version
+// carries it: which of a listener's routes takes it, and what that does to it.
+// A table is compiled from the configuration; finding a route, and what a route
+// does, allocates nothing once its scratch memory has grown.
+package route
+
+import (
+	"time"
+
+	"github.com/pitot-io/pitot/decode/http1"
+	"github.com/pitot-io/pitot/internal/config"
+	"github.com/pitot-io/pitot/internal/event"
+	"github.com/pitot-io/pitot/proxy/upstream"
+)
+
+// Route says what becomes of a request: it goes to a cluster, or is answered
+// here (Answers). It does not change once it is made.
+type Route struct {
+	Name    string // as it appears in spans
+	Pattern string // path or template, of few values: http.route; empty where only a guess can be made
+	Service string // name of what answers; the cluster's name when empty
+	Cluster *upstream.Cluster
+
+	Timeout     time.Duration // from the end of the request to the head of the answer; 0 for no limit
+	Idle        time.Duration // of an exchange in which nothing moves; 0 for no limit
+	Body        int64         // bytes of a request's body; 0 for no limit
+	GRPCTimeout time.Duration // bounds what grpc-timeout asks for; 0 for no bound
+
+	Request  Edits // of what the upstream gets; the route's own, then the listener's
+	Response Edits // of what the client gets
+
+	rewrite rewrite
+	reply   *reply // where the route answers
+	names   []operation
+}
+
+// operation is a span's name for a method.
+type operation struct{ method, name string }
+
+// methods are those whose names stand in operations; others are HTTP.
+var methods = []string{"GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH", "CONNECT", "TRACE", "QUERY", "HTTP"}
+
+// compile makes the route of c; the cluster and what the listener adds are the
+// caller's.
+func compile(c *config.Route, l *config.Listener) (*Route, error) {
+	r := &Route{
+		Name: c.Name, Timeout: c.Timeout, Idle: c.IdleTimeout, Body: int64(c.MaxBody), GRPCTimeout: c.MaxGRPCTimeout,
+		Pattern: c.Match.Path + c.Match.Template,
+	}
+	r.name()
+	var err error
+	if r.Request, err = newEdits(c.RequestHeaders, l.RequestHeaders); err != nil {
+		return nil, err
+	}
+	if r.Response, err = newEdits(c.ResponseHeaders, l.ResponseHeaders); err != nil {
+		return nil, err
+	}
+	if r.rewrite, err = newRewrite(c); err != nil {
+		return nil, err
+	}
+	r.reply = newReply(c)
+	return r, nil
+}
+
+func (r *Route) name() {
+	if r.Pattern == "" {
+		return
+	}
+	for _, m := range methods {
+		r.names = append(r.names, operation{m, m + " " + r.Pattern})
+	}
+}
+
+// Tell notes in x that the request is the route's.
+func (r *Route) Tell(x *event.Exchange) {
+	x.Route = r.Name
+	if r.Cluster != nil {
+		x.Cluster = r.Cluster.Name()
+	}
+	if r.Pattern == "" || x.HTTP == nil {
+		return
+	}
+	x.HTTP.Template = r.Pattern
+	for i := range r.names {
+		if n := &r.names[i]; n.method == x.HTTP.Method || i == len(r.names)-1 {
+			x.Name = n.name
+			return
+		}
+	}
+}
+
+// Scratch holds the text that a request's passage makes. It is made to be
+// reused: what it holds is good until Reset.
+type Scratch struct {
+	text []byte
+	late []late
+	host []byte // what the client asked for, where that was rewritten
+}
+
+// Reset forgets everything.
+func (s *Scratch) Reset() { s.text, s.late, s.host = s.text[:0], s.late[:0], nil }
+
+// since is the text from at on.
+func (s *Scratch) since(at int) []byte { return s.text[at:len(s.text):len(s.text)] }
+
+// setField sets the first field of that id to value, or adds it.
+func setField(h *http1.Head, name []byte, id http1.FieldID, value []byte) {
+	for i := range h.Fields {
+		if f := &h.Fields[i]; f.ID == id && !f.Hop {
+			f.Value = value
+			return
+		}
+	}
+	h.Fields = append(h.Fields, http1.Field{Name: name, Value: value, ID: id})
+}
