@@ -44,6 +44,7 @@ type ConnInfo struct {
 	ID       int64          // number of the connection: an exchange's Stream, and the key of Hub.Publisher
 	Client   netip.AddrPort // the peer
 	Server   netip.AddrPort // the address that it connected to
+	Unix     string         // or the path, where it is a Unix socket: both addresses are invalid then
 	Accepted int64          // ns since the Unix epoch
 }
 
@@ -63,8 +64,8 @@ type Setup struct {
 }
 
 // meta is what a span tells of the way to an upstream host.
-func (s *Setup) meta(cluster string, h *upstream.Host) tap.Meta {
-	m := tap.Meta{Listener: s.Listener.Name, Cluster: cluster, Service: s.serviceOf(cluster), Names: s.Names, IDs: s.IDs}
+func (s *Setup) meta(cluster string, h *upstream.Host, info ConnInfo) tap.Meta {
+	m := tap.Meta{Listener: s.Listener.Name, Unix: info.Unix, Cluster: cluster, Service: s.serviceOf(cluster), Names: s.Names, IDs: s.IDs}
 	if h != nil {
 		m.Endpoint = h.Address()
 	}

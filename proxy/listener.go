@@ -3,11 +3,9 @@ package proxy
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"net"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/pitot-io/pitot/internal/config"
@@ -19,7 +17,7 @@ import (
 // listener is one bound socket with its handler and its connections.
 type listener struct {
 	config  *config.Listener
-	socket  *net.TCPListener
+	socket  net.Listener // of stream sockets
 	handler Handler
 	secure  *secure.Server             // nil where clients speak without TLS
 	tell    func(int64, *event.Notice) // of connection number
@@ -32,30 +30,12 @@ type listener struct {
 	wg   sync.WaitGroup // of open connections
 }
 
-// bind opens a listening socket; its errors say how to mend them.
-func bind(what, address, key string) (*net.TCPListener, error) {
-	var lc net.ListenConfig
-	lc.SetMultipathTCP(false) // it costs on every connection, and the clients that speak it are few
-	l, err := lc.Listen(context.Background(), "tcp", address)
-	switch {
-	case err == nil:
-		return l.(*net.TCPListener), nil
-	case errors.Is(err, syscall.EADDRINUSE):
-		return nil, fmt.Errorf("%s: %s is in use by another process; stop that one, or set %s to another port (0 takes a free one)", what, address, key)
-	case errors.Is(err, syscall.EACCES):
-		return nil, fmt.Errorf("%s: listening on %s is not permitted; set %s to a port from 1024 on, or give pitot the capability CAP_NET_BIND_SERVICE", what, address, key)
-	case errors.Is(err, syscall.EADDRNOTAVAIL):
-		return nil, fmt.Errorf("%s: %s is not an address of this machine; set %s to one that is", what, address, key)
-	}
-	return nil, fmt.Errorf("%s: %w; set %s to an address of this machine", what, err, key)
-}
-
 // accept takes connections until the socket is closed.
 func (l *listener) accept(ctx context.Context) {
 	for {
-		c, err := l.socket.AcceptTCP()
+		c, err := l.socket.Accept()
 		if err == nil {
-			l.admit(ctx, c)
+			l.admit(ctx, c.(socket.Conn))
 			continue
 		}
 		if errors.Is(err, net.ErrClosed) {
@@ -97,7 +77,10 @@ func (l *listener) enter(c socket.Conn) bool {
 }
 
 func (l *listener) serve(ctx context.Context, c socket.Conn) {
-	info := ConnInfo{ID: l.next(), Client: socket.AddrPort(c.RemoteAddr()), Server: socket.AddrPort(c.LocalAddr()), Accepted: time.Now().UnixNano()}
+	info := ConnInfo{
+		ID: l.next(), Client: socket.AddrPort(c.RemoteAddr()), Server: socket.AddrPort(c.LocalAddr()), Unix: socket.Path(c.LocalAddr()),
+		Accepted: time.Now().UnixNano(),
+	}
 	if l.secure != nil {
 		l.handshake(ctx, c, info)
 		return

@@ -47,7 +47,7 @@ func newPair(t *passthrough, c *socket.Stream, up *upstream.Conn, info ConnInfo,
 	}
 	conn := decodeConn(info)
 	conn.Secure = c.TLS != nil
-	meta := t.meta(t.cluster.Name(), up.Host())
+	meta := t.meta(t.cluster.Name(), up.Host(), info)
 	if t.decoder != nil {
 		p.flow = tap.NewFlow(t.decoder(conn), conn, meta, p)
 		return p

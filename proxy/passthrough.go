@@ -112,7 +112,7 @@ func (t *passthrough) refuse(c *socket.Stream, info ConnInfo, h *upstream.Host, 
 	case len(t.cluster.Hosts()) > 1:
 		l.flag(event.FlagURX)
 	}
-	tap.NewFlow(dec, dec.conn, t.meta(t.cluster.Name(), h), l).Close(time.Now().UnixNano())
+	tap.NewFlow(dec, dec.conn, t.meta(t.cluster.Name(), h, info), l).Close(time.Now().UnixNano())
 }
 
 func decodeConn(info ConnInfo) decode.Conn {

@@ -120,7 +120,7 @@ func (s *Server) addListener(i int, c *config.Listener) error {
 			return err
 		}
 	}
-	l.socket, err = bind(fmt.Sprintf("listener %q", c.Name), c.Address, fmt.Sprintf("listeners[%d].address (--listen)", i))
+	l.socket, err = bindListener(i, c)
 	return err
 }
 

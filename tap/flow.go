@@ -26,6 +26,7 @@ type Meta struct {
 	Listener, Route, Cluster, Endpoint string
 	Service                            string // of the server, where the names do not tell
 	Capture                            string
+	Unix                               string // path of the Unix socket that the client connected to
 	Decode                             event.DecodeFlags
 	Names                              Names // may be nil
 	IDs                                IDs
@@ -109,6 +110,7 @@ func (f *Flow) lost(at int64, err error) {
 func (f *Flow) Exchange(x *event.Exchange) {
 	m := &f.meta
 	x.Listener, x.Route, x.Cluster, x.Endpoint, x.Capture = m.Listener, m.Route, m.Cluster, m.Endpoint, m.Capture
+	x.Unix = m.Unix
 	x.Decode |= m.Decode
 	f.name(x)
 	if m.IDs != nil {

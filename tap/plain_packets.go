@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"net/netip"
 	"time"
 
 	"github.com/pitot-io/pitot/internal/event"
@@ -17,6 +18,8 @@ const (
 	plainConns   = 100_000  // connections that are remembered; then they are begun anew
 	linkEthernet = 1
 )
+
+var loopback = netip.AddrFrom4([4]byte{127, 0, 0, 1})
 
 // plainPackets makes packets of what happens on connections: as if it had been
 // captured, between client and proxy, with what was inside of TLS in the open.
@@ -98,6 +101,9 @@ func (p *plainPackets) conn(x *plainPiece) (c *plainConn, known bool) {
 		clear(p.conns)
 	}
 	c = &plainConn{Inline: x.conn, next: [2]uint32{1, 1}}
+	if !c.Client.IsValid() || !c.Server.IsValid() { // a Unix socket: packets need addresses, each connection its own
+		c.Client, c.Server = netip.AddrPortFrom(loopback, 1+uint16(c.ID%65535)), netip.AddrPortFrom(loopback, 0)
+	}
 	p.conns[x.conn.ID] = c
 	return c, false
 }

@@ -71,9 +71,12 @@ func (c *Config) checkNames(wrong report) {
 var protocols = []string{HTTP, MongoDB, TCP, Auto}
 
 func (c *Config) checkListener(l *Listener, key string, wrong report) {
-	if err := checkAddress(l.Address); err != nil {
-		wrong(key+".address", "%v; must be as 127.0.0.1:8080, or :8080 for every interface", err)
+	if path, ok := UnixPath(l.Address); ok {
+		checkUnixPath(path, func(format string, a ...any) { wrong(key+".address", format, a...) })
+	} else if err := checkAddress(l.Address); err != nil {
+		wrong(key+".address", "%v; must be as 127.0.0.1:8080, :8080 for every interface, or unix:/path", err)
 	}
+	l.checkSocketMode(key, wrong)
 	if !slices.Contains(protocols, l.Protocol) {
 		wrong(key+".protocol", "%q is not valid; must be one of %s", l.Protocol, strings.Join(protocols, ", "))
 	}
@@ -87,6 +90,7 @@ func (c *Config) checkListener(l *Listener, key string, wrong report) {
 		wrong(key+".routes", "only HTTP has routes; remove them, or set protocol to %s or %s", HTTP, Auto)
 	}
 	c.checkReference(l.Cluster, key+".cluster", wrong)
+	checkUpgrades(l.Upgrades, key+".upgrades", wrong)
 	for i := range l.Routes {
 		c.checkRoute(&l.Routes[i], fmt.Sprintf("%s.routes[%d]", key, i), wrong)
 	}
@@ -138,7 +142,9 @@ func checkCluster(c *Cluster, key string, wrong report) {
 	for i, e := range c.Endpoints {
 		at := fmt.Sprintf("%s.endpoints[%d]", key, i)
 		host, port, err := net.SplitHostPort(e)
-		if err != nil || host == "" || !goodPort(port) || port == "0" {
+		if path, ok := UnixPath(e); ok {
+			checkUnixPath(path, func(format string, a ...any) { wrong(at, format, a...) })
+		} else if err != nil || host == "" || !goodPort(port) || port == "0" {
 			wrong(at, "%q is not valid; must be host:port, as 10.0.0.7:8080 or orders.internal:80", e)
 		}
 		if slices.Index(c.Endpoints, e) < i {

@@ -51,6 +51,7 @@ func (c *Config) checkAction(r *Route, key string, wrong report) {
 	case actions > 1:
 		wrong(key, "has more than one of cluster, redirect and direct_response; keep one")
 	}
+	checkUpgrades(r.Upgrades, key+".upgrades", wrong)
 	c.checkReference(r.Cluster, key+".cluster", wrong)
 }
 

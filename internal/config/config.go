@@ -23,7 +23,7 @@ type Config struct {
 // Listener is one bound socket and what happens on it.
 type Listener struct {
 	Name           string   `yaml:"name"`
-	Address        string   `yaml:"address"` // host:port; an empty host means every interface
+	Address        string   `yaml:"address"` // host:port, an empty host means every interface; or unix:/path, or unix:@name
 	Protocol       string   `yaml:"protocol"`
 	Service        string   `yaml:"service"` // name of what answers here
 	Cluster        string   `yaml:"cluster"` // where everything goes that no route takes
@@ -32,6 +32,9 @@ type Listener struct {
 	Limits         Limits   `yaml:"limits"`
 	UseRemote      bool     `yaml:"use_remote_address"` // an edge: believe the peer's address, not its headers
 	MaxConnections int      `yaml:"max_connections"`    // at once; 0 for no limit
+	SocketMode     string   `yaml:"socket_mode"`        // of a Unix socket's file, as 0660; what the umask leaves by default
+	Upgrades       []string `yaml:"upgrades"`           // protocols that an HTTP connection may change to
+	Connect        bool     `yaml:"connect"`            // let CONNECT through
 
 	TLS *ListenerTLS `yaml:"tls"` // nil where clients speak without
 
@@ -73,7 +76,7 @@ type Limits struct {
 // Cluster is a set of endpoints that can stand in for each other.
 type Cluster struct {
 	Name           string        `yaml:"name"`
-	Endpoints      []string      `yaml:"endpoints"` // host:port
+	Endpoints      []string      `yaml:"endpoints"` // host:port, or unix:/path
 	Policy         string        `yaml:"policy"`
 	ConnectTimeout time.Duration `yaml:"connect_timeout"`
 	MaxIdle        int           `yaml:"max_idle_connections"` // kept per endpoint
@@ -145,6 +148,7 @@ func Default() *Config {
 func (l *Listener) setDefaults() {
 	l.Protocol = Auto
 	l.UseRemote = true
+	l.Upgrades = []string{"websocket"}
 	l.Limits = Limits{Head: 60 << 10, Headers: 100}
 	l.MaxVia, l.RequestID, l.Path.EscapedSlashes = 3, Keep, Keep
 	l.Timeouts = Timeouts{

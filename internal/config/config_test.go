@@ -2,6 +2,7 @@ package config
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -136,6 +137,22 @@ func TestProblemsNameLineKeyAndMend(t *testing.T) {
 			`f:5: listeners[0].routes[0].cluster: must name a cluster; there are: a`},
 		{"cluster without endpoints", "listeners: [{address: \":1\", cluster: a}]\nclusters:\n- name: a",
 			`f:3: clusters[0].endpoints: must name at least one endpoint`},
+		{"socket without path", "listeners: [{address: \"unix:a.sock\", cluster: a}]" + cluster,
+			`f:1: listeners[0].address: unix:a.sock is not valid; must be unix: and an absolute path, as unix:/run/pitot.sock`},
+		{"long path", "listeners: [{address: \"unix:/" + strings.Repeat("a", 107) + "\", cluster: a}]" + cluster,
+			`is too long; the path of a Unix socket has at most 107 bytes`},
+		{"mode of a port", "listeners: [{address: \":1\", cluster: a, socket_mode: 0660}]" + cluster,
+			`f:1: listeners[0].socket_mode: only the file of a Unix socket has a mode`},
+		{"bad mode", "listeners: [{address: \"unix:/a\", cluster: a, socket_mode: rw}]" + cluster,
+			`f:1: listeners[0].socket_mode: "rw" is not valid; must be an octal mode, as 0660`},
+		{"endpoint without path", "listeners: [{address: \":1\", cluster: a}]\nclusters: [{name: a, endpoints: [\"unix:\"]}]",
+			`f:2: clusters[0].endpoints[0]: unix: is not valid`},
+		{"upgrade to HTTP/2", "listeners: [{address: \":1\", cluster: a, upgrades: [h2c]}]" + cluster,
+			`f:1: listeners[0].upgrades[0]: h2c is not passed on`},
+		{"upgrade by CONNECT", "listeners: [{address: \":1\", cluster: a, upgrades: [CONNECT]}]" + cluster,
+			`f:1: listeners[0].upgrades[0]: CONNECT is a method; remove it, and set connect: true`},
+		{"upgrade to nothing", "listeners: [{address: \":1\", cluster: a, routes: [{match: {prefix: /}, cluster: a, upgrades: [a b]}]}]" + cluster,
+			`f:1: listeners[0].routes[0].upgrades[0]: "a b" is not valid; must be the name of a protocol`},
 		{"bad endpoint", "listeners: [{address: \":1\", cluster: a}]\nclusters:\n- name: a\n  endpoints:\n  - h:1\n  - :2",
 			`f:6: clusters[0].endpoints[1]: ":2" is not valid; must be host:port`},
 		{"endpoint twice", "listeners: [{address: \":1\", cluster: a}]\nclusters:\n- name: a\n  endpoints:\n  - h:1\n  - h:1",
@@ -302,5 +319,31 @@ func TestAProblemIsToldOnce(t *testing.T) {
 	var problems Problems
 	if !errors.As(err, &problems) || len(problems) != 2 || problems[0].Key != "listeners[0].limits.head" || problems[1].Key != "store.listen" {
 		t.Errorf("got\n%v", err)
+	}
+}
+
+// A list in the file stands in the place of the default, also where it is
+// empty; routes follow their listener.
+func TestUpgradesOfRoutesAndListeners(t *testing.T) {
+	c, err := Parse("f", []byte(`
+listeners:
+- address: ":1"
+  cluster: a
+  routes:
+  - {match: {path: /a}, cluster: a}
+  - {match: {path: /b}, cluster: a, upgrades: []}
+  - {match: {path: /c}, cluster: a, upgrades: [x, y], connect: true}
+- {address: "unix:@b", cluster: a, upgrades: [z], connect: true, routes: [{match: {path: /a}, cluster: a}]}
+`+cluster))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, second := c.Listeners[0], c.Listeners[1]
+	got := fmt.Sprint(first.Upgrades, first.Connect, second.Upgrades, second.Connect)
+	for _, r := range append(first.Routes, second.Routes...) {
+		got += fmt.Sprint(" ", r.Upgrades, r.Connect)
+	}
+	if want := "[websocket] false [z] true [websocket] false [] false [x y] true [z] true"; got != want {
+		t.Errorf("%s, want %s", got, want)
 	}
 }

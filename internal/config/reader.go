@@ -126,6 +126,7 @@ func (r *reader) list(n *yaml.Node, v reflect.Value, key string) {
 		r.wrong(key, "must be a list, each entry after \"- \" or in [ ], not %s", describe(n))
 		return
 	}
+	v.Set(reflect.MakeSlice(v.Type(), 0, len(n.Content))) // in the place of a default
 	for i, item := range n.Content {
 		e := reflect.New(v.Type().Elem())
 		if d, ok := e.Interface().(defaulter); ok {

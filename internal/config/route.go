@@ -29,6 +29,9 @@ type Route struct {
 
 	RequestHeaders  HeaderEdits `yaml:"request_headers,omitempty"`
 	ResponseHeaders HeaderEdits `yaml:"response_headers,omitempty"`
+
+	Upgrades []string `yaml:"upgrades"` // the listener's where the file names none
+	Connect  bool     `yaml:"connect"`  // true where the listener says so
 }
 
 // Match says which requests a route takes: those for which everything that is
@@ -163,6 +166,10 @@ func (r *Route) settle(l *Listener) {
 	if r.MaxBody == unset {
 		r.MaxBody = l.Limits.Body
 	}
+	if r.Upgrades == nil {
+		r.Upgrades = l.Upgrades
+	}
+	r.Connect = r.Connect || l.Connect
 	if r.Redirect != (Redirect{}) {
 		r.Redirect.Code = cmp.Or(r.Redirect.Code, 301)
 	}

@@ -45,6 +45,7 @@ func (e *attrs) exchange(x *Exchange) {
 	if m := x.Mongo; m != nil {
 		e.mongo(x, m)
 	}
+	e.unix(x)
 	e.text(AttrErrorType, x.ErrorType)
 	e.text(AttrServicePeer, x.Peer)
 	e.text(AttrHTTPRoute, x.Route)
@@ -109,6 +110,19 @@ func (e *attrs) foreign(prefix, k, v string) {
 func (e *attrs) flag(k string, v bool) {
 	if v {
 		e.text(k, "true")
+	}
+}
+
+// unix tells of a Unix socket. For HTTP server.address is the host that was
+// asked for, whatever carries it.
+func (e *attrs) unix(x *Exchange) {
+	if x.Unix == "" {
+		return
+	}
+	e.text(AttrTransport, TransportUnix)
+	e.text(AttrLocalAddress, x.Unix)
+	if x.HTTP == nil {
+		e.text(AttrServerAddress, x.Unix)
 	}
 }
 

@@ -92,6 +92,7 @@ func (b *Batch) own(x, prev, last *Exchange) {
 	b.keep(&x.Route, prev.Route)
 	b.keep(&x.Cluster, prev.Cluster)
 	b.keep(&x.Endpoint, prev.Endpoint)
+	b.keep(&x.Unix, prev.Unix)
 	b.keep(&x.Capture, prev.Capture)
 	if x.HTTP != nil {
 		x.HTTP = b.ownHTTP(x.HTTP, last.HTTP)

@@ -59,6 +59,7 @@ type Exchange struct {
 
 	Client netip.AddrPort
 	Server netip.AddrPort
+	Unix   string // path of the Unix socket that stands for Server, "@" and a name for an abstract one
 
 	Start     int64 // first byte of the request
 	FirstByte int64 // first byte of the answer

@@ -19,6 +19,9 @@ func (x *Exchange) setAttribute(s *scanner, key string, v value) {
 		x.Listener = v.text
 	case AttrCluster:
 		x.Cluster = v.text
+	case AttrTransport: // follows from the path
+	case AttrLocalAddress:
+		x.Unix = v.text
 	case AttrPeerAddress:
 		x.Endpoint = v.text
 	case AttrRequestBytes:
@@ -42,6 +45,7 @@ func (x *Exchange) setAttribute(s *scanner, key string, v value) {
 
 func (x *Exchange) setPart(s *scanner, key string, v value) {
 	switch {
+	case key == AttrServerAddress && x.HTTP == nil && x.Unix != "": // the same path
 	case strings.HasPrefix(key, "db."), strings.HasPrefix(key, "code."), strings.HasPrefix(key, "pitot.db."),
 		strings.HasPrefix(key, "pitot.mongo."), strings.HasPrefix(key, "pitot.call_site"), strings.HasPrefix(key, AttrCommentPrefix):
 		if x.Mongo == nil {

@@ -27,6 +27,7 @@ const (
 	AttrLocalPort       = "network.local.port"
 	AttrPeerAddress     = "network.peer.address"
 	AttrPeerPort        = "network.peer.port"
+	AttrTransport       = "network.transport"
 	AttrProtocolName    = "network.protocol.name"
 	AttrProtocolVersion = "network.protocol.version"
 	AttrErrorType       = "error.type"
@@ -188,3 +189,7 @@ const (
 	SystemMongoDB = "mongodb"
 	SystemGRPC    = "grpc"
 )
+
+// TransportUnix is the value of AttrTransport for what a Unix socket carries;
+// for TCP the attribute is left out.
+const TransportUnix = "unix"

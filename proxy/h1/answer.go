@@ -1,6 +1,7 @@
 package h1
 
 import (
+	"bytes"
 	"time"
 
 	"github.com/pitot-io/pitot/decode/http1"
@@ -24,7 +25,7 @@ func (e *exchange) received() bool {
 			if !e.interim(n) {
 				return true
 			}
-		case e.resp.Status == 101 && !e.upgrades():
+		case e.resp.Status == 101 && (len(e.upgrade) == 0 || !bytes.EqualFold(e.resp.Get("upgrade"), e.upgrade)):
 			e.broken = hop.UnaskedUpgrade
 			return true
 		default:

@@ -33,9 +33,10 @@ type exchange struct {
 	abort bool    // it has to be reset, so that the client sees that the answer is cut
 	code  [3]byte // a status as text
 
-	route *Route
-	host  *upstream.Host
-	out   []byte // a head to be written, and what goes along
+	route   *Route
+	upgrade []byte // the protocol that the upstream is asked to change to
+	host    *upstream.Host
+	out     []byte // a head to be written, and what goes along
 
 	attempt
 	upload
@@ -76,11 +77,12 @@ func (e *exchange) begin(n int) {
 	o := &c.srv.o
 	o.Stats.RequestBegins()
 	e.x = event.Exchange{
-		Client: c.info.Client, Server: c.info.Server, Stream: c.info.ID,
+		Client: c.info.Client, Server: c.info.Server, Unix: c.info.Unix, Stream: c.info.ID,
 		Listener: o.Listener, Service: o.Service, Peer: c.peer, Start: c.started,
 	}
 	e.p = event.HTTP{}
 	e.keep, e.abort, e.whole, e.fault, e.body = false, false, false, nil, nil
+	e.upgrade = nil
 	e.route, e.host, e.begun, e.taken, e.pumped, e.why = nil, nil, false, 0, 0, nil
 	e.read.Store(false)
 	e.fresh()
@@ -170,16 +172,19 @@ func (e *exchange) admit() *hop.Failure {
 	switch {
 	case e.fault != nil:
 		return hop.DownstreamFault(e.fault)
-	case e.req.Form == http1.Authority && !o.Connect:
-		e.keep = false
-		return hop.ConnectRefused
 	case o.Body > 0 && (e.req.Framing == http1.Length && e.req.Length > o.Body || e.reqBody.Payload > o.Body):
 		return hop.BodyTooLarge
 	}
 	if e.route = o.Route(&e.req); e.route == nil {
+		e.keep = e.keep && e.req.Form != http1.Authority
 		return hop.NoRoute
 	}
 	e.route.Tell(&e.x)
+	var f *hop.Failure
+	if e.upgrade, f = hop.Change(e.route, &e.req); f != nil {
+		e.keep = false // what the client sends next may be no HTTP
+		return f
+	}
 	if e.route.Cluster == nil {
 		return hop.NoCluster
 	}
@@ -277,7 +282,7 @@ func (e *exchange) reset() {
 	if cap(e.out) > largeBuffer {
 		e.out = nil
 	}
-	e.conn, e.body, e.route, e.host = nil, nil, nil, nil
+	e.conn, e.body, e.route, e.upgrade, e.host = nil, nil, nil, nil, nil
 	e.x.HTTP, e.a.X.HTTP = nil, nil
 	e.req.Reset()
 	e.resp.Reset()

@@ -22,7 +22,7 @@ func (c *conn) follow(e *exchange) *tap.Flow {
 		Extensions: decode.View(e.resp.Get("sec-websocket-extensions")), Subprotocol: decode.View(e.resp.Get("sec-websocket-protocol")),
 	}
 	return tap.NewFlow(c.srv.o.WebSocket(dc, h), dc, tap.Meta{
-		Listener: e.x.Listener, Route: e.x.Route, Cluster: e.x.Cluster, Endpoint: e.x.Endpoint, Service: e.x.Service, Names: c.srv.o.Names, IDs: tap.RandomIDs{},
+		Listener: e.x.Listener, Route: e.x.Route, Cluster: e.x.Cluster, Endpoint: e.x.Endpoint, Unix: e.x.Unix, Service: e.x.Service, Names: c.srv.o.Names, IDs: tap.RandomIDs{},
 	}, c.out)
 }
 

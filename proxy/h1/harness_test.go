@@ -108,7 +108,7 @@ func start(t testing.TB, upstreamAddr string, change ...func(*Options, *Route)) 
 	t.Helper()
 	p := &bench{t: t, spans: &spans{came: make(chan struct{}, 1<<16)}, stats: new(counted)}
 	p.cluster = upstream.New(upstream.Options{Name: "origin", Endpoints: []string{upstreamAddr}})
-	route := &Route{Name: "all", Cluster: p.cluster, Timeout: patience}
+	route := &Route{Name: "all", Cluster: p.cluster, Timeout: patience, Upgrades: []string{"websocket"}}
 	o := Options{
 		Listener: "front", Service: "front", Stats: p.stats, AttemptSpans: true,
 		Route:   func(*http1.Head) *Route { return route },

@@ -28,9 +28,9 @@ func (e *exchange) appendRequest(b []byte) []byte {
 	if h.Framing == http1.Chunked {
 		b = append(b, "transfer-encoding: chunked\r\n"...)
 	}
-	if e.upgrades() {
+	if len(e.upgrade) > 0 {
 		b = append(b, "connection: upgrade\r\nupgrade: "...)
-		b = append(b, h.Upgrade...)
+		b = append(b, e.upgrade...)
 		b = append(b, "\r\n"...)
 	}
 	return append(b, "\r\n"...)
@@ -69,19 +69,15 @@ func (e *exchange) appendTarget(b []byte) []byte {
 // of HTTP/1.0 that names none.
 func (e *exchange) appendHost(b []byte) []byte {
 	b = append(b, "host: "...)
-	if len(e.req.Host) > 0 {
+	switch {
+	case len(e.req.Host) > 0:
 		b = append(b, e.req.Host...)
-	} else {
+	case e.host.Unix() != "": // a path is no host
+		b = append(b, "localhost"...)
+	default:
 		b = append(b, e.x.Endpoint...)
 	}
 	return append(b, "\r\n"...)
-}
-
-// upgrades reports whether the client's wish to change the protocol is passed
-// on: every one but h2c, which would go on as HTTP/2 unseen.
-func (e *exchange) upgrades() bool {
-	u := e.req.Upgrade
-	return len(u) > 0 && !(len(u) >= 3 && u[0]|0x20 == 'h' && u[1] == '2' && u[2]|0x20 == 'c')
 }
 
 // appendAnswer adds an answer's head as the client gets it.

@@ -45,7 +45,6 @@ type Options struct {
 	Body         int64         // bytes of a request's body; no limit by default
 	Trust        bool          // believe x-forwarded-*: an inner hop, not an edge
 	AttemptSpans bool          // a client span for each attempt
-	Connect      bool          // let CONNECT through
 }
 
 // Defaults of Options.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"strings"
 	"testing"
@@ -74,11 +75,17 @@ func TestWebSocketIsDecoded(t *testing.T) {
 	}
 }
 
-func TestRefusedUpgradeGoesOn(t *testing.T) {
-	p := start(t, serveHTTP(t, hello))
+// Offers of newer HTTP or of TLS come with any request, and are not passed on.
+func TestOptionalUpgradeGoesOnWithout(t *testing.T) {
+	p := start(t, serveHTTP(t, func(w http.ResponseWriter, r *http.Request) {
+		if u := r.Header.Get("Upgrade") + r.Header.Get("Connection"); u != "" {
+			t.Errorf("the upstream was asked for %q", u)
+		}
+		hello(w, r)
+	}))
 	c := p.dial()
-	for range 2 {
-		c.send("GET /chat HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n")
+	for _, offer := range []string{"h2c", "H2C", "TLS/1.3", "TLS/1.2, h2c", ","} {
+		c.send("GET /chat HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: " + offer + "\r\n\r\n")
 		if resp, body := c.answer("GET"); body != "hello /chat" || resp.Close {
 			t.Errorf("answer %q, close %v", body, resp.Close)
 		}
@@ -92,7 +99,7 @@ func TestConnectWhereAllowed(t *testing.T) {
 		io.Copy(c, r)
 		c.CloseWrite()
 	})
-	p := start(t, o.addr, func(o *Options, _ *Route) { o.Connect = true })
+	p := start(t, o.addr, func(_ *Options, r *Route) { r.Connect = true })
 	c := p.dial()
 	c.send("CONNECT x:443 HTTP/1.1\r\nHost: x:443\r\n\r\n")
 	if h := head(c.r); !strings.HasPrefix(h, "HTTP/1.1 200 ") {
@@ -103,6 +110,51 @@ func TestConnectWhereAllowed(t *testing.T) {
 	c.ends2("opaque")
 }
 
+// What a route does not allow is refused, and what follows on the connection
+// is not taken for a request: the client may have begun to speak the other
+// protocol.
+func TestUpgradeThatIsNotAllowed(t *testing.T) {
+	o := serveRaw(t, func(*net.TCPConn, *bufio.Reader) {})
+	p := start(t, o.addr)
+	for _, request := range []string{
+		"GET /a HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: other\r\n\r\n",
+		"GET /a HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c, websocket/13\r\n\r\n",
+		"CONNECT x:443 HTTP/1.1\r\nHost: x:443\r\n\r\n",
+	} {
+		c := p.dial()
+		c.send(request + "GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n")
+		want, method := http.StatusForbidden, "GET"
+		if request[0] == 'C' {
+			want, method = http.StatusMethodNotAllowed, "POST"
+		}
+		if resp, _ := c.answer(method); resp.StatusCode != want || !resp.Close {
+			t.Errorf("%q is answered %d, close %v", request, resp.StatusCode, resp.Close)
+		}
+		c.ends()
+	}
+	if n := o.conns.Load(); n != 0 {
+		t.Errorf("the upstream got %d connections", n)
+	}
+}
+
+// Of several protocols the allowed one is asked for, and no other is taken.
+func TestUpgradeToOneOfSeveral(t *testing.T) {
+	for answer, want := range map[string]int{"WebSocket": 101, "other": 502, "websocket, other": 502, "": 502} {
+		o := serveRaw(t, func(c *net.TCPConn, r *bufio.Reader) {
+			if h := head(r); !strings.Contains(h, "\r\nupgrade: websocket\r\n") {
+				t.Errorf("the upstream got %q", h)
+			}
+			io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: "+answer+"\r\nConnection: Upgrade\r\n\r\n")
+		})
+		p := start(t, o.addr)
+		c := p.dial()
+		c.send("GET /a HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: other, websocket\r\n\r\n")
+		if h := head(c.r); !strings.HasPrefix(h, fmt.Sprintf("HTTP/1.1 %d ", want)) {
+			t.Errorf("after %q the client got %q", answer, h)
+		}
+	}
+}
+
 // Closing the server ends tunnels.
 func TestCloseEndsTunnels(t *testing.T) {
 	o := serveRaw(t, func(c *net.TCPConn, r *bufio.Reader) {
@@ -110,7 +162,7 @@ func TestCloseEndsTunnels(t *testing.T) {
 		io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: Upgrade\r\n\r\n")
 		io.Copy(io.Discard, r)
 	})
-	p := start(t, o.addr)
+	p := start(t, o.addr, func(_ *Options, r *Route) { r.Upgrades = []string{"x"} })
 	c := p.dial()
 	c.send("GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n")
 	head(c.r)

@@ -23,6 +23,7 @@ type Info struct {
 	ID       int64          // an exchange's Stream, and the key of Publish
 	Client   netip.AddrPort // the peer
 	Server   netip.AddrPort // the address that it connected to
+	Unix     string         // or the path, where it is a Unix socket: both addresses are invalid then
 	Accepted int64          // ns since the Unix epoch
 }
 

@@ -35,6 +35,7 @@ var (
 	UnaskedUpgrade = &Failure{502, event.FlagUPE, "http1.unasked_upgrade"}
 	BodyTooLarge   = &Failure{413, 0, "request_payload_too_large"}
 	ConnectRefused = &Failure{405, 0, "connect_not_allowed"}
+	UpgradeRefused = &Failure{403, 0, "upgrade_failed"}
 	ClientGone     = &Failure{0, event.FlagDC, "downstream_remote_disconnect"}
 	ProxyEnds      = &Failure{503, event.FlagLR, "upstream_reset_before_response_started{local_reset}"}
 )

@@ -45,7 +45,7 @@ func (a *Attempt) Begin(x *event.Exchange, host *upstream.Host, up *upstream.Con
 	if x.Attempt > 0 {
 		a.X.Start = time.Now().UnixNano()
 	}
-	a.X.Server = host.AddrPort()
+	a.X.Server, a.X.Unix = host.AddrPort(), host.Unix()
 	if up != nil {
 		a.X.Client, a.X.Server = up.Local(), up.Remote()
 	}

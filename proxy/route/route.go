@@ -5,8 +5,10 @@
 package route
 
 import (
+	"strings"
 	"time"
 
+	"github.com/pitot-io/pitot/decode"
 	"github.com/pitot-io/pitot/decode/http1"
 	"github.com/pitot-io/pitot/internal/config"
 	"github.com/pitot-io/pitot/internal/event"
@@ -25,6 +27,9 @@ type Route struct {
 	Idle        time.Duration // of an exchange in which nothing moves; 0 for no limit
 	Body        int64         // bytes of a request's body; 0 for no limit
 	GRPCTimeout time.Duration // bounds what grpc-timeout asks for; 0 for no bound
+
+	Upgrades []string // protocols that a connection may change to
+	Connect  bool     // let CONNECT through
 
 	Request  Edits // of what the upstream gets; the route's own, then the listener's
 	Response Edits // of what the client gets
@@ -45,7 +50,7 @@ var methods = []string{"GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH
 func compile(c *config.Route, l *config.Listener) (*Route, error) {
 	r := &Route{
 		Name: c.Name, Timeout: c.Timeout, Idle: c.IdleTimeout, Body: int64(c.MaxBody), GRPCTimeout: c.MaxGRPCTimeout,
-		Pattern: c.Match.Path + c.Match.Template,
+		Pattern: c.Match.Path + c.Match.Template, Upgrades: c.Upgrades, Connect: c.Connect,
 	}
 	r.name()
 	var err error
@@ -87,6 +92,16 @@ func (r *Route) Tell(x *event.Exchange) {
 			return
 		}
 	}
+}
+
+// Allows reports whether a connection may change to the protocol of that name.
+func (r *Route) Allows(protocol []byte) bool {
+	for _, u := range r.Upgrades {
+		if strings.EqualFold(u, decode.View(protocol)) {
+			return true
+		}
+	}
+	return false
 }
 
 // Scratch holds the text that a request's passage makes. It is made to be

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"strings"
 	"syscall"
 )
 
@@ -114,4 +115,16 @@ func AddrPort(a net.Addr) netip.AddrPort {
 	}
 	p := t.AddrPort()
 	return netip.AddrPortFrom(p.Addr().Unmap(), p.Port())
+}
+
+// UnixPath is the path in the address of a Unix socket, as unix:/run/a.sock;
+// "@" begins the name of an abstract one, as unix:@a.
+func UnixPath(address string) (path string, ok bool) { return strings.CutPrefix(address, "unix:") }
+
+// Path is the path of a Unix socket's address; empty for other addresses.
+func Path(a net.Addr) string {
+	if u, ok := a.(*net.UnixAddr); ok {
+		return u.Name
+	}
+	return ""
 }

@@ -17,6 +17,7 @@ type Host struct {
 	cluster *Cluster
 	index   int
 	address string
+	unix    string // path, where the endpoint is a Unix socket
 	dialer  net.Dialer
 	limit   time.Duration // of a dial
 	known   atomic.Pointer[netip.AddrPort]
@@ -28,6 +29,9 @@ type Host struct {
 func newHost(c *Cluster, index int, address string, o Options) *Host {
 	h := &Host{cluster: c, index: index, address: address, limit: o.ConnectTimeout}
 	h.dialer.SetMultipathTCP(false)
+	if path, ok := socket.UnixPath(address); ok {
+		h.unix = path
+	}
 	h.pool.init(o)
 	if a, err := netip.ParseAddrPort(address); err == nil {
 		h.known.Store(&a)
@@ -48,8 +52,11 @@ func (h *Host) Done() { h.stats.rqActive.Add(-1) }
 // Active is the number of exchanges under way.
 func (h *Host) Active() int64 { return h.stats.rqActive.Load() }
 
-// Address is the endpoint as configured, host:port.
+// Address is the endpoint as configured, host:port or unix:/path.
 func (h *Host) Address() string { return h.address }
+
+// Unix is the path of an endpoint that is a Unix socket, else empty.
+func (h *Host) Unix() string { return h.unix }
 
 // Cluster is the name of the cluster that h belongs to.
 func (h *Host) Cluster() string { return h.cluster.name }
@@ -86,12 +93,16 @@ func (h *Host) Dial(ctx context.Context) (*Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, h.limit)
 	defer cancel()
 	began := time.Now()
-	c, err := h.dialer.DialContext(ctx, "tcp", h.address)
+	network, address := "tcp", h.address
+	if h.unix != "" {
+		network, address = "unix", h.unix
+	}
+	c, err := h.dialer.DialContext(ctx, network, address)
 	if err != nil {
 		return nil, h.dialFailed(err)
 	}
 	h.stats.connect.observe(time.Since(began))
-	stream, err := h.secured(ctx, c.(*net.TCPConn))
+	stream, err := h.secured(ctx, c.(socket.Conn))
 	if err != nil {
 		return nil, h.dialFailed(err)
 	}

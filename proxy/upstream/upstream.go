@@ -18,7 +18,7 @@ var ErrNoHost = errors.New("no host")
 // Options make a Cluster. Zero values stand for the defaults named here.
 type Options struct {
 	Name      string
-	Endpoints []string // host:port each
+	Endpoints []string // host:port or unix:/path each
 	Policy    Policy   // see NewPolicy; round robin by default
 
 	ConnectTimeout time.Duration // of one dial; 5 s by default
