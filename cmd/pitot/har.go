@@ -76,6 +76,11 @@ func (s *sinkEmitter) Exchange(x *event.Exchange) {
 	if x.HTTP != nil && x.HTTP.Detail != nil {
 		s.held += len(x.HTTP.Detail.RequestBody) + len(x.HTTP.Detail.ResponseBody)
 	}
+	if x.WebSocket != nil {
+		for i := range x.WebSocket.Messages {
+			s.held += len(x.WebSocket.Messages[i].Data)
+		}
+	}
 	s.flush(s.batch.Full() || s.held >= maxHeld)
 }
 

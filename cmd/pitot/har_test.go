@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -25,6 +26,12 @@ type archive struct {
 				Content struct{ Text, Encoding string }
 			}
 			ResourceType string `json:"_resourceType"`
+			Timings      struct{ Send, Wait, Receive float64 }
+			Messages     []struct {
+				Type, Data string
+				Time       float64
+				Opcode     int
+			} `json:"_webSocketMessages"`
 		}
 	}
 }
@@ -94,6 +101,9 @@ func TestHARAgreesWithAnother(t *testing.T) {
 			if g.Request.Method != w.Request.Method || g.Request.URL != w.Request.URL || g.Request.HTTPVersion != w.Request.HTTPVersion || g.Request.BodySize != w.Request.BodySize ||
 				g.Response.Status != w.Response.Status || g.Response.Content.Text != w.Response.Content.Text || g.ResourceType != w.ResourceType {
 				t.Errorf("%s, entry %d: got %.400v\nwant %.400v", name, i, *g, *w)
+			}
+			if !slices.Equal(g.Messages, w.Messages) {
+				t.Errorf("%s, entry %d: messages %v, want %v", name, i, g.Messages, w.Messages)
 			}
 			if len(g.Request.Headers) != len(w.Request.Headers) || len(g.Response.Headers) != len(w.Response.Headers) {
 				t.Errorf("%s, entry %d: headers %v and %v", name, i, g.Request.Headers, g.Response.Headers)

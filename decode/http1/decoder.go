@@ -371,6 +371,9 @@ func (t *conn) ended(d event.Dir, emit event.Emitter) {
 		return
 	case d == event.ToServer:
 		e.asked = true
+		if e.p.Detail != nil {
+			e.p.Detail.RequestEnd = h.last
+		}
 		t.await(e)
 	default:
 		e.complete = true

@@ -159,8 +159,11 @@ func (s *stream) grew(d event.Dir, n, at int64) {
 // closeSide notes END_STREAM in direction d.
 func (t *conn) closeSide(s *stream, d event.Dir, at int64) {
 	s.ended[d] = true
-	if d == event.ToClient {
+	switch {
+	case d == event.ToClient:
 		s.x.End = at
+	case s.keep != nil:
+		s.keep.detail.RequestEnd = at
 	}
 	if s.tunnel.inner != nil {
 		t.endTunnel(s, d, at)

@@ -22,6 +22,7 @@ type half struct {
 	offset  int64 // of the next byte
 	begun   int64 // offset of the frame's first byte
 	message bool  // inside a message of several frames
+	text    *text // of the message; nil where nobody asked
 	closed  bool  // its close frame has come
 	lost    bool  // where frames begin is not known any more
 	ended   bool  // by FIN
@@ -40,6 +41,8 @@ type conn struct {
 	half [2]half
 	rsv  byte // reserved bits that the extensions use
 	over bool // the session was told
+
+	texts int // bytes in ws.Messages; over mostText nothing more is kept
 
 	reason [mostControl]byte // behind ws.CloseReason
 	line   []byte            // behind a Message's text
@@ -127,6 +130,9 @@ func (t *conn) begin(d event.Dir, at int64, emit event.Emitter) {
 		t.violation(d, at, what, emit)
 	}
 	h.inside, h.rest, h.kept, h.holed, h.flags = true, h.size, 0, false, 0
+	if h.text != nil && !h.control() {
+		h.text.begin(&h.frame)
+	}
 	if h.rest == 0 {
 		t.complete(d, at, emit)
 	}
@@ -136,8 +142,11 @@ func (t *conn) begin(d event.Dir, at int64, emit event.Emitter) {
 func (t *conn) payload(d event.Dir, at int64, b []byte, emit event.Emitter) int {
 	h := &t.half[d]
 	n := int(min(h.rest, int64(len(b))))
-	if h.control() {
+	switch {
+	case h.control():
 		h.keep(b[:n])
+	case h.text != nil:
+		h.text.add(h, b[:n])
 	}
 	t.passed(d, at, int64(n))
 	if h.rest == 0 {
@@ -175,6 +184,14 @@ func (h *half) keep(b []byte) {
 	}
 }
 
+// hole notes that some of a frame's payload was never seen.
+func (h *half) hole(flags event.DecodeFlags) {
+	h.holed, h.flags = true, h.flags|flags
+	if h.text != nil && !h.control() {
+		h.text.cut = true
+	}
+}
+
 // Gap goes on where the missing bytes all belong to one payload. Nothing but
 // lengths says where frames begin, so that otherwise the place is lost for good.
 func (t *conn) Gap(d event.Dir, at int64, n int64, emit event.Emitter) {
@@ -191,7 +208,7 @@ func (t *conn) Gap(d event.Dir, at int64, n int64, emit event.Emitter) {
 	case h.lost:
 		t.saw(d, at, n)
 	case h.inside && n > 0 && n <= h.rest:
-		h.holed, h.flags = true, h.flags|flag
+		h.hole(flag)
 		t.passed(d, at, n)
 		if h.rest == 0 {
 			t.complete(d, at, emit)
@@ -201,7 +218,7 @@ func (t *conn) Gap(d event.Dir, at int64, n int64, emit event.Emitter) {
 		t.lose(d, at, "bytes between frames are missing; the frames after them are not counted", emit)
 		if inside { // its end is missing, its beginning is not
 			m := min(n, h.rest)
-			h.holed, h.flags = true, h.flags|flag|event.BodyCut
+			h.hole(flag | event.BodyCut)
 			t.passed(d, at, m)
 			n -= m
 			t.complete(d, at, emit)

@@ -28,7 +28,7 @@ func failed(code uint16) bool {
 func (t *conn) complete(d event.Dir, at int64, emit event.Emitter) {
 	h := &t.half[d]
 	h.inside = false
-	t.count(d)
+	t.count(d, at)
 	op := h.opcode()
 	if op == opClose {
 		t.closing(d)
@@ -48,7 +48,7 @@ func (t *conn) complete(d event.Dir, at int64, emit event.Emitter) {
 }
 
 // count counts the frame, and the message that it ends.
-func (t *conn) count(d event.Dir) {
+func (t *conn) count(d event.Dir, at int64) {
 	h, frames, messages := &t.half[d], &t.ws.ClientFrames, &t.ws.ClientMessages
 	if d == event.ToClient {
 		frames, messages = &t.ws.ServerFrames, &t.ws.ServerMessages
@@ -59,6 +59,7 @@ func (t *conn) count(d event.Dir) {
 	}
 	if h.message = !h.final(); !h.message {
 		*messages++
+		t.message(d, at)
 	}
 }
 

@@ -1,9 +1,9 @@
 // Package websocket follows a WebSocket session (RFC 6455): what comes after
 // an HTTP/1.1 upgrade or an extended CONNECT of HTTP/2 (RFC 8441).
 //
-// A session is one exchange, told when it is over. Nothing of what its
-// messages say is kept; messages that permessage-deflate has compressed (RFC
-// 7692) are counted as they were transferred.
+// A session is one exchange, told when it is over. What its messages say is
+// kept only where that was asked for; messages that permessage-deflate has
+// compressed (RFC 7692) are counted as they were transferred.
 package websocket
 
 import (
@@ -47,6 +47,9 @@ func Take(c decode.Conn, h decode.Handover) decode.Decoder {
 	}
 	for d := range t.half {
 		t.half[d].need = shortest
+		if c.Keep.Body > 0 {
+			t.half[d].text = &text{limit: c.Keep.Body, blind: c.MidStream}
+		}
 	}
 	return t
 }

@@ -1,6 +1,9 @@
 package event
 
-import "unsafe"
+import (
+	"slices"
+	"unsafe"
+)
 
 // BatchCap is how many exchanges a Batch takes before it is full.
 const BatchCap = 256
@@ -161,7 +164,7 @@ func (b *Batch) ownDetail(d *HTTPDetail) *HTTPDetail {
 	return &HTTPDetail{
 		RequestHeaders: b.pairs(d.RequestHeaders), ResponseHeaders: b.pairs(d.ResponseHeaders),
 		RequestBody: b.text(d.RequestBody), ResponseBody: b.text(d.ResponseBody),
-		RequestCut: d.RequestCut, ResponseCut: d.ResponseCut,
+		RequestEnd: d.RequestEnd, RequestCut: d.RequestCut, ResponseCut: d.ResponseCut,
 	}
 }
 
@@ -191,6 +194,11 @@ func (b *Batch) ownWebSocket(w *WS) *WS {
 	c := b.ws.copy(w)
 	c.CloseReason, c.ClosedBy = b.text(w.CloseReason), b.text(w.ClosedBy)
 	c.Subprotocol, c.Extensions = b.text(w.Subprotocol), b.text(w.Extensions)
+	c.Messages = slices.Clone(w.Messages) // nil but on demand
+	for i := range c.Messages {
+		m := &c.Messages[i]
+		m.Data = b.text(m.Data)
+	}
 	return c
 }
 

@@ -70,8 +70,13 @@ func fill(t *rapid.T, v reflect.Value) {
 		}
 	case reflect.Slice:
 		for i := range rapid.IntRange(0, 3).Draw(t, "len") {
-			kv := KeyValue{Key: fmt.Sprint("key.", i), Value: rapid.StringN(1, 5, 20).Draw(t, "value")}
-			v.Set(reflect.Append(v, reflect.ValueOf(kv)))
+			e := reflect.New(v.Type().Elem()).Elem()
+			if kv, ok := e.Addr().Interface().(*KeyValue); ok {
+				*kv = KeyValue{Key: fmt.Sprint("key.", i), Value: rapid.StringN(1, 5, 20).Draw(t, "value")}
+			} else {
+				fill(t, e)
+			}
+			v.Set(reflect.Append(v, e))
 		}
 	case reflect.Pointer:
 		if rapid.Bool().Draw(t, "set") {
@@ -103,6 +108,9 @@ func normalise(x *Exchange) {
 	}
 	if h := x.HTTP; h != nil {
 		h.Detail = nil
+	}
+	if w := x.WebSocket; w != nil {
+		w.Messages = nil
 	}
 	if g := x.GRPC; g != nil {
 		g.Status = max(-1, g.Status)

@@ -86,6 +86,19 @@ type WS struct {
 	ClosedBy    string // side of the first close frame: "client" or "server"
 	Subprotocol string
 	Extensions  string // agreed: "permessage-deflate"
+
+	// Messages are the first ones, where decode.Keep asked for bodies; like an
+	// HTTPDetail they leave pitot only in exports made for it.
+	Messages []WSMessage
+}
+
+// WSMessage is a message of a WebSocket session.
+type WSMessage struct {
+	Dir    Dir
+	Binary bool
+	Cut    bool   // it went on, some of it was not seen, or it could not be decompressed
+	Time   int64  // of its last byte, nanoseconds since the Unix epoch
+	Data   string // compression undone, at most decode.Keep.Body bytes
 }
 
 // HTTPDetail is what an HTTP exchange carried beyond its attributes. It is
@@ -96,6 +109,7 @@ type HTTPDetail struct {
 	ResponseHeaders []KeyValue
 	RequestBody     string // content decoding undone, at most decode.Keep.Body bytes
 	ResponseBody    string
-	RequestCut      bool // the body went on beyond what was kept, or could not be decoded to its end
+	RequestEnd      int64 // time of the request's last byte in nanoseconds since the Unix epoch; 0 when it was not seen
+	RequestCut      bool  // the body went on beyond what was kept, or could not be decoded to its end
 	ResponseCut     bool
 }

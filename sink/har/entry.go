@@ -26,6 +26,8 @@ type (
 		Connection string   `json:"connection"`
 
 		ResourceType string   `json:"_resourceType,omitempty"` // "websocket" for its handshake
+		Session      *session `json:"_webSocket,omitempty"`
+		Messages     []frame  `json:"_webSocketMessages,omitempty"` // as Chromium's developer tools write and read them
 		TraceID      string   `json:"_traceId,omitempty"`
 		SpanID       string   `json:"_spanId,omitempty"`
 		GRPCStatus   string   `json:"_grpcStatus,omitempty"`
@@ -100,7 +102,7 @@ func entryOf(x *event.Exchange) *entry {
 	if x.Server.IsValid() {
 		e.ServerIP = x.Server.Addr().String()
 	}
-	if x.HTTP.Upgrade == "websocket" {
+	if x.HTTP.Upgrade == "websocket" || x.WebSocket != nil {
 		e.ResourceType = "websocket"
 	}
 	if !x.TraceID.IsZero() {
@@ -160,15 +162,21 @@ func responseOf(x *event.Exchange, d *event.HTTPDetail) response {
 	return r
 }
 
-// timingsOf splits the time at the answer's first byte. When the request's last
-// byte left is not known: sending counts as waiting.
+// timingsOf splits the time at the request's last byte and at the answer's
+// first. Where the former was not seen, sending counts as waiting.
 func timingsOf(x *event.Exchange) timings {
-	t := timings{Blocked: -1, DNS: -1, Connect: -1, SSL: -1, Wait: ms(x.TTFB())}
+	t := timings{Blocked: -1, DNS: -1, Connect: -1, SSL: -1}
+	wait := x.TTFB()
 	if x.FirstByte == 0 {
-		t.Wait = ms(x.Duration())
-		return t
+		wait = x.Duration()
+	} else {
+		t.Receive = ms(max(0, x.Duration()-wait))
 	}
-	t.Receive = ms(max(0, x.Duration()-x.TTFB()))
+	if d := x.HTTP.Detail; d != nil && d.RequestEnd > x.Start {
+		sent := min(d.RequestEnd-x.Start, wait) // an answer may come while the request is being sent
+		t.Send, wait = ms(sent), wait-sent
+	}
+	t.Wait = ms(wait)
 	return t
 }
 

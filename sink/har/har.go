@@ -19,7 +19,8 @@ import (
 
 // Sink is a sink.Sink over a writer. It is used by one goroutine at a time.
 // What is no HTTP exchange (MongoDB, TCP, events) has no place in an archive
-// and is left out; so are WebSocket sessions, whose handshake is an entry.
+// and is left out. A WebSocket session is part of its handshake's entry, which
+// waits for the session's end.
 type Sink struct {
 	name  string
 	out   io.Writer
@@ -28,11 +29,14 @@ type Sink struct {
 	buf   bytes.Buffer // entries that are yet to be written
 	enc   *json.Encoder
 	err   error // of an earlier write, which may have left half an entry
+
+	open   map[handshake]*entry // that wait for their sessions
+	opened []handshake          // oldest first
 }
 
 // New writes to out, which stays open. name is for errors, version is pitot's.
 func New(name, version string, out io.Writer) *Sink {
-	s := &Sink{name: name, out: out, close: func() error { return nil }}
+	s := &Sink{name: name, out: out, close: func() error { return nil }, open: make(map[handshake]*entry)}
 	s.enc = json.NewEncoder(&s.buf)
 	s.enc.SetEscapeHTML(false)
 	s.buf.WriteString(`{"log":{"version":"1.2","creator":{"name":"pitot","version":`)
@@ -81,15 +85,24 @@ func (s *Sink) Write(ctx context.Context, batches []*event.Batch) error {
 }
 
 func (s *Sink) add(x *event.Exchange) {
-	if x.HTTP == nil || x.WebSocket != nil {
-		return
+	switch {
+	case x.HTTP == nil:
+	case x.WebSocket != nil:
+		s.session(x)
+	case x.HTTP.Upgrade == "websocket":
+		s.handshake(x)
+	default:
+		s.entry(entryOf(x))
 	}
+}
+
+func (s *Sink) entry(e *entry) {
 	if s.begun {
 		s.buf.WriteByte(',')
 	}
 	s.begun = true
 	s.buf.WriteByte('\n')
-	s.encode(entryOf(x))
+	s.encode(e)
 	s.flush(flushAt)
 }
 
@@ -108,6 +121,9 @@ func (s *Sink) flush(n int) {
 func (s *Sink) Close() error {
 	if s.close == nil {
 		return nil
+	}
+	for _, h := range s.opened {
+		s.ended(h)
 	}
 	s.buf.WriteString("\n]}}\n")
 	s.flush(0)

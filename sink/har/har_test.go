@@ -267,3 +267,57 @@ func TestFailureIsPermanent(t *testing.T) {
 		t.Error("Close says nothing of it")
 	}
 }
+
+// talk is a handshake and its session.
+func talk() (handshake, session *event.Exchange) {
+	h, w := sample(), sample()
+	h.HTTP.Method, h.HTTP.Upgrade, h.HTTP.StatusCode, h.SpanID = "GET", "websocket", 101, event.SpanID{5}
+	w.Protocol, w.HTTP.Method, w.HTTP.Detail, w.ParentID = event.WebSocket, "GET", nil, h.SpanID
+	w.WebSocket = &event.WS{ClientMessages: 3, ServerMessages: 1, ClientPayload: 9, ServerPayload: 2, CloseCode: 1000, Messages: []event.WSMessage{
+		{Dir: event.ToServer, Time: 1_700_000_000_000_001_999, Data: "hi <b>"}, {Dir: event.ToClient, Binary: true, Cut: true, Time: 2e9, Data: "\xff\x00"},
+	}}
+	return h, w
+}
+
+const sessionText = `"_webSocket":{"sent":3,"received":1,"sentBytes":9,"receivedBytes":2,"closeCode":1000,"left":2},` +
+	`"_webSocketMessages":[{"type":"send","time":1700000000.000001,"opcode":1,"data":"hi <b>"},{"type":"receive","time":2,"opcode":2,"data":"/wA=","_cut":true}]`
+
+// TestSessionsAreOneWithTheirHandshake: whatever came between them; alone, one
+// is an entry too, and a handshake whose session nobody told is not lost.
+func TestSessionsAreOneWithTheirHandshake(t *testing.T) {
+	h, w := talk()
+	other := sample()
+	for name, c := range map[string]struct {
+		told     []*event.Exchange
+		entries  int
+		sessions int
+	}{
+		"both":                {[]*event.Exchange{h, other, w}, 2, 1},
+		"the session alone":   {[]*event.Exchange{other, w}, 2, 1},
+		"the handshake alone": {[]*event.Exchange{h, other}, 2, 0},
+		"two on a connection": {[]*event.Exchange{h, w, h, w}, 2, 2},
+	} {
+		text := written(t, c.told...)
+		valid(t, text)
+		if n := len(entries(text)); n != c.entries || bytes.Count(text, []byte(sessionText)) != c.sessions {
+			t.Errorf("%s: %d entries, want %d with %d sessions:\n%s", name, n, c.entries, c.sessions, text)
+		}
+	}
+}
+
+// TestSendingIsToldApart where the request's end was seen.
+func TestSendingIsToldApart(t *testing.T) {
+	for _, c := range []struct {
+		end        int64 // after the start, in microseconds
+		send, wait float64
+	}{{0, 0, 1.5}, {400, 0.4, 1.1}, {2000, 1.5, 0}} {
+		x := sample()
+		if x.HTTP.Detail.RequestEnd = 0; c.end > 0 {
+			x.HTTP.Detail.RequestEnd = x.Start + c.end*1000
+		}
+		e := entryOf(x)
+		if e.Timings.Send != c.send || e.Timings.Wait != c.wait || e.Timings.Receive != 0.75 || e.Time != 2.25 {
+			t.Errorf("%d us: %+v in %v", c.end, e.Timings, e.Time)
+		}
+	}
+}
