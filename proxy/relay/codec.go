@@ -14,7 +14,6 @@ import (
 	"errors"
 
 	"github.com/pitot-io/pitot/decode/http1"
-	"github.com/pitot-io/pitot/proxy/hop"
 	"github.com/pitot-io/pitot/proxy/upstream"
 )
 
@@ -47,12 +46,6 @@ var (
 	ErrInterrupted = errors.New("given up")                           // by Interrupt, by Cancel, or because the proxy ends
 )
 
-// Info is what is known of a client's connection.
-type Info struct {
-	hop.Info
-	Secure bool // under TLS
-}
-
 // Wire is what an exchange has cost on one connection so far.
 type Wire struct {
 	Began          int64  // when the first byte of what the peer sent was there, ns since the Unix epoch; 0 when nothing was
@@ -74,8 +67,20 @@ type Body interface {
 	// and whether the end comes right after them.
 	Ready() (n int, end bool)
 
-	// Trailers are the fields after the body, once Next has given io.EOF.
+	// Trailers are the fields after the body, once Ready says that only the end
+	// is left (0, true) or Next has given io.EOF.
 	Trailers() []http1.Field
+}
+
+// Faulty is a Body that may know of a fault before Next is called: what came
+// together with the head breaks the protocol. Then nothing has to be passed on.
+type Faulty interface{ Fault() error }
+
+func faultOf(b Body) error {
+	if f, ok := b.(Faulty); ok {
+		return f.Fault()
+	}
+	return nil
 }
 
 // Client is one request under way, held by the codec of its connection. One
