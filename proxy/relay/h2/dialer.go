@@ -1,0 +1,279 @@
+package h2
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pitot-io/pitot/decode/http2/wire"
+	"github.com/pitot-io/pitot/proxy/relay"
+	"github.com/pitot-io/pitot/proxy/upstream"
+)
+
+// Dialer makes attempts at hosts that speak HTTP/2. Many share a connection.
+type Dialer struct {
+	o        DialerOptions
+	mem      memory
+	attempts sync.Pool // of *attempt
+	pools    sync.Map  // *upstream.Host to *pool
+	readers  sync.WaitGroup
+
+	draining atomic.Bool
+	mu       sync.Mutex
+	closed   bool
+}
+
+// NewDialer makes a Dialer.
+func NewDialer(o DialerOptions) *Dialer {
+	o.Limits = o.Limits.withDefaults()
+	o.MaxStreams = cmp.Or(o.MaxStreams, DefaultUpstreamStreams)
+	o.MaxConnections = cmp.Or(o.MaxConnections, DefaultConnections)
+	o.PingTimeout = cmp.Or(o.PingTimeout, DefaultPingTimeout)
+	d := &Dialer{o: o}
+	d.mem.init()
+	d.attempts.New = func() any {
+		a := new(attempt)
+		a.user = a
+		return a
+	}
+	return d
+}
+
+// errClosed is what Open fails with when the Dialer was closed.
+var errClosed = errors.New("h2: the dialer is closed")
+
+// young is how old a connection may be to count as a fresh one.
+const young = time.Second
+
+// pool holds the connections to a host.
+type pool struct {
+	mu      sync.Mutex // taken before those of connections
+	conns   []*clientConn
+	dialing int
+
+	waiting atomic.Int32
+	change  sync.Mutex    // taken last
+	changed chan struct{} // closed when something changes that who waits may be interested in
+}
+
+func (d *Dialer) pool(h *upstream.Host) *pool {
+	if p, ok := d.pools.Load(h); ok {
+		return p.(*pool)
+	}
+	p, _ := d.pools.LoadOrStore(h, &pool{changed: make(chan struct{})})
+	return p.(*pool)
+}
+
+// Open implements relay.Dialer.
+func (d *Dialer) Open(ctx context.Context, host *upstream.Host, how relay.How) (relay.Upstream, error) {
+	p := d.pool(host)
+	c, dial := p.pick(d, how.Fresh, false)
+	if c == nil && !dial {
+		var err error
+		if c, dial, err = p.await(ctx, d, how.Fresh); err != nil {
+			return nil, err
+		}
+	}
+	if dial {
+		var err error
+		if c, err = d.dial(ctx, host, p); err != nil {
+			return nil, err
+		}
+	}
+	a := c.attempt()
+	if how.Tunnel {
+		if err := p.known(ctx, c); err != nil {
+			a.Close()
+			return nil, err
+		}
+	}
+	return a, nil
+}
+
+// pick reserves a slot on a connection, or says that one is to be dialled, which
+// is counted then; neither when the caller has to wait. waits says that he is
+// among those waiting already.
+func (p *pool) pick(d *Dialer, fresh, waits bool) (c *clientConn, dial bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.conns {
+		if (!fresh || time.Now().UnixNano()-c.began < int64(young)) && c.reserve() {
+			return c, false
+		}
+	}
+	ahead := int(p.waiting.Load())
+	if waits {
+		ahead--
+	}
+	if ahead < p.dialing*d.o.MaxStreams || len(p.conns)+p.dialing >= d.o.MaxConnections {
+		return nil, false
+	}
+	p.dialing++
+	return nil, true
+}
+
+// await waits for a slot, or for leave to dial.
+func (p *pool) await(ctx context.Context, d *Dialer, fresh bool) (c *clientConn, dial bool, err error) {
+	p.waiting.Add(1)
+	defer p.waiting.Add(-1)
+	for {
+		changed := p.changing()
+		if c, dial = p.pick(d, fresh, true); c != nil || dial {
+			return c, dial, nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil, false, ctx.Err()
+		}
+	}
+}
+
+func (p *pool) changing() chan struct{} {
+	p.change.Lock()
+	defer p.change.Unlock()
+	return p.changed
+}
+
+// wake lets those look again who wait.
+func (p *pool) wake() {
+	if p.waiting.Load() == 0 {
+		return
+	}
+	p.change.Lock()
+	defer p.change.Unlock()
+	close(p.changed)
+	p.changed = make(chan struct{})
+}
+
+// known waits for the first SETTINGS of the host: whether it takes upgrades is
+// not known before.
+func (p *pool) known(ctx context.Context, c *clientConn) error {
+	p.waiting.Add(1)
+	defer p.waiting.Add(-1)
+	for {
+		changed := p.changing()
+		c.mu.Lock()
+		known, err := c.peer.known, c.fate
+		c.mu.Unlock()
+		if known || err != nil {
+			return err
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// dial makes a connection, with a slot of it reserved.
+func (d *Dialer) dial(ctx context.Context, host *upstream.Host, p *pool) (*clientConn, error) {
+	c, err := d.connect(ctx, host, p)
+	p.mu.Lock()
+	p.dialing--
+	if err == nil {
+		p.conns = append(p.conns, c)
+	}
+	p.mu.Unlock()
+	if err == nil {
+		err = d.start(c)
+	}
+	p.wake()
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func (d *Dialer) connect(ctx context.Context, host *upstream.Host, p *pool) (*clientConn, error) {
+	up, err := host.Dial(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c := &clientConn{dialer: d, pool: p, up: up, limits: d.o.heads(), scheme: view("http"), nextID: 1, slots: 1}
+	if up.TLS != nil {
+		if got := up.TLS.ConnectionState().NegotiatedProtocol; got != "h2" {
+			_ = up.Close() // nothing was asked on it
+			return nil, notH2(host, got)
+		}
+		c.scheme = view("https")
+	}
+	c.side = c
+	c.prefaced = true // a server has none but its SETTINGS
+	c.init(&d.o.Limits, &d.mem, &up.Stream)
+	c.heard, c.quiet = c.began, 0
+	c.greet(wire.Preface, append(c.settings(), wire.Setting{ID: wire.SettingEnablePush}))
+	return c, nil
+}
+
+func notH2(host *upstream.Host, got string) error {
+	return &upstream.DialError{Cluster: host.Cluster(), Endpoint: host.Address(),
+		Err: fmt.Errorf("the host agrees on %q by ALPN; the cluster needs one that speaks h2", got)}
+}
+
+// start has the connection read.
+func (d *Dialer) start(c *clientConn) error {
+	d.mu.Lock()
+	if d.closed {
+		d.mu.Unlock()
+		_ = c.up.Close()
+		c.pool.remove(c)
+		return errClosed
+	}
+	d.readers.Add(1)
+	d.mu.Unlock()
+	go func() {
+		defer d.readers.Done()
+		c.run(nil)
+		c.pool.remove(c)
+		_ = c.up.Close() // a second time, for the counters
+	}()
+	return nil
+}
+
+func (p *pool) remove(c *clientConn) {
+	p.mu.Lock()
+	if i := slices.Index(p.conns, c); i >= 0 {
+		p.conns = slices.Delete(p.conns, i, i+1)
+	}
+	p.mu.Unlock()
+	p.wake()
+}
+
+// each calls f with every connection.
+func (d *Dialer) each(f func(*clientConn)) {
+	d.pools.Range(func(_, p any) bool {
+		p.(*pool).mu.Lock()
+		conns := slices.Clone(p.(*pool).conns)
+		p.(*pool).mu.Unlock()
+		for _, c := range conns {
+			f(c)
+		}
+		return true
+	})
+}
+
+// Drain implements relay.Dialer.
+func (d *Dialer) Drain() {
+	d.draining.Store(true)
+	d.each(func(c *clientConn) {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.spareSlot()
+	})
+}
+
+// Close implements relay.Dialer. It waits for the connections' goroutines.
+func (d *Dialer) Close() {
+	d.mu.Lock()
+	d.closed = true
+	d.mu.Unlock()
+	d.each(func(c *clientConn) { c.shut() })
+	d.readers.Wait()
+}

@@ -1,0 +1,13 @@
+// Package h2 is HTTP/2 (RFC 9113, 7541, 8441) as proxy/relay wants it: a Server
+// makes relay.Clients of clients' streams, a Dialer makes relay.Upstreams of
+// streams to hosts.
+//
+// One goroutine reads a connection. It takes what is there at once, handles all
+// frames in it, and only then starts and wakes the exchanges concerned, so that
+// a short request, or a short answer with its trailers, is complete when it is
+// first looked at. What exchanges write is gathered in the connection's output
+// and written by whoever first has a reason to, for all of them.
+//
+// One lock per connection guards all that its streams share; nobody waits for
+// anything but memory and processor while he has it.
+package h2

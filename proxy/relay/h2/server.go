@@ -1,0 +1,329 @@
+package h2
+
+import (
+	"cmp"
+	"context"
+	"sync"
+	"time"
+
+	"github.com/pitot-io/pitot/decode"
+	"github.com/pitot-io/pitot/decode/http2/wire"
+	"github.com/pitot-io/pitot/internal/event"
+	"github.com/pitot-io/pitot/proxy/relay"
+	"github.com/pitot-io/pitot/proxy/socket"
+)
+
+// Server speaks HTTP/2 with clients.
+type Server struct {
+	o        ServerOptions
+	mem      memory
+	requests sync.Pool // of *request
+
+	mu       sync.Mutex
+	conns    map[*serverConn]struct{}
+	draining bool
+}
+
+// NewServer makes a Server.
+func NewServer(o ServerOptions) *Server {
+	o.Limits = o.Limits.withDefaults()
+	o.MaxStreams = cmp.Or(o.MaxStreams, DefaultMaxStreams)
+	s := &Server{o: o, conns: make(map[*serverConn]struct{})}
+	s.mem.init()
+	s.requests.New = func() any { return newRequest() }
+	return s
+}
+
+func newRequest() *request {
+	r := new(request)
+	r.carry, r.user = r.run, r
+	return r
+}
+
+// serverConn is a client's connection.
+type serverConn struct {
+	conn
+	srv   *Server
+	info  *relay.Info
+	heads decode.Limits
+
+	fresh     []*request // that the bytes in hand have begun
+	exchanges sync.WaitGroup
+	running   int // exchanges whose goroutine has not ended; guarded by conn.mu
+}
+
+// Serve serves the client on nc, of whose bytes first were read already, until
+// the connection ends. It breaks it off when ctx ends. The caller gives nc away.
+func (s *Server) Serve(ctx context.Context, nc *socket.Stream, first []byte, info *relay.Info) {
+	c := &serverConn{srv: s, info: info, heads: s.o.heads()}
+	c.server = true
+	c.side = c
+	c.init(&s.o.Limits, &s.mem, nc)
+	if s.o.Passed != nil {
+		c.watch = c.show
+	}
+	c.greet("", append(c.settings(),
+		wire.Setting{ID: wire.SettingMaxConcurrentStreams, Value: uint32(s.o.MaxStreams)},
+		wire.Setting{ID: wire.SettingEnableConnectProtocol, Value: 1},
+		wire.Setting{ID: wire.SettingNoRFC7540Priorities, Value: 1}))
+	s.enter(c)
+	defer s.exit(c)
+	stop := context.AfterFunc(ctx, c.shut)
+	defer stop()
+	c.run(first)
+	c.exchanges.Wait()
+	if s.o.Ended != nil {
+		s.o.Ended(c.info, c.broke())
+	}
+}
+
+func (s *Server) enter(c *serverConn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.conns[c] = struct{}{}
+	if s.draining {
+		c.drain()
+	}
+}
+
+func (s *Server) exit(c *serverConn) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.conns, c)
+}
+
+// Drain lets all connections, those to come too, end as their exchanges do.
+func (s *Server) Drain() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.draining = true
+	for c := range s.conns {
+		c.drain()
+	}
+}
+
+// Close breaks all connections off. Whoever called Serve waits for their ends.
+func (s *Server) Close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		c.shut()
+	}
+}
+
+// Conns is the number of connections.
+func (s *Server) Conns() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.conns)
+}
+
+func (c *serverConn) show(d event.Dir, at int64, b []byte) {
+	if c.srv.o.Watched == nil || c.srv.o.Watched() {
+		c.srv.o.Passed(c.info, d, at, b)
+	}
+}
+
+// section implements side: a request, or the trailers of one.
+func (c *serverConn) section(id uint32, end bool, x *wire.Section, large bool) *wire.Error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.guards.useful()
+	s := c.streams.get(id)
+	switch {
+	case id%2 == 0:
+		return &wire.Error{Code: wire.ProtocolError, Reason: "a client opens a stream with an even number"}
+	case s != nil:
+		return c.trailers(s, end, x, large)
+	case id <= c.lastSeen:
+		return c.stray(wire.Header{Type: wire.FrameHeaders, Stream: id}, nil)
+	}
+	c.lastSeen = id
+	switch {
+	case c.going == decided:
+		c.past.add(id, byUs)
+		return nil // RFC 9113, 6.8: the client knows that it is not served
+	case c.open >= c.srv.o.MaxStreams, c.running >= 2*c.srv.o.MaxStreams:
+		return &wire.Error{Code: wire.RefusedStream, Stream: id, Reason: "too many streams at once"}
+	}
+	return c.request(id, end, x, large)
+}
+
+// request opens a stream. Locked.
+func (c *serverConn) request(id uint32, end bool, x *wire.Section, large bool) *wire.Error {
+	r := c.srv.requests.Get().(*request)
+	r.srv = c
+	r.r.L, r.w.L = &c.mu, &c.mu
+	r.open(&c.conn, id)
+	r.beganAt, r.received = c.now, int64(c.size)
+	status := 431
+	reason := ""
+	if !large {
+		reason, status = r.parse(x, end)
+	}
+	if end {
+		r.recvEnd = true
+	}
+	switch {
+	case reason != "":
+		c.unopen(r)
+		return &wire.Error{Code: wire.ProtocolError, Stream: id, Reason: reason}
+	case status != 0:
+		r.answer(status, nil, true)
+		if !end {
+			c.sendReset(id, wire.NoError)
+		}
+		c.unopen(r)
+		return c.brokeOff()
+	}
+	c.fresh = append(c.fresh, r)
+	c.running++
+	return nil
+}
+
+// unopen forgets a stream that is not served. Locked.
+func (c *serverConn) unopen(r *request) {
+	r.close(byUs)
+	r.touched = false
+	c.leave(&r.stream)
+}
+
+// trailers takes the fields after a request's body (RFC 9113, 8.1). Locked.
+func (c *serverConn) trailers(s *stream, end bool, x *wire.Section, large bool) *wire.Error {
+	if s.recvEnd || s.closed() {
+		return c.stray(wire.Header{Type: wire.FrameHeaders, Stream: s.id}, s)
+	}
+	s.received += int64(c.size)
+	return c.takeTrailers(s, end, x, large)
+}
+
+func (c *conn) takeTrailers(s *stream, end bool, x *wire.Section, large bool) *wire.Error {
+	wrong := func(reason string) *wire.Error {
+		return &wire.Error{Code: wire.ProtocolError, Stream: s.id, Reason: reason}
+	}
+	switch reason := malformed(x, true); {
+	case !end:
+		return wrong("trailers that do not end the stream")
+	case large:
+		return &wire.Error{Code: wire.EnhanceYourCalm, Stream: s.id, Reason: "trailers are larger than allowed"}
+	case reason != "":
+		return wrong(reason)
+	}
+	if err := s.hold(nil, true); err != nil {
+		return err
+	}
+	s.trailers = s.take(x, s.trailers[:0])
+	s.endRecv()
+	c.touch(s)
+	return nil
+}
+
+// begin implements side.
+func (c *serverConn) begin() {
+	for i, r := range c.fresh {
+		c.fresh[i] = nil
+		c.exchanges.Add(1)
+		go r.carry()
+	}
+	c.fresh = c.fresh[:0]
+}
+
+// run carries the exchange out, in a goroutine of its own.
+func (r *request) run() {
+	c := r.srv
+	c.srv.o.Carry(r)
+	c.mu.Lock()
+	if !r.closed() {
+		switch {
+		case r.sentEnd: // RFC 9113, 8.1: the rest of the request is not wanted
+			r.reset(wire.NoError, relay.ErrInterrupted)
+		default:
+			r.reset(wire.InternalError, relay.ErrInterrupted)
+		}
+	}
+	r.discard()
+	if r.lent != nil {
+		c.takenBack(len(r.lent))
+	}
+	c.running--
+	c.leave(&r.stream)
+	c.mu.Unlock()
+	c.flush()
+	c.exchanges.Done()
+}
+
+// recycle implements user.
+func (r *request) recycle() {
+	pool := &r.srv.srv.requests
+	r.forget()
+	r.srv, r.answers, r.upgrade = nil, 0, false
+	pool.Put(r)
+}
+
+// goAway implements side: the client opens no more streams, as it will.
+func (c *serverConn) goAway(uint32, wire.Code) {}
+
+// idle implements side.
+func (c *serverConn) idle(id uint32) bool { return id > c.lastSeen || id%2 == 0 }
+
+// spare implements side.
+func (c *serverConn) spare() {
+	if c.going == decided && c.streams.n == 0 {
+		c.shutWhenWritten()
+	}
+}
+
+// drain begins to end the connection (RFC 9113, 6.8): the first GOAWAY asks for
+// no more streams and takes those that are on their way, the second, when the
+// client has read the first, names the last.
+func (c *serverConn) drain() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.going != staying || c.fate != nil {
+		return
+	}
+	c.going = announced
+	c.room(64)
+	c.out = wire.AppendGoAway(c.out, wire.LargestStream, wire.NoError, "")
+	c.out = wire.AppendPing(c.out, false, drained)
+	c.tail = nil
+	c.goAwayAt = time.Now().UnixNano() + int64(c.o.Grace)
+	c.arm(c.goAwayAt)
+	c.kick()
+}
+
+// drained is the PING after the first GOAWAY.
+var drained = [8]byte{'d', 'r', 'a', 'i', 'n', 'e', 'd', '?'}
+
+// decide sends the second GOAWAY. Locked.
+func (c *serverConn) decide() {
+	if c.going == decided {
+		return
+	}
+	c.going, c.goAwayAt = decided, 0
+	c.room(32)
+	c.out = wire.AppendGoAway(c.out, c.lastSeen, wire.NoError, "")
+	c.tail = nil
+	c.spare()
+	c.kick()
+}
+
+// ponged implements side.
+func (c *serverConn) ponged(data [8]byte) {
+	if c.going == announced && data == drained {
+		c.decide()
+	}
+}
+
+// deadline implements side.
+func (c *serverConn) deadline() int64 { return c.goAwayAt }
+
+// look implements side.
+func (c *serverConn) look(now int64) {
+	if c.goAwayAt != 0 && now >= c.goAwayAt {
+		c.decide()
+	}
+}
+
+// idled implements side: nothing was asked for long.
+func (c *serverConn) idled() { c.decide() }
