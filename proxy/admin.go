@@ -17,7 +17,7 @@ func (s *Server) openAdmin() error {
 		return err
 	}
 	s.admin = admin.New(socket, admin.Options{
-		Hub: s.deps.Hub, Listeners: s.listenerViews, Clusters: s.allClusters, Sinks: s.deps.Sinks,
+		Hub: s.deps.Hub, Listeners: s.listenerViews, Clusters: s.allClusters, Sinks: s.deps.Sinks, Certificates: s.files.Certificates,
 		DecodeFailures: s.failures.Load, Config: s.config.YAML, Draining: s.draining.Load,
 		Token: s.config.Admin.Token, Log: s.deps.Log,
 	})

@@ -37,9 +37,12 @@ func newAuto(s Setup) (Handler, error) {
 		if err != nil {
 			return nil, err
 		}
-		if h != nil {
+		switch {
+		case h != nil:
 			a.byName[p.Name] = h
-		} else {
+		case p.Name == "tls" && namesTLS(s.Listener):
+			a.byName[p.Name] = newBySNI(s, p.New)
+		default:
 			a.others[p.Name] = newPassthrough(s, p.New)
 		}
 	}

@@ -35,7 +35,11 @@ type passthrough struct {
 // newPassthrough forwards to the listener's cluster. Without a decoder bytes
 // are only counted, and large flows never leave the kernel.
 func newPassthrough(s Setup, decoder func(decode.Conn) decode.Decoder) *passthrough {
-	return &passthrough{Setup: s, cluster: s.Clusters[s.Listener.Cluster], decoder: decoder, open: map[*pair]struct{}{}}
+	return newPassthroughTo(s, s.Listener.Cluster, decoder)
+}
+
+func newPassthroughTo(s Setup, cluster string, decoder func(decode.Conn) decode.Decoder) *passthrough {
+	return &passthrough{Setup: s, cluster: s.Clusters[cluster], decoder: decoder, open: map[*pair]struct{}{}}
 }
 
 func (t *passthrough) Serve(ctx context.Context, c *socket.Stream, first []byte, info ConnInfo, done func()) {

@@ -40,6 +40,11 @@ type rig struct {
 // run starts a proxy with one listener, main, in front of the endpoints.
 func run(t *testing.T, change func(*config.Config), endpoints ...string) *rig {
 	t.Helper()
+	return runOf(t, testProtocols(), change, endpoints...)
+}
+
+func runOf(t *testing.T, protocols []decode.Protocol, change func(*config.Config), endpoints ...string) *rig {
+	t.Helper()
 	cfg := config.FromFlags("127.0.0.1:0", endpoints...)
 	cfg.Admin.Address = config.None
 	cfg.Drain.Timeout = 2 * time.Second
@@ -53,7 +58,7 @@ func run(t *testing.T, change func(*config.Config), endpoints ...string) *rig {
 	r := &rig{t: t, hub: tap.NewHub(1)}
 	r.sub = r.hub.Subscribe("test", 1024, false)
 	var err error
-	if r.Server, err = New(cfg, Deps{Hub: r.hub, Protocols: testProtocols(), Sinks: testSinks}); err != nil {
+	if r.Server, err = New(cfg, Deps{Hub: r.hub, Protocols: protocols, Sinks: testSinks}); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())

@@ -21,6 +21,7 @@ func servers() []server {
 		{config.HTTP, "http1", newHTTP},
 		{config.MongoDB, "mongodb", newMongoDB},
 		{config.TCP, "", newTCP},
+		{config.PassTLS, "", newPassthroughTLS},
 		{config.Auto, "", newAuto},
 	}
 }
@@ -34,7 +35,12 @@ func newHandler(s Setup) (Handler, error) {
 	return nil, fmt.Errorf("listener %q: no server for protocol %q", s.Listener.Name, s.Listener.Protocol)
 }
 
-func newTCP(s Setup) (Handler, error) { return newPassthrough(s, nil), nil }
+func newTCP(s Setup) (Handler, error) {
+	if namesTLS(s.Listener) {
+		return newBySNI(s, nil), nil
+	}
+	return newPassthrough(s, nil), nil
+}
 
 func newMongoDB(s Setup) (Handler, error) {
 	for _, p := range s.Protocols {

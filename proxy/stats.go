@@ -17,6 +17,7 @@ type ListenerStats struct {
 	CxProtocolError Counter
 	CxIdleTimeout   Counter
 	CxDrainClose    Counter // closed by a drain
+	CxNoRoute       Counter // reset, as no cluster takes it
 	DetectTimeout   Counter // downstream_pre_cx_timeout: forwarded undetected
 	RxBytes         Counter // from clients
 	TxBytes         Counter // to clients
@@ -47,6 +48,7 @@ func (s *ListenerStats) All() []upstream.Stat {
 		count("downstream_cx_protocol_error", &s.CxProtocolError),
 		count("downstream_cx_idle_timeout", &s.CxIdleTimeout),
 		count("downstream_cx_drain_close", &s.CxDrainClose),
+		count("downstream_cx_no_route", &s.CxNoRoute),
 		count("downstream_cx_rx_bytes_total", &s.RxBytes),
 		count("downstream_cx_tx_bytes_total", &s.TxBytes),
 		count("downstream_pre_cx_timeout", &s.DetectTimeout),

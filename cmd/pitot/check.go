@@ -35,6 +35,9 @@ func checkCommand() *cobra.Command {
 			if err := checkMetadata(cfg.GRPC.Metadata); err != nil {
 				return fmt.Errorf("%s cannot be used: %w", file, err)
 			}
+			for _, w := range cfg.Warnings() {
+				fmt.Fprintf(c.ErrOrStderr(), "%s: warning: %s\n", file, w)
+			}
 			fmt.Fprintf(c.OutOrStdout(), "%s is good: %d listeners, %d clusters\n", file, len(cfg.Listeners), len(cfg.Clusters))
 			return nil
 		},

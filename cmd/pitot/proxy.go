@@ -59,7 +59,7 @@ func proxyCommand() *cobra.Command {
 	fl.StringVarP(&f.file, "config", "c", "", "configuration `file`")
 	fl.StringVar(&f.listen, "listen", "", "`address` to listen on, as :8080 or 127.0.0.1:8080")
 	fl.StringSliceVar(&f.to, "to", nil, "upstream `endpoints`, as host:port,host:port")
-	fl.StringVar(&f.protocol, "protocol", config.Auto, "what is spoken: http, mongodb, tcp, or auto to find out")
+	fl.StringVar(&f.protocol, "protocol", config.Auto, "what is spoken: http, mongodb, tcp, tls_passthrough, or auto to find out")
 	fl.StringVar(&f.service, "service", "", "`name` of the service that answers")
 	fl.StringVar(&f.admin, "admin", "", "`address` of the admin port, or none (default 127.0.0.1:9901)")
 	fl.BoolVar(&f.json, "json", false, "print spans and events as JSON Lines")
@@ -159,6 +159,9 @@ func runProxy(ctx context.Context, cfg *config.Config, open func(*tap.Hub) *scre
 	server, err := proxy.New(cfg, proxy.Deps{Hub: outs.hub, Protocols: protocols, Sinks: outs.stats, Log: log})
 	if err != nil {
 		return err
+	}
+	for _, w := range cfg.Warnings() {
+		log.Warn("configuration", "warning", w)
 	}
 	if err := outs.open(ctx, cfg, stdout); err != nil {
 		server.Close()

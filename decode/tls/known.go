@@ -27,41 +27,51 @@ func HelloOf(i *tls.ClientHelloInfo) *Hello {
 // maxHello bounds a hello: a chain of records with it may be as long as that.
 const maxHello = 64 << 10
 
-// ReadHello looks for a client's hello in the first bytes of a connection.
-// more says that further ones are needed to tell; without it and a hello,
-// the bytes are none, or their hello is larger than 64 KiB.
-func ReadHello(b []byte) (h *Hello, more bool) {
-	if len(b) > 0 && b[0]&0x80 != 0 {
-		v2, ok := parseV2Hello(b, false)
-		if !ok {
-			return nil, Detect(event.ToServer, b) != decode.No && len(b) < maxHello
-		}
-		return &Hello{v2}, false
-	}
-	if Detect(event.ToServer, b) == decode.No {
+// HelloReader looks for a client's hello in the first bytes of a connection.
+type HelloReader struct {
+	messages messages
+	at       int // bytes of records that were read
+	hello    *Hello
+}
+
+// Read is given all bytes that have come so far. more says that further ones
+// are needed to tell; without it and a hello, the bytes are none, or their
+// hello is larger than 64 KiB.
+func (r *HelloReader) Read(b []byte) (h *Hello, more bool) {
+	switch {
+	case Detect(event.ToServer, b) == decode.No:
 		return nil, false
+	case len(b) > 0 && b[0]&0x80 != 0:
+		return readV2Hello(b)
 	}
-	var m messages
-	for rest := b; ; {
+	for r.hello == nil {
+		rest := b[r.at:]
 		n, ok := recordLength(rest)
-		switch {
-		case !ok || len(rest) > 0 && rest[0] != typeHandshake:
+		if !ok || len(rest) > 0 && rest[0] != typeHandshake {
 			return nil, false
-		case len(rest) < headerLen:
+		}
+		if len(rest) < headerLen || len(rest) < headerLen+n {
 			return nil, len(b) < maxHello
 		}
-		m.feed(rest[headerLen:min(headerLen+n, len(rest))], maxHello, func(byte) {}, func(kind byte, body []byte) {
-			if c := parseClientHello(body); kind == kindClientHello && c != nil && h == nil {
-				h = &Hello{c}
-			}
-		})
-		switch {
-		case h != nil:
-			return h, false
-		case len(rest) < headerLen+n || m.rest > maxHello:
-			return nil, len(b) < maxHello && m.rest <= maxHello
+		r.messages.feed(rest[headerLen:headerLen+n], maxHello, func(byte) {}, r.message)
+		r.at += headerLen + n
+		if r.messages.rest > maxHello {
+			return nil, false
 		}
-		rest = rest[headerLen+n:]
+	}
+	return r.hello, false
+}
+
+func readV2Hello(b []byte) (h *Hello, more bool) {
+	if v2, ok := parseV2Hello(b, false); ok {
+		return &Hello{v2}, false
+	}
+	return nil, len(b) < maxHello
+}
+
+func (r *HelloReader) message(kind byte, body []byte) {
+	if c := parseClientHello(body); kind == kindClientHello && c != nil && r.hello == nil {
+		r.hello = &Hello{c}
 	}
 }
 

@@ -68,7 +68,7 @@ func (c *Config) checkNames(wrong report) {
 	}
 }
 
-var protocols = []string{HTTP, MongoDB, TCP, Auto}
+var protocols = []string{HTTP, MongoDB, TCP, PassTLS, Auto}
 
 func (c *Config) checkListener(l *Listener, key string, wrong report) {
 	if path, ok := UnixPath(l.Address); ok {
@@ -81,12 +81,13 @@ func (c *Config) checkListener(l *Listener, key string, wrong report) {
 		wrong(key+".protocol", "%q is not valid; must be one of %s", l.Protocol, strings.Join(protocols, ", "))
 	}
 	switch {
+	case l.Cluster == "" && len(l.SNI) > 0 && (l.Protocol == TCP || l.Protocol == PassTLS): // what has no entry is reset
 	case l.Cluster == "" && l.Protocol != HTTP:
 		wrong(key+".cluster", "must name the cluster that takes what is not routed as HTTP%s", c.clusterNames())
 	case l.Cluster == "" && len(l.Routes) == 0:
 		wrong(key, "must have a cluster, or routes")
 	}
-	if len(l.Routes) > 0 && (l.Protocol == TCP || l.Protocol == MongoDB) {
+	if len(l.Routes) > 0 && (l.Protocol == TCP || l.Protocol == MongoDB || l.Protocol == PassTLS) {
 		wrong(key+".routes", "only HTTP has routes; remove them, or set protocol to %s or %s", HTTP, Auto)
 	}
 	c.checkReference(l.Cluster, key+".cluster", wrong)
@@ -96,6 +97,7 @@ func (c *Config) checkListener(l *Listener, key string, wrong report) {
 	}
 	c.checkLimits(l, key, wrong)
 	l.checkForwarding(key, wrong)
+	c.checkSNI(l, key, wrong)
 }
 
 func (c *Config) checkLimits(l *Listener, key string, wrong report) {

@@ -46,6 +46,7 @@ type Listener struct {
 	Path            PathOptions `yaml:"path"`                 // done to a path before routes see it
 	RequestHeaders  HeaderEdits `yaml:"request_headers"`      // after the route's own
 	ResponseHeaders HeaderEdits `yaml:"response_headers"`
+	SNI             []SNIRoute  `yaml:"sni"` // where TLS goes that is not terminated here
 }
 
 // The protocols of a listener.
@@ -53,6 +54,7 @@ const (
 	HTTP    = "http"
 	MongoDB = "mongodb"
 	TCP     = "tcp"
+	PassTLS = "tls_passthrough"
 	Auto    = "auto"
 )
 
@@ -64,6 +66,7 @@ type Timeouts struct {
 	Route   time.Duration `yaml:"route"`   // from the whole request to the head of the answer
 	Stream  time.Duration `yaml:"stream"`  // of an HTTP exchange in which nothing moves
 	Idle    time.Duration `yaml:"idle"`    // of a connection on which nothing moves
+	Hello   time.Duration `yaml:"hello"`   // for a client's hello, where sni tells where it goes
 }
 
 // Limits of what one HTTP request may bring.
@@ -157,6 +160,7 @@ func (l *Listener) setDefaults() {
 		Route:  15 * time.Second,
 		Stream: 5 * time.Minute,
 		Idle:   time.Hour,
+		Hello:  10 * time.Second,
 	}
 }
 

@@ -99,7 +99,7 @@ func TestProblemsNameLineKeyAndMend(t *testing.T) {
 		{"gRPC reflection", "listeners: [{address: \":1\", cluster: a}]\ngrpc: {reflect: nowhere}" + cluster, `f:2: grpc.reflect: "nowhere" is not valid; must be host:port`},
 		{"only comments", "# nothing yet\n", `f: listeners: must name at least one listener`},
 		{"bad protocol", "listeners:\n- address: :1\n  protocol: htpp\n  cluster: a" + cluster,
-			`f:3: listeners[0].protocol: "htpp" is not valid; must be one of http, mongodb, tcp, auto`},
+			`f:3: listeners[0].protocol: "htpp" is not valid; must be one of http, mongodb, tcp, tls_passthrough, auto`},
 		{"bad address", "listeners:\n- address: \"8080\"\n  cluster: a" + cluster,
 			`f:2: listeners[0].address: "8080" is not an address to listen on; must be as 127.0.0.1:8080`},
 		{"foreign address", "listeners:\n- address: example.com:80\n  cluster: a" + cluster,

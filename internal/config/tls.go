@@ -96,6 +96,12 @@ func (t *ClusterTLS) setDefaults() {
 	t.Sessions = 256
 }
 
+// SNIRoute sends TLS to a cluster by the name that the client asks for.
+type SNIRoute struct {
+	Names   []string `yaml:"names"` // as db.example.com or *.example.com
+	Cluster string   `yaml:"cluster"`
+}
+
 // NewListenerTLS and NewClusterTLS have the defaults of a section that says
 // nothing.
 func NewListenerTLS() *ListenerTLS { t := new(ListenerTLS); t.setDefaults(); return t }

@@ -34,6 +34,43 @@ func (c *Config) checkTLS(wrong report) {
 	}
 }
 
+// checkSNI is about TLS that is not terminated.
+func (c *Config) checkSNI(l *Listener, key string, wrong report) {
+	switch {
+	case l.TLS != nil && l.Protocol == PassTLS:
+		wrong(key+".tls", "terminates TLS, and protocol is %s; remove it, or set protocol to %s", PassTLS, TCP)
+	case l.TLS != nil && len(l.SNI) > 0:
+		wrong(key+".sni", "is for TLS that is passed on, and tls terminates it; keep one")
+	case len(l.SNI) > 0 && l.Protocol != TCP && l.Protocol != PassTLS && l.Protocol != Auto:
+		wrong(key+".sni", "is for protocol %s, %s and %s", PassTLS, TCP, Auto)
+	}
+	seen := map[string]bool{}
+	for i, r := range l.SNI {
+		at := fmt.Sprintf("%s.sni[%d]", key, i)
+		if len(r.Names) == 0 {
+			wrong(at+".names", "must name at least one host, as [db.example.com, \"*.example.com\"]")
+		}
+		for j, n := range r.Names {
+			checkServerName(n, fmt.Sprintf("%s.names[%d]", at, j), seen, wrong)
+		}
+		if r.Cluster == "" {
+			wrong(at+".cluster", "must name a cluster%s", c.clusterNames())
+		}
+		c.checkReference(r.Cluster, at+".cluster", wrong)
+	}
+}
+
+func checkServerName(n, key string, seen map[string]bool, wrong report) {
+	name := strings.ToLower(n)
+	if bare := strings.TrimPrefix(name, "*."); bare == "" || strings.ContainsAny(bare, "*:/ ") || strings.HasPrefix(bare, ".") {
+		wrong(key, "%q is not valid; must be a host name, or one with *. before it", n)
+	}
+	if seen[name] {
+		wrong(key, "%q stands here twice; remove one", n)
+	}
+	seen[name] = true
+}
+
 func (t *ListenerTLS) check(key string, wrong report) {
 	if len(t.Certificates) == 0 {
 		wrong(key+".certificates", "must name at least one certificate, as [{cert: server.pem, key: server.key}]")

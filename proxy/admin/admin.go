@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/pitot-io/pitot/proxy/secure"
 	"github.com/pitot-io/pitot/proxy/upstream"
 	"github.com/pitot-io/pitot/tap"
 )
@@ -31,14 +32,15 @@ type Listener struct {
 	Stats         []upstream.Stat
 }
 
-// Options say what there is to show. All functions must be there, but Sinks
-// and Capture.
+// Options say what there is to show. All functions must be there, but Sinks,
+// Capture and Certificates.
 type Options struct {
 	Hub            *tap.Hub
 	Listeners      func() []Listener
 	Clusters       func() []*upstream.Cluster
 	Sinks          func() []SinkStats
 	Capture        func() []Listener // of a live capture, where there is one: interfaces and their numbers
+	Certificates   func(now time.Time) []secure.Certificate // may be nil
 	DecodeFailures func() uint64
 	Config         func() ([]byte, error) // YAML, without secrets
 	Draining       func() bool
@@ -86,6 +88,7 @@ func (s *Server) pages() []page {
 		{"/metrics", "the same for Prometheus, with rate, errors and durations by service and operation", s.metrics.serve},
 		{"/clusters", "numbers of every upstream host; format=json", s.clusters},
 		{"/config", "the configuration in effect, as YAML, without secrets", s.config},
+		{"/certs", "certificates in use, as JSON: path, who uses them, names, serial, from when and until when", s.certs},
 		{"/tap", "exchanges as they end, as JSON Lines; filter=EXPRESSION, protocol=, service=, status=, min_duration=, path=, call_site=, events=true, limit=N, for=DURATION; format=pcapng for the bytes of proxied connections, with client=, server=, listener=, for=", s.tap},
 	}
 }

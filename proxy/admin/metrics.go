@@ -149,6 +149,7 @@ type numbers struct{ s *Server }
 func (numbers) Describe(chan<- *prometheus.Desc) {}
 
 func (n numbers) Collect(ch chan<- prometheus.Metric) {
+	n.collectCertificates(ch)
 	for _, g := range n.s.groups() {
 		if strings.HasPrefix(g.name, "tap ") {
 			continue // a reader's address is no label
