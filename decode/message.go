@@ -17,6 +17,12 @@ type Message struct {
 	Text     string // what it says, in one line
 	Flags    event.DecodeFlags
 
+	// Unpacked says what was done to the connection's bytes before the message
+	// could be read in them: "decrypted", "decompressed"; empty where nothing
+	// was. Inner is what it came to then, its first bytes at least; lent.
+	Unpacked string
+	Inner    []byte
+
 	// Swapped says that the decoder had taken the sides the wrong way round:
 	// the message went in direction Dir.Other() of the connection as it was
 	// first taken. NewDetector sets it.

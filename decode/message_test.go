@@ -1,6 +1,7 @@
 package decode_test
 
 import (
+	"reflect"
 	"testing"
 
 	"github.com/pitot-io/pitot/decode"
@@ -58,7 +59,7 @@ func TestOffsetsOfWhatWasHandedOver(t *testing.T) {
 		}
 		for i := range want {
 			want[i].Swapped = mid
-			if got[i] != want[i] {
+			if !reflect.DeepEqual(got[i], want[i]) {
 				t.Errorf("joined in the middle: %t; got %+v, want %+v", mid, got[i], want[i])
 			}
 		}

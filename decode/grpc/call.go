@@ -32,6 +32,10 @@ func (k *call) reset(c *decode.Conn) {
 	k.rpc = event.RPC{Status: -1, Metadata: k.rpc.Metadata[:0]}
 	k.body[0].reset()
 	k.body[1].reset()
+	if k.inspect != nil {
+		k.body[0].limit, k.body[0].every = inspected, true
+		k.body[1].limit, k.body[1].every = inspected, true
+	}
 	k.encoding = [2]string{}
 	k.method, k.isJSON, k.guess, k.late, k.packed, k.redacted = nil, false, false, false, false, false
 }
@@ -172,7 +176,7 @@ func (k *call) end(d event.Dir, at int64) {
 		k.webTrailers(m)
 	}
 	text := ""
-	if m.limit > 0 && !m.trailed && m.room > 0 && m.whole() {
+	if k.method != nil && m.limit > 0 && !m.trailed && m.room > 0 && m.whole() {
 		text = k.json(d, m)
 	}
 	if m.messages == 1 && !m.trailed {

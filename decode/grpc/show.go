@@ -41,9 +41,28 @@ func (k *call) show(d event.Dir, at int64, text string) {
 	if text != "" {
 		k.line = append(append(k.line, ' '), text...)
 	}
+	if !m.trailed && m.whole() {
+		out.Unpacked, out.Inner = k.inner(d, m)
+	}
 	if m.holed {
 		out.Flags = [...]event.DecodeFlags{event.RequestGap, event.ResponseGap}[d]
 	}
 	out.Text = decode.View(k.line)
 	k.inspect(&out)
+}
+
+// inspected is how many bytes of a message are kept for who inspects, and made
+// of it at most, where nothing more is known of its method.
+const inspected = 64 << 10
+
+// inner is the message that has just ended, for who inspects it.
+func (k *call) inner(d event.Dir, m *body) (how string, b []byte) {
+	if m.flags()&flagCompressed == 0 {
+		return "out of its frames", m.kept
+	}
+	b, err := inflate(k.encoding[d], m.kept, max(inspected, m.limit))
+	if err != nil {
+		return "", nil
+	}
+	return "decompressed", b
 }

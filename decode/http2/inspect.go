@@ -18,10 +18,10 @@ func (t *conn) inspectLayer(m *decode.Message) {
 // inspectTunnel is Inspect of what a stream carries.
 func (t *conn) inspectTunnel(s *stream) func(*decode.Message) {
 	id := s.id
-	return func(m *decode.Message) {
+	return s.tunnel.shown.Inspect("out of its frames", func(m *decode.Message) {
 		m.Stream = id
 		t.c.Inspect(m)
-	}
+	})
 }
 
 func (t *conn) inspectPreface(d event.Dir, at int64) {

@@ -10,6 +10,7 @@ import (
 type tunnel struct {
 	protocol string // :protocol of an extended CONNECT
 	inner    decode.Decoder
+	shown    decode.Unpacking
 	at       int // where the bytes that it is fed begin in those of the call under way
 	open     [2]bool
 	out      carrier
@@ -47,6 +48,7 @@ func (t *conn) openTunnel(s *stream, f *fields, at int64) {
 // feedTunnel shows bytes to the tunnel's decoder until it is lost.
 func (t *conn) feedTunnel(s *stream, d event.Dir, at int64, b []byte, off int) {
 	s.tunnel.at = t.off + off
+	s.tunnel.shown.Feed(d, b)
 	if err := s.tunnel.inner.Feed(d, at, b, t.carrier(s)); err != nil {
 		t.failure(d, at, "stream's tunnel: "+err.Error())
 		t.closeTunnel(s, at)

@@ -119,6 +119,9 @@ func (c *conn) finish(t *told, m *message, document string) {
 	if m.compressor != "" {
 		t.add("; compressed by ")
 		t.add(m.compressor)
+		if !m.packed {
+			t.Unpacked, t.Inner = "decompressed", m.body
+		}
 	}
 	switch {
 	case m.packed:

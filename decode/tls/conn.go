@@ -30,6 +30,7 @@ type conn struct {
 	broken   error // of the decoder of what is inside, met where it could not be told
 
 	outer, inner decode.Decoder
+	shown        decode.Unpacking // of inner
 }
 
 func newConn(c decode.Conn, s *shared) *conn {

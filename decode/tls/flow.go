@@ -201,6 +201,7 @@ func (k *conn) deliver(d event.Dir, at int64, b []byte, emit event.Emitter) erro
 		h.lost = false
 		k.inner.Gap(d, at, 0, emit)
 	}
+	k.shown.Feed(d, b)
 	return k.inner.Feed(d, at, b, emit)
 }
 
@@ -208,7 +209,7 @@ func (k *conn) deliver(d event.Dir, at int64, b []byte, emit event.Emitter) erro
 func (k *conn) begin(d event.Dir, at int64, emit event.Emitter) {
 	k.tell(at, emit)
 	c := k.Conn
-	c.Secure = true
+	c.Secure, c.Inspect = true, k.shown.Inspect(unpacked, c.Inspect)
 	if c.Position != nil {
 		c.Position = func(d event.Dir, _ int) uint32 { return k.half[d].position }
 	}

@@ -17,7 +17,7 @@ func (k *conn) handshake(d event.Dir, r *heldRecord, b []byte, deciphered bool) 
 	}, func(kind byte, body []byte) {
 		k.message(d, r.at, kind, body, deciphered)
 	})
-	k.showHandshake(d, r, kinds, deciphered)
+	k.showHandshake(d, r, kinds, b, deciphered)
 }
 
 func (k *conn) message(d event.Dir, at int64, kind byte, body []byte, deciphered bool) {
@@ -69,7 +69,7 @@ func (k *conn) helloServer(at int64, s *serverHello) {
 func (k *conn) helloV2(d event.Dir, r *heldRecord, rec []byte) {
 	if h, ok := parseV2Hello(rec, false); ok && d == event.ToServer {
 		k.client, k.first = h, h
-		k.showHandshake(d, r, []byte{kindClientHello}, false)
+		k.showHandshake(d, r, []byte{kindClientHello}, nil, false)
 	}
 }
 

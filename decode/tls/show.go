@@ -24,7 +24,7 @@ func (k *conn) show(d event.Dir, r *heldRecord, kind byte, b []byte, deciphered 
 	if b == nil && k.half[d].changed {
 		name += " (encrypted)"
 	}
-	k.inspect(d, r, name, text, deciphered)
+	k.inspect(d, r, name, text, b, deciphered)
 }
 
 func recordName(kind byte) string {
@@ -45,7 +45,7 @@ func recordName(kind byte) string {
 
 // showHandshake tells a record with messages of these kinds, of which the
 // first may have begun before it.
-func (k *conn) showHandshake(d event.Dir, r *heldRecord, kinds []byte, deciphered bool) {
+func (k *conn) showHandshake(d event.Dir, r *heldRecord, kinds, b []byte, deciphered bool) {
 	if k.Inspect == nil {
 		return
 	}
@@ -63,12 +63,18 @@ func (k *conn) showHandshake(d event.Dir, r *heldRecord, kinds []byte, deciphere
 			text = k.versionText() + ", " + suiteName(k.server.suite)
 		}
 	}
-	k.inspect(d, r, name, text, deciphered)
+	k.inspect(d, r, name, text, b, deciphered)
 }
 
-func (k *conn) inspect(d event.Dir, r *heldRecord, name, text string, deciphered bool) {
+// inspect tells a record whose content b is.
+func (k *conn) inspect(d event.Dir, r *heldRecord, name, text string, b []byte, deciphered bool) {
+	m := decode.Message{Dir: d, At: r.at, Offset: r.offset, Size: int64(r.n), Protocol: "tls", Kind: name, Text: text}
 	if deciphered {
-		name += " (decrypted)"
+		m.Kind += " (decrypted)"
+		m.Unpacked, m.Inner = unpacked, b
 	}
-	k.Inspect(&decode.Message{Dir: d, At: r.at, Offset: r.offset, Size: int64(r.n), Protocol: "tls", Kind: name, Text: text})
+	k.Inspect(&m)
 }
+
+// unpacked is decode.Message's word for what was enciphered.
+const unpacked = "decrypted"

@@ -200,12 +200,12 @@ type conn struct {
 
 	pending []message // that wait for their exchange
 	windows []window
-	tail    [2]tail
+	tail    [2]decode.Tail
 }
 
 func (c *conn) Feed(d event.Dir, offset int64, b []byte) {
 	if c.in.o.Hex {
-		c.tail[d].add(offset, b)
+		c.tail[d].Add(offset, b)
 	}
 }
 
@@ -232,8 +232,12 @@ func (c *conn) Message(m *decode.Message) {
 		if m.Swapped {
 			d = d.Other()
 		}
-		k.hex = c.tail[d].take(m.Offset, m.Size)
+		if k.hex = m.Inner; m.Unpacked == "" {
+			k.hex = c.tail[d].Take(m.Offset, m.Size)
+		}
+		k.hex = k.hex[:min(len(k.hex), decode.TailShown)]
 	}
+	k.Inner = nil // it is lent
 	if c.in.o.Filter == nil {
 		c.show(&k)
 		return

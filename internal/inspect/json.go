@@ -29,6 +29,7 @@ type jsonMessage struct {
 	Text     string   `json:"text"`
 	Flags    []string `json:"decode_flags"`
 	Hex      string   `json:"hex,omitempty"`
+	Unpacked string   `json:"unpacked,omitempty"` // what was done to the bytes before hex was read
 }
 
 type jsonGap struct {
@@ -48,7 +49,7 @@ func (jsonLines) message(b []byte, c *conn, m *message) []byte {
 	names := []string{}
 	m.Flags.Each(func(n string) { names = append(names, n) })
 	return object(b, jsonMessage{
-		place("message", c, m.At, m.Dir, m.Offset, m.Size), m.Protocol, m.Kind, m.Stream, m.Text, names, hex.EncodeToString(m.hex),
+		place("message", c, m.At, m.Dir, m.Offset, m.Size), m.Protocol, m.Kind, m.Stream, m.Text, names, hex.EncodeToString(m.hex), m.Unpacked,
 	})
 }
 

@@ -48,6 +48,9 @@ func (t *table) message(b []byte, c *conn, m *message) []byte {
 		line += " [" + flags(m.Flags) + "]"
 	}
 	b = t.line(b, line)
+	if len(m.hex) > 0 && m.Unpacked != "" {
+		b = append(append(append(b, "    "...), m.Unpacked...), ":\n"...)
+	}
 	return append(b, dump(m.hex)...)
 }
 
