@@ -10,11 +10,20 @@ func lower(c byte) byte {
 }
 
 func hexDigit(c byte) (byte, bool) {
-	switch {
-	case c-'0' < 10:
-		return c - '0', true
-	case c|0x20-'a' < 6:
-		return c | 0x20 - 'a' + 10, true
+	d := hexDigits[c]
+	return d, d < 16
+}
+
+// hexDigits are the values of the digits, 0xff for what is none.
+var hexDigits = makeHexDigits()
+
+func makeHexDigits() (t [256]byte) {
+	for c := range t {
+		t[c] = 0xff
 	}
-	return 0, false
+	for d, c := range []byte("0123456789abcdef") {
+		t[c] = byte(d)
+	}
+	copy(t['A':], t['a':'g'])
+	return t
 }

@@ -45,10 +45,10 @@ func appendSegment(b []byte, seg string) []byte {
 	return append(b, seg...)
 }
 
-// plain reports what most segments are, a name in lower-case letters.
+// plain reports what most segments are, a name without a digit.
 func plain(seg string) bool {
 	for i := 0; i < len(seg); i++ {
-		if c := seg[i]; c-'a' >= 26 && c != '-' && c != '_' {
+		if c := seg[i]; lower(c)-'a' >= 26 && c != '-' && c != '_' && c != '.' {
 			return false
 		}
 	}

@@ -93,14 +93,16 @@ func unhex(dst, src []byte) bool {
 	if len(src) == 0 || len(src) > 2*len(dst) {
 		return false
 	}
-	for i := range src {
-		d, ok := hexDigit(src[len(src)-1-i])
-		if !ok {
-			return false
+	all, to := byte(0), len(dst)
+	for i := len(src) - 1; i >= 0; i -= 2 { // from the right, two digits at a time
+		lo, hi := hexDigits[src[i]], byte(0)
+		if i > 0 {
+			hi = hexDigits[src[i-1]]
 		}
-		dst[len(dst)-1-i/2] |= d << (4 * (i & 1))
+		to--
+		dst[to], all = hi<<4|lo, all|lo|hi
 	}
-	return true
+	return all < 16
 }
 
 func hexByte(hi, lo byte) (byte, bool) {
