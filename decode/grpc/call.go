@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"github.com/pitot-io/pitot/decode"
+	"github.com/pitot-io/pitot/decode/http2/wire"
 	"github.com/pitot-io/pitot/internal/event"
 )
 
@@ -45,9 +46,9 @@ func (k *call) request(f decode.Fields, what kind) {
 	if f == nil {
 		return
 	}
-	path, _ := f.Field(":path")
+	path, _ := value(f, wire.RolePath)
 	k.named(path)
-	if v, ok := f.Field("grpc-timeout"); ok {
+	if v, ok := value(f, wire.RoleGRPCTimeout); ok {
 		k.rpc.Timeout = timeout(v)
 	}
 	k.common(event.ToServer, f)
@@ -74,7 +75,7 @@ func (k *call) named(path string) {
 func (k *call) Answer(f decode.Fields) { k.answer(f, kindOf(f)) }
 
 func (k *call) answer(f decode.Fields, what kind) {
-	if _, told := f.Field("content-type"); !told {
+	if _, told := value(f, wire.RoleContentType); !told {
 		what = k.body[event.ToServer].kind // HPACK could not tell, or there is no body
 	} else if what != notGRPC {
 		k.guess = false
@@ -96,13 +97,13 @@ func (k *call) open(d event.Dir, what kind) {
 
 // common is what the fields of both sides may have.
 func (k *call) common(d event.Dir, f decode.Fields) {
-	if v, _ := f.Field("grpc-encoding"); v != "" && v != "identity" {
+	if v, _ := value(f, wire.RoleGRPCEncoding); v != "" && v != "identity" {
 		k.encoding[d] = k.keep(v)
 	}
-	if v, _ := f.Field("content-encoding"); v != "" && v != "identity" && k.body[d].kind != notGRPC {
+	if v, _ := value(f, wire.RoleContentEncoding); v != "" && v != "identity" && k.body[d].kind != notGRPC {
 		k.body[d].kind, k.packed = notGRPC, true // the body as a whole, as gRPC-Web may
 	}
-	if v, _ := f.Field("content-type"); strings.Contains(v, "+json") {
+	if v, _ := value(f, wire.RoleContentType); strings.Contains(v, "+json") {
 		k.isJSON = true
 	}
 	k.tell(d, f)
@@ -118,12 +119,12 @@ func (k *call) Trailers(d event.Dir, f decode.Fields) {
 
 // status takes the status from fields that have one.
 func (k *call) status(f decode.Fields) bool {
-	v, ok := f.Field("grpc-status")
+	v, ok := value(f, wire.RoleGRPCStatus)
 	if !ok {
 		return false
 	}
 	k.rpc.Status, k.guess = status(v), false
-	if m, ok := f.Field("grpc-message"); ok {
+	if m, ok := value(f, wire.RoleGRPCMessage); ok {
 		k.rpc.Message = k.keepDecoded(m)
 	}
 	return true

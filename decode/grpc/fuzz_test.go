@@ -59,7 +59,7 @@ func FuzzPayload(f *testing.F) {
 		`{"user":"ann","items":[{"id":"7","card":"4111"}],"at":"2026-01-02T03:04:05Z"}`, `{"byName":{"x":{"card":"4111"}},"more":{"more":{}}}`,
 		`{"any":{"@type":"type.googleapis.com/shop.Req","any":{"@type":"type.googleapis.com/shop.Item","card":"4111"}}}`,
 	} {
-		b := wire(f, files, "Req", json)
+		b := encoded(f, files, "Req", json)
 		f.Add([]byte(b), false)
 		f.Add([]byte(zip(f, b)), true)
 	}

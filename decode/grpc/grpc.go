@@ -12,6 +12,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 
 	"github.com/pitot-io/pitot/decode"
+	"github.com/pitot-io/pitot/decode/http2/wire"
 )
 
 // Options of the layer. The zero value tells neither metadata nor payloads.
@@ -111,7 +112,10 @@ func kindOf(f decode.Fields) kind {
 	if f == nil {
 		return notGRPC
 	}
-	v, _ := f.Field("content-type")
+	v, _ := value(f, wire.RoleContentType)
+	if v == "application/grpc" {
+		return plain
+	}
 	for i := range types {
 		t := &types[i]
 		if len(v) < len(t.name) || !strings.EqualFold(v[:len(t.name)], t.name) {
@@ -122,4 +126,12 @@ func kindOf(f decode.Fields) kind {
 		}
 	}
 	return notGRPC
+}
+
+// value is f's first field of a role: in HTTP/2 found without its name.
+func value(f decode.Fields, r wire.Role) (v string, ok bool) {
+	if s, is := f.(*wire.Section); is {
+		return s.Of(r)
+	}
+	return f.Field(r.Name())
 }

@@ -2,6 +2,7 @@ package grpc
 
 import (
 	"github.com/pitot-io/pitot/decode"
+	"github.com/pitot-io/pitot/decode/http2/wire"
 	"github.com/pitot-io/pitot/internal/event"
 )
 
@@ -15,10 +16,10 @@ func untold(f decode.Fields) bool {
 	if f == nil {
 		return false
 	}
-	if _, told := f.Field("content-type"); told {
+	if _, told := value(f, wire.RoleContentType); told {
 		return false
 	}
-	m, told := f.Field(":method")
+	m, told := value(f, wire.RoleMethod)
 	return !told || m == "POST"
 }
 

@@ -38,8 +38,8 @@ func schemaOf(t testing.TB) *protoregistry.Files {
 	return files
 }
 
-// wire is JSON of the message shop.NAME as protobuf.
-func wire(t testing.TB, files *protoregistry.Files, name, json string) string {
+// encoded is JSON of the message shop.NAME as protobuf.
+func encoded(t testing.TB, files *protoregistry.Files, name, json string) string {
 	t.Helper()
 	d, err := files.FindDescriptorByName(protoreflect.FullName("shop." + name))
 	if err != nil {
@@ -72,7 +72,7 @@ func zip(t testing.TB, s string) string {
 func TestPayloadsAsJSON(t *testing.T) {
 	files := schemaOf(t)
 	l := New(Options{Descriptors: files, Message: 2000, Payload: 300})
-	req := func(json string) string { return wire(t, files, "Req", json) }
+	req := func(json string) string { return encoded(t, files, "Req", json) }
 	for name, c := range map[string]struct {
 		encoding, in, want string
 		dec                event.DecodeFlags
@@ -98,7 +98,7 @@ func TestPayloadsAsJSON(t *testing.T) {
 		if c.encoding != "" {
 			r += block("grpc-encoding: " + c.encoding + "\n")
 		}
-		e := &exchange{request: r, in: c.in, answer: ok, out: msg(wire(t, files, "Item", `{"id":"5"}`)), trailers: fine}
+		e := &exchange{request: r, in: c.in, answer: ok, out: msg(encoded(t, files, "Item", `{"id":"5"}`)), trailers: fine}
 		for _, cut := range []func(int) int{whole, func(int) int { return 1 }} {
 			x := play(l, conn(), e, cut).Exchanges[0]
 			if x.GRPC.RequestJSON != c.want || x.Decode != c.dec || x.GRPC.ResponseJSON != `{"id":"5"}` || x.GRPC.Streaming != "unary" {
@@ -154,7 +154,7 @@ func TestInspectTellsJSONOfEveryMessage(t *testing.T) {
 	files, got := schemaOf(t), []string(nil)
 	c := conn()
 	c.Inspect = func(m *decode.Message) { got = append(got, strings.Clone(m.Text)) }
-	item := func(id string) string { return msg(wire(t, files, "Item", `{"id":"`+id+`"}`)) }
+	item := func(id string) string { return msg(encoded(t, files, "Item", `{"id":"`+id+`"}`)) }
 	play(New(Options{Descriptors: files}), c, &exchange{request: ":path: /shop.Cart/List\ncontent-type: application/grpc\n", answer: ok, out: item("1") + item("2")}, whole)
 	if want := `shop.Cart/List #1 {"id":"1"}|shop.Cart/List #2 {"id":"2"}`; strings.Join(got, "|") != want {
 		t.Errorf("%q", got)

@@ -33,18 +33,18 @@ func (t *conn) answer(s *stream, at int64) {
 	}
 }
 
-func (t *conn) answerLayer(s *stream, f *fields, offset int64, again bool) {
+func (t *conn) answerLayer(s *stream, f *wire.Section, offset int64, again bool) {
 	t.shows(offset, s.id)
 	switch {
 	case s.call != nil && !again:
 		s.call.Answer(f)
 		return
-	case s.call != nil, s.requested && len(s.request.Fields) == 0 && !s.request.Cut:
+	case s.call != nil, s.requested && !s.retained:
 		return // nobody would by the request, all of which is known
 	}
 	var request decode.Fields
 	if s.requested {
-		request = &s.request
+		request = s.request
 	}
 	for _, l := range t.layers {
 		if s.call = l.Open(&t.layer, request, f); s.call != nil {

@@ -99,7 +99,7 @@ func (t *conn) section(d event.Dir, at int64, p []byte) {
 	h := &t.half[d]
 	b := &h.block
 	b.open = false
-	err := h.hpack.Decode(p, &h.fields.Section)
+	err := h.hpack.Decode(p, &h.fields)
 	switch {
 	case b.cut:
 		h.hpack.Forget()

@@ -8,7 +8,7 @@ import (
 
 // reset ends a stream by RST_STREAM (RFC 9113, 6.4).
 func (t *conn) reset(d event.Dir, at int64, p []byte) {
-	s := t.set.open[t.half[d].frame.stream]
+	s := t.set.find(t.half[d].frame.stream)
 	if s == nil {
 		return
 	}

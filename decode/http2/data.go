@@ -6,7 +6,7 @@ import "github.com/pitot-io/pitot/internal/event"
 // wants it.
 func (t *conn) dataOf(d event.Dir) *stream {
 	h := &t.half[d]
-	s := t.set.open[h.frame.stream]
+	s := t.set.find(h.frame.stream)
 	if s == nil {
 		if s = t.latecomer(h.frame.stream, h.at); s == nil {
 			return nil

@@ -8,10 +8,6 @@ import (
 // unknown stands for text that HPACK cannot tell.
 const unknown = wire.Unknown
 
-// fields are a whole section. Their text is lent until the next one of the same
-// direction is read.
-type fields struct{ wire.Section }
-
 // begin is the decoder of field blocks at the start of a connection, or of one
 // that is joined in its middle.
 func begin(c *decode.Conn, mid bool) (d wire.Decoder) {

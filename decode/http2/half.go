@@ -38,10 +38,10 @@ type half struct {
 
 	block    block
 	hpack    wire.Decoder
-	fields   fields
-	maxFrame int   // bytes that the other side takes in one frame
-	settled  bool  // that is known
-	total    int64 // bytes seen, those missing included
+	fields   wire.Section // its text is lent until the next one of the half is read
+	maxFrame int          // bytes that the other side takes in one frame
+	settled  bool         // that is known
+	total    int64        // bytes seen, those missing included
 	search   search
 }
 
@@ -144,7 +144,7 @@ func (t *conn) begin(d event.Dir, at int64, f frame) {
 // trusted reports whether a large frame may be believed though nobody saw what
 // the other side allows: one of a stream whose fields were seen.
 func (t *conn) trusted(f frame) bool {
-	s := t.set.open[f.stream]
+	s := t.set.find(f.stream)
 	return f.kind == frameData && s != nil && (s.requested || s.answered)
 }
 

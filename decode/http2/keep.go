@@ -20,7 +20,7 @@ type keep struct {
 }
 
 // head keeps a section's fields, and what it says of the body after it.
-func (k *keep) head(d event.Dir, f *fields, c decode.Keep) {
+func (k *keep) head(d event.Dir, f *wire.Section, c decode.Keep) {
 	k.coding[d] = ""
 	to := &k.detail.RequestHeaders
 	if d == event.ToClient {

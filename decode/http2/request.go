@@ -12,7 +12,7 @@ import (
 
 // isRequest reports whether a section that a client sent begins a request; one
 // of which that cannot be told, when nothing at all of it can.
-func (f *fields) isRequest() bool {
+func isRequest(f *wire.Section) bool {
 	for i := range f.Fields {
 		switch x := &f.Fields[i]; {
 		case x.Role.Pseudo() && x.Role != wire.RoleStatus:
@@ -31,7 +31,7 @@ type asked struct {
 	trace                                           semantics.Trace
 }
 
-func (f *fields) asked() (a asked) {
+func (a *asked) read(f *wire.Section) {
 	for i := range f.Fields {
 		x := &f.Fields[i]
 		switch x.Role {
@@ -65,7 +65,6 @@ func (f *fields) asked() (a asked) {
 			firstBytes(&a.trace.Uber, x.Value)
 		}
 	}
-	return a
 }
 
 func first(s *string, v string) {
@@ -91,7 +90,8 @@ func (t *conn) request(s *stream, d event.Dir, at int64) {
 	s.requested, s.early = true, false
 	s.x.Start, s.x.RequestSeq = b.at, b.seq
 	s.grew(event.ToServer, b.bytes, at)
-	a := f.asked()
+	var a asked
+	a.read(f)
 	if f.Unsure() {
 		s.x.Decode |= event.HPACKUnsure
 		a.guess()
@@ -214,7 +214,7 @@ func (t *conn) copy(text *[]byte, v string) string {
 
 // openLayer asks who takes the exchange, and keeps the request's fields where it
 // is to be asked again when the answer's are known.
-func (t *conn) openLayer(s *stream, f *fields, offset int64) {
+func (t *conn) openLayer(s *stream, f *wire.Section, offset int64) {
 	if len(t.layers) == 0 {
 		return
 	}
@@ -225,6 +225,10 @@ func (t *conn) openLayer(s *stream, f *fields, offset int64) {
 		}
 	}
 	if f.Unsure() { // what tells the layer may be among what is not known
-		s.request.Keep(&f.Section, t.c.Limits.Text)
+		if s.request == nil {
+			s.request = new(wire.Section)
+		}
+		s.request.Keep(f, t.c.Limits.Text)
+		s.retained = true
 	}
 }

@@ -57,8 +57,8 @@ func (t *conn) latecomer(id uint32, at int64) *stream {
 // when nobody wants it.
 func (t *conn) fromClient(at int64) *stream {
 	h := &t.half[event.ToServer]
-	id, head := h.block.stream, h.fields.isRequest()
-	s := t.set.open[id]
+	id, head := h.block.stream, isRequest(&h.fields)
+	s := t.set.find(id)
 	switch {
 	case s != nil && (s.requested || !head):
 		t.trailers(s, event.ToServer, at)
@@ -92,7 +92,7 @@ func (t *conn) fromClient(at int64) *stream {
 func (t *conn) fromServer(at int64) *stream {
 	h := &t.half[event.ToClient]
 	id := h.block.stream
-	s := t.set.open[id]
+	s := t.set.find(id)
 	if s == nil {
 		if s = t.latecomer(id, h.block.at); s == nil && id&1 == 1 && id > t.set.highest {
 			if s = t.start(id); s != nil { // the request is on its way here
@@ -312,4 +312,4 @@ func (t *conn) cut(s *stream, at int64) {
 // shows notes which frame layers are shown, for what they say of it.
 func (t *conn) shows(offset int64, id uint32) { t.shown = frameAt{offset, id} }
 
-var _ decode.Fields = (*fields)(nil)
+var _ decode.Fields = (*wire.Section)(nil)

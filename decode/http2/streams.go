@@ -2,6 +2,7 @@ package http2
 
 import (
 	"github.com/pitot-io/pitot/decode"
+	"github.com/pitot-io/pitot/decode/http2/wire"
 	"github.com/pitot-io/pitot/internal/event"
 )
 
@@ -24,12 +25,13 @@ type stream struct {
 	ended     [2]bool // END_STREAM came in that direction
 	blind     [2]bool // it may have come unseen
 	told      bool    // the exchange is told; only the tunnel inside goes on
+	retained  bool    // request holds its fields
 
 	last    int64 // time of its last byte
 	resetAt int64 // when the client gave it up and it began to linger; else 0
 
-	call    decode.Call // of a layer; nil where none took it
-	request fields      // kept until a layer has seen the answer, at most Limits.Text bytes
+	call    decode.Call   // of a layer; nil where none took it
+	request *wire.Section // at most Limits.Text bytes of it; kept, where retained, until a layer has seen the answer
 	tunnel  tunnel
 	keep    *keep
 }
@@ -42,6 +44,7 @@ const toldIDs = 64
 // and again.
 type streams struct {
 	open        map[uint32]*stream
+	recent      *stream // open, and asked for or opened last; may be nil
 	first, last *stream
 	free        []*stream
 
@@ -92,6 +95,19 @@ func (s *streams) unseen(id uint32) bool {
 	return true
 }
 
+// find is the open stream of that number, nil where there is none. Frames of one
+// stream often come one after the other.
+func (s *streams) find(id uint32) *stream {
+	if x := s.recent; x != nil && x.id == id {
+		return x
+	}
+	x := s.open[id]
+	if x != nil {
+		s.recent = x
+	}
+	return x
+}
+
 // add opens a stream, empty.
 func (s *streams) add(id uint32) *stream {
 	x := s.make()
@@ -102,7 +118,7 @@ func (s *streams) add(id uint32) *stream {
 	} else {
 		s.first = x
 	}
-	s.last = x
+	s.last, s.recent = x, x
 	s.open[id] = x
 	return x
 }
@@ -114,7 +130,6 @@ func (s *streams) make() *stream {
 	}
 	x := s.free[n-1]
 	s.free = s.free[:n-1]
-	x.request.Reset()
 	*x = stream{text: x.text[:0], answerText: x.answerText[:0], request: x.request}
 	return x
 }
@@ -132,6 +147,9 @@ func (s *streams) drop(x *stream) {
 		s.last = x.prev
 	}
 	delete(s.open, x.id)
+	if s.recent == x {
+		s.recent = nil
+	}
 	s.told[s.next] = x.id
 	s.next = (s.next + 1) % toldIDs
 	if len(s.free) < maxFree {

@@ -2,6 +2,7 @@ package http2
 
 import (
 	"github.com/pitot-io/pitot/decode"
+	"github.com/pitot-io/pitot/decode/http2/wire"
 	"github.com/pitot-io/pitot/internal/event"
 )
 
@@ -18,13 +19,13 @@ type tunnel struct {
 
 // openTunnel tells the exchange, which ends with this answer, and leaves what
 // the stream carries from now on to the next decoder.
-func (t *conn) openTunnel(s *stream, f *fields, at int64) {
+func (t *conn) openTunnel(s *stream, f *wire.Section, at int64) {
 	h := decode.Handover{Protocol: s.tunnel.protocol, Request: &s.x}
 	s.p.Upgrade = "connect"
 	if h.Protocol != "" {
 		s.p.Upgrade = h.Protocol
-		h.Extensions, _ = f.Field("sec-websocket-extensions")
-		h.Subprotocol, _ = f.Field("sec-websocket-protocol")
+		h.Extensions, _ = f.Of(wire.RoleWebSocketExtensions)
+		h.Subprotocol, _ = f.Of(wire.RoleWebSocketProtocol)
 	}
 	s.x.End = at
 	t.tell(s)

@@ -45,7 +45,7 @@ var law = []struct {
 	{"decode/http2", []string{"decode", "decode/http2/wire", "decode/coding", "decode/semantics", "internal/event"}},
 	{"decode/bson", nil}, // a walk over bytes: mongo and callsite both need it, and it needs nobody
 	{"decode/mongo", []string{"decode", "decode/bson", "decode/callsite", "internal/event"}},
-	{"decode/grpc", []string{"decode", "decode/http2", "decode/semantics", "internal/event"}},
+	{"decode/grpc", []string{"decode", "decode/http2/wire", "decode/semantics", "internal/event"}},
 	{"decode/callsite", []string{"decode", "decode/bson", "internal/event"}},
 	{"tap/...", []string{"tap/...", "decode", "internal/event"}},
 	{"proxy", []string{"proxy/...", "decode/...", "decode", "tap", "internal/event", "internal/config", "internal/filter"}},
