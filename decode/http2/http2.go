@@ -33,6 +33,7 @@ type conn struct {
 	late   *mark         // the bytes being fed were kept: where they came from
 	text   []byte        // of messages told
 	woes   int           // failures told
+	usual  usual
 
 	off   int // where the fed bytes begin in those of the call under way
 	shown frameAt

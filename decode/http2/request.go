@@ -26,9 +26,9 @@ func isRequest(f *wire.Section) bool {
 
 // asked is what a request's section says, in the section's text.
 type asked struct {
-	method, scheme, authority, host, path, protocol string
-	agent, id, state                                string
-	trace                                           semantics.Trace
+	key
+	host, protocol, id, state string
+	trace                     semantics.Trace
 }
 
 func (a *asked) read(f *wire.Section) {
@@ -119,7 +119,21 @@ func (a *asked) guess() {
 
 // fill makes the exchange's request of a, as decode/http1 does of a head.
 func (t *conn) fill(s *stream, a *asked) {
-	p, x := &s.p, &s.x
+	first(&a.authority, a.host)
+	if !t.usual.fill(s, &a.key) {
+		t.make(s, &a.key)
+		t.usual.learn(s, &a.key)
+	}
+	s.p.RequestID = t.copy(&s.text, a.id)
+	s.tunnel.protocol = t.copy(&s.text, a.protocol)
+	if a.trace.Fill(&s.x) {
+		s.x.TraceState = t.copy(&s.text, a.state)
+	}
+}
+
+// make fills in what hangs on the key.
+func (t *conn) make(s *stream, a *key) {
+	p := &s.p
 	p.Method = semantics.Method(view(a.method))
 	if p.Method == "" {
 		p.Method = t.copy(&s.text, a.method)
@@ -132,7 +146,6 @@ func (t *conn) fill(s *stream, a *asked) {
 	default:
 		p.Scheme = t.copy(&s.text, a.scheme)
 	}
-	first(&a.authority, a.host)
 	host := view(a.authority)
 	if i := bytes.LastIndexByte(host, '@'); i >= 0 {
 		host = host[i+1:]
@@ -141,12 +154,7 @@ func (t *conn) fill(s *stream, a *asked) {
 	p.Host = t.copy(&s.text, decode.View(host))
 	t.target(s, a.path)
 	p.UserAgent = t.copy(&s.text, a.agent)
-	p.RequestID = t.copy(&s.text, a.id)
-	s.tunnel.protocol = t.copy(&s.text, a.protocol)
 	t.name(s)
-	if a.trace.Fill(x) {
-		x.TraceState = t.copy(&s.text, a.state)
-	}
 }
 
 // standardScheme is a text that does not live in a section.

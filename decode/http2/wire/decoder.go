@@ -82,6 +82,9 @@ func (d *Decoder) decode(b []byte, s *Section) (err error) {
 	for len(b) > 0 {
 		c := b[0]
 		switch {
+		case c > 0x80 && c <= 0x80+staticLast:
+			d.add(&staticTable[c&0x7f], s)
+			b = b[1:]
 		case c > 0x80 && c < 0xff: // most are
 			err = d.refer(int(c&0x7f), s)
 			b = b[1:]

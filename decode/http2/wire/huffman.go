@@ -34,22 +34,15 @@ const (
 	maxBits  = 30 // of any code
 )
 
-// pair is one code, or two, that the next fastBits bits begin with.
-type pair struct {
-	text  [2]byte
-	bits  uint8 // of all its codes; 0 where the first is longer than fastBits
-	first uint8 // bits of the first code
-}
+// pair is what the next fastBits bits begin with: two codes or one. In its bits
+// from the lowest: the first byte, the second, the bits of both (8 each), and how
+// many codes they are; 0 where the first code is longer than fastBits.
+type pair uint32
 
-// bytes is how many codes the pair has.
-func (p pair) bytes() int {
-	if p.bits > p.first {
-		return 2
-	}
-	return 1
-}
+func (p pair) bits() uint { return uint(p>>16) & 0xff }
+func (p pair) codes() int { return int(p >> 24) }
 
-// huffman is the code in the form that decoding wants.
+// huffman is the code in the forms that reading and writing want.
 type huffman struct {
 	codes   [256]uint32
 	fast    [1 << fastBits]pair
@@ -82,20 +75,19 @@ func makeHuffman() *huffman {
 }
 
 // pair reads what the first fastBits bits of w tell.
-func (h *huffman) pair(w uint32) (p pair) {
+func (h *huffman) pair(w uint32) pair {
 	a, bits := h.next(w)
 	if bits == 0 || bits > fastBits {
-		return pair{}
+		return 0
 	}
-	p = pair{[2]byte{a}, uint8(bits), uint8(bits)}
 	if b, more := h.next(w << bits); more > 0 && bits+more <= fastBits {
-		p.text[1], p.bits = b, uint8(bits+more)
+		return pair(a) | pair(b)<<8 | pair(bits+more)<<16 | 2<<24
 	}
-	return p
+	return pair(a) | pair(bits)<<16 | 1<<24
 }
 
 // next finds the symbol at the top of w; 0 bits mean EOS or nothing.
-func (h *huffman) next(w uint32) (b byte, bits int) {
+func (h *huffman) next(w uint32) (b byte, bits uint) {
 	for bits = minBits; bits <= maxBits; bits++ {
 		if k := w>>(32-bits) - h.first[bits]; k < h.count[bits] {
 			return h.symbols[h.start[bits]+k], bits
@@ -108,39 +100,76 @@ func (h *huffman) next(w uint32) (b byte, bits int) {
 // holds EOS, or padding that is longer than 7 bits or not all ones (RFC 7541,
 // 5.2).
 func AppendUnhuffman(dst, src []byte) (out []byte, ok bool) {
-	dst = slices.Grow(dst, len(src)*8/minBits+1)
-	out = dst[:cap(dst)]
-	n := len(dst)
-	acc, have := uint64(0), 0 // the highest have bits of acc are to be read, the others are 0
-	for {
-		if have < maxBits {
-			acc, have, src = refill(acc, have, src)
-		}
-		if p := code.fast[acc>>(64-fastBits)]; int(p.bits) <= have && p.bits > 0 {
-			out[n], out[n+1] = p.text[0], p.text[1]
-			n += p.bytes()
-			acc, have = acc<<p.bits, have-int(p.bits)
-			continue
-		}
-		w := uint32(acc>>32) | uint32(1<<32-1)>>min(have, 32)
-		b, bits := code.next(w)
-		if bits == 0 || bits > have {
-			return out[:n], have == 0 || have < 8 && w == 1<<32-1
-		}
-		out[n], n = b, n+1
-		acc, have = acc<<bits, have-bits
-	}
+	dst = slices.Grow(dst, len(src)*8/minBits+2)
+	u := unhuffman{out: dst[:cap(dst)], n: len(dst), src: src}
+	ok = u.most() && u.rest()
+	return u.out[:u.n], ok
 }
 
-// refill reads on in src while whole bytes fit into acc.
-func refill(acc uint64, have int, src []byte) (uint64, int, []byte) {
-	if len(src) >= 8 {
-		n := (64 - have) / 8
-		word := binary.BigEndian.Uint64(src) >> (64 - 8*n) << (64 - 8*n)
-		return acc | word>>have, have + 8*n, src[n:]
+// unhuffman is a text on its way: the highest have bits of acc are to be read
+// next; what is below them is 0, or what src begins with.
+type unhuffman struct {
+	out  []byte
+	n    int
+	src  []byte
+	acc  uint64
+	have uint
+}
+
+// most reads while src has eight bytes, so that there are always bits enough
+// for four looks, or for the longest code.
+func (u *unhuffman) most() bool {
+	out, n, src, acc, have := u.out, u.n, u.src, u.acc, u.have
+	for len(src) >= 8 {
+		acc |= binary.BigEndian.Uint64(src) >> (have & 63)
+		src = src[(63-have)/8:]
+		have |= 56
+		p := code.fast[acc>>(64-fastBits)]
+		if p == 0 {
+			b, bits := code.next(uint32(acc >> 32))
+			if bits == 0 {
+				return false
+			}
+			out[n], n = b, n+1
+			acc, have = acc<<bits, have-bits
+			continue
+		}
+		for look := 0; p != 0; look++ {
+			binary.LittleEndian.PutUint16(out[n:], uint16(p))
+			n += p.codes()
+			acc, have = acc<<(p.bits()&63), have-p.bits()
+			if look == 3 {
+				break
+			}
+			p = code.fast[acc>>(64-fastBits)]
+		}
 	}
-	for have <= 56 && len(src) > 0 {
-		acc, have, src = acc|uint64(src[0])<<(56-have), have+8, src[1:]
+	u.n, u.src, u.acc, u.have = n, src, acc, have
+	return true
+}
+
+// rest reads to the end.
+func (u *unhuffman) rest() bool {
+	for {
+		for u.have <= 56 && len(u.src) > 0 {
+			u.acc |= uint64(u.src[0]) << (56 - u.have)
+			u.have, u.src = u.have+8, u.src[1:]
+		}
+		if u.have < 8 && u.acc>>(63-u.have)>>1 == 1<<u.have-1 {
+			return true // no code is that short and all ones
+		}
+		p := code.fast[u.acc>>(64-fastBits)]
+		b, bits := byte(p), p.bits()
+		switch {
+		case p == 0:
+			b, bits = code.next(uint32(u.acc >> 32))
+		case p.codes() == 2:
+			bits = uint(huffmanBits[b]) // the second may be in what is not there
+		}
+		if bits == 0 || bits > u.have {
+			return false
+		}
+		u.out[u.n], u.n = b, u.n+1
+		u.acc, u.have = u.acc<<bits, u.have-bits
 	}
-	return acc, have, src
 }
