@@ -246,10 +246,15 @@ func TestUpstreamOfHTTP10(t *testing.T) {
 	for range 2 {
 		c := p.dial()
 		c.send(get + "\r\n")
-		if resp, body := c.answer("GET"); body != "until the end" || !resp.Close {
-			t.Errorf("answer %q, close %v", body, resp.Close)
+		resp, body := c.answer("GET")
+		if body != "until the end" {
+			t.Errorf("answer %q", body)
 		}
-		c.ends()
+		if resp.Close {
+			c.ends()
+		} else if len(resp.TransferEncoding) == 0 {
+			t.Error("nothing says where the answer ends")
+		}
 	}
 	if x := p.spans.server(t, 2); x.Flags != 0 || x.HTTP.ResponseBody != int64(len("until the end")) {
 		t.Errorf("span %s", x.AppendJSON(nil))
@@ -259,7 +264,7 @@ func TestUpstreamOfHTTP10(t *testing.T) {
 // Memory does not grow with the body.
 func TestLargeDownloadInLittleMemory(t *testing.T) {
 	size := int64(1 << 30)
-	if testing.Short() {
+	if testing.Short() || raceDetector {
 		size = 64 << 20
 	}
 	o := serveRaw(t, func(c *net.TCPConn, r *bufio.Reader) {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/pitot-io/pitot/decode"
 	"github.com/pitot-io/pitot/internal/event"
+	"github.com/pitot-io/pitot/proxy/hop"
 	"github.com/pitot-io/pitot/tap"
 )
 
@@ -16,14 +17,11 @@ func (c *conn) follow(e *exchange) *tap.Flow {
 	if c.srv.o.WebSocket == nil || e.p.Upgrade != "websocket" {
 		return nil
 	}
-	dc := decode.Conn{Client: c.info.Client, Server: c.info.Server, Stream: c.info.ID, Limits: decode.DefaultLimits()}
-	h := decode.Handover{
-		Protocol: "websocket", Request: &e.x,
-		Extensions: decode.View(e.resp.Get("sec-websocket-extensions")), Subprotocol: decode.View(e.resp.Get("sec-websocket-protocol")),
+	f := hop.Followed{
+		Conn:   decode.Conn{Client: c.info.Client, Server: c.info.Server, Stream: c.info.ID, Limits: decode.DefaultLimits()},
+		Answer: &e.resp, Names: c.srv.o.Names, Out: c.out,
 	}
-	return tap.NewFlow(c.srv.o.WebSocket(dc, h), dc, tap.Meta{
-		Listener: e.x.Listener, Route: e.x.Route, Cluster: e.x.Cluster, Endpoint: e.x.Endpoint, Unix: e.x.Unix, Service: e.x.Service, Names: c.srv.o.Names, IDs: tap.RandomIDs{},
-	}, c.out)
+	return f.Flow(c.srv.o.WebSocket, &e.x)
 }
 
 // followed is one direction of a tunnel whose bytes are decoded on their way,

@@ -4,13 +4,12 @@ import (
 	"time"
 
 	"github.com/pitot-io/pitot/internal/event"
+	"github.com/pitot-io/pitot/proxy/hop"
 	"github.com/pitot-io/pitot/tap"
 )
 
 // inline is this connection for who listens to its bytes.
-func (c *conn) inline() tap.Inline {
-	return tap.Inline{ID: c.info.ID, Listener: c.srv.o.Listener, Client: c.info.Client, Server: c.info.Server}
-}
+func (c *conn) inline() tap.Inline { return hop.Inline(&c.info, c.srv.o.Listener) }
 
 // show shows bytes from or to the client, before they go on.
 func (c *conn) show(d event.Dir, b []byte) {

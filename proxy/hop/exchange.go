@@ -9,6 +9,7 @@ import (
 
 	"github.com/pitot-io/pitot/decode/http1"
 	"github.com/pitot-io/pitot/proxy/route"
+	"github.com/pitot-io/pitot/tap"
 )
 
 // Route says what becomes of a request.
@@ -46,4 +47,9 @@ func Idempotent(method []byte) bool {
 		return true
 	}
 	return false
+}
+
+// Inline describes a client's connection for who listens to its bytes.
+func Inline(i *Info, listener string) tap.Inline {
+	return tap.Inline{ID: i.ID, Listener: listener, Client: i.Client, Server: i.Server}
 }

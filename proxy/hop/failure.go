@@ -72,7 +72,7 @@ func (f *Failure) AppendTo(b []byte, head, closing, old bool) []byte {
 	b = append(b, http.StatusText(f.Status)...)
 	b = append(b, "\r\ncontent-type: text/plain\r\n"...)
 	if f.Status == http.StatusMethodNotAllowed {
-		b = append(b, "allow: "+allowed+"\r\n"...)
+		b = append(b, "allow: "+Allowed+"\r\n"...)
 	}
 	b = append(b, "content-length: "...)
 	b = strconv.AppendInt(b, int64(f.Size()), 10)
@@ -89,8 +89,8 @@ func (f *Failure) AppendTo(b []byte, head, closing, old bool) []byte {
 	return f.AppendBody(b)
 }
 
-// allowed are the methods that are passed on where CONNECT is not.
-const allowed = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+// Allowed are the methods that are passed on where CONNECT is not.
+const Allowed = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
 // AppendBody adds the local reply's body, which says what went wrong in the
 // words of the details, which name no address.

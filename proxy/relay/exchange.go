@@ -1,0 +1,288 @@
+package relay
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/pitot-io/pitot/decode/http1"
+	"github.com/pitot-io/pitot/internal/event"
+	"github.com/pitot-io/pitot/proxy/hop"
+	"github.com/pitot-io/pitot/proxy/upstream"
+)
+
+// exchange is one request with its answer. It is made to be reused: after the
+// first few requests carrying one out allocates nothing.
+type exchange struct {
+	g    *Engine
+	c    Client
+	conn *Info
+	ctx  context.Context
+	req  *Head // the client's
+	out  Head  // as the upstream gets it
+	resp Head  // the answer's, in between cut down to what the client gets
+
+	x  event.Exchange // as the client sees it
+	p  event.HTTP
+	h2 event.H2
+	a  hop.Attempt
+	ah event.H2
+	fw hop.Forwarding
+
+	now      int64  // when the request's head was there
+	first    []byte // of the request's body, what came along with the head
+	whole    bool   // and that is all of it
+	fault    error  // what is wrong with it
+	asked    int64  // bytes of the request's body that were taken
+	answered bool   // the client has had the final answer's head
+	ended    bool   // and all of the answer, or is known to take no more
+	gone     bool   // the client does not take it
+	local    bool   // the answer is the proxy's own
+	tried    bool   // an attempt's span is to be told
+	told     bool   // the exchange's span was
+	stale    bool   // the last attempt met a connection that its peer was closing
+	opened   bool   // the request is an upgrade or CONNECT that was agreed to
+
+	route   *hop.Route
+	upgrade []byte // the protocol that the upstream is asked to change to
+	host    *upstream.Host
+	rpc     rpc
+	layer   layer
+
+	attempt
+	upload
+	watching
+}
+
+// attempt is what an exchange knows of one try at an upstream host.
+type attempt struct {
+	via     Upstream
+	closed  bool
+	sendErr error        // what ended sending the request
+	readErr error        // what ended reading the answer
+	broken  *hop.Failure // what is wrong with the answer
+	headed  bool         // the final answer's head has come
+	done    bool         // and its body has ended
+	got     int64        // bytes of its payload
+}
+
+func (g *Engine) newExchange() *exchange {
+	e := &exchange{g: g}
+	e.watched.Look = e.look
+	e.onGone = e.clientGone
+	e.pump = e.pumpBody
+	return e
+}
+
+// start takes c on.
+func (e *exchange) start(ctx context.Context, c Client) {
+	e.g.o.Stats.RequestBegins()
+	e.c, e.ctx, e.conn, e.req = c, ctx, c.Conn(), c.Request()
+	w := c.Wire()
+	e.x = event.Exchange{
+		Client: e.conn.Client, Server: e.conn.Server, Unix: e.conn.Unix, Stream: e.conn.ID,
+		Listener: e.g.o.Listener, Service: e.g.o.Service, Peer: e.conn.peer, Start: w.Began,
+	}
+	e.p = event.HTTP{}
+	e.h2 = event.H2{StreamID: w.Stream}
+	e.now = time.Now().UnixNano()
+}
+
+// begin takes on the exchange of a request whose head has been read.
+func (e *exchange) begin(ctx context.Context, c Client) {
+	e.start(ctx, c)
+	http1.FillRequest(&e.x, &e.p, e.req)
+	e.version(&e.x, &e.p, &e.h2)
+	if e.conn.Secure && len(e.req.Scheme) == 0 {
+		e.p.Scheme = "https"
+	}
+	hop.Identify(&e.x)
+	e.ride()
+	e.rpc.read(e.req)
+	e.watchOver()
+	n, end := c.Ready()
+	if n > 0 && !e.mayTunnel() {
+		e.first, e.fault = e.next()
+		n, end = c.Ready()
+	}
+	if e.fault == nil && n == 0 && !end {
+		e.fault = faultOf(c)
+	}
+	e.whole = e.fault == nil && n == 0 && end
+	e.read.Store(e.whole)
+	if e.whole {
+		e.requestEnded(e.now)
+	}
+}
+
+// version notes in x what a stream of HTTP/2 has of its own.
+func (e *exchange) version(x *event.Exchange, p *event.HTTP, h *event.H2) {
+	if h.StreamID != 0 {
+		x.HTTP2, x.Protocol, p.Version = h, event.HTTP2, "2"
+	}
+}
+
+// unreadable fills in what is known of a request whose head cannot be read.
+func (e *exchange) unreadable() {
+	e.x.HTTP, e.x.Kind, e.x.Name, e.x.Protocol = &e.p, event.Server, "HTTP", event.HTTP11
+	e.p.Scheme, e.p.Version = "http", "1.1"
+	if e.conn.Secure {
+		e.p.Scheme = "https"
+	}
+	e.version(&e.x, &e.p, &e.h2)
+	e.req = nil
+	hop.Identify(&e.x)
+	e.watchOver()
+}
+
+// mayTunnel reports whether what follows the head may be no body but what the
+// protocol asked for has to say. After a body HTTP/2 knows no change.
+func (e *exchange) mayTunnel() bool {
+	h := e.req
+	return h.Form == http1.Authority || len(h.Upgrade) > 0 && (h.Framing == http1.NoBody || string(h.Method) == "CONNECT")
+}
+
+// tunnels reports whether it is, should the upstream agree.
+func (e *exchange) tunnels() bool { return e.req.Form == http1.Authority || len(e.upgrade) > 0 }
+
+// run carries e out, up to the last byte of the answer.
+func (e *exchange) run() {
+	if f := e.admit(); f != nil {
+		e.reply(f)
+		return
+	}
+	host, err := e.route.Cluster.Pick()
+	if err != nil {
+		e.reply(hop.NoHost)
+		return
+	}
+	e.forward()
+	e.choose(host)
+	f := e.ask()
+	for hosts := len(e.route.Cluster.Hosts()); hosts > 1 && f != nil && f.Unsent() && e.another(); hosts-- {
+		f = e.ask()
+	}
+	if f != nil {
+		e.fail(f)
+	}
+}
+
+// ask asks the chosen host, and once more on a fresh connection when a kept one
+// turns out to be stale.
+func (e *exchange) ask() *hop.Failure {
+	f := e.try(How{Again: e.repeatable(), Now: e.now, Tunnel: e.tunnels()})
+	if f != nil && e.stale {
+		e.x.Attempt++
+		f = e.try(How{Fresh: true, Now: e.now, Tunnel: e.tunnels()})
+	}
+	return f
+}
+
+// another chooses the host that follows one which could not be reached. Nothing
+// has been sent, so any request may go there.
+func (e *exchange) another() bool {
+	next, err := e.route.Cluster.PickAfter(e.host)
+	if err != nil {
+		return false
+	}
+	e.host.Done()
+	e.choose(next)
+	e.x.Attempt++
+	return true
+}
+
+// admit decides about a request by itself: what is wrong with it, and where it
+// goes.
+func (e *exchange) admit() *hop.Failure {
+	o := &e.g.o
+	switch {
+	case e.fault != nil:
+		return e.requestFault(e.fault)
+	case o.Body > 0 && (e.req.Framing == http1.Length && e.req.Length > o.Body || e.asked > o.Body):
+		return hop.BodyTooLarge
+	}
+	if e.route = o.Route(e.req); e.route == nil {
+		return hop.NoRoute
+	}
+	e.route.Tell(&e.x)
+	if f := e.change(); f != nil {
+		return f
+	}
+	if e.route.Cluster == nil {
+		return hop.NoCluster
+	}
+	return nil
+}
+
+// change finds out what the exchange is to become, if anything.
+func (e *exchange) change() (f *hop.Failure) {
+	e.upgrade, f = hop.Change(e.route, e.req)
+	switch {
+	case f != nil:
+		return f
+	case !e.mayTunnel():
+		e.upgrade = nil
+	case string(e.req.Method) == "CONNECT" && !e.tunnels():
+		return hop.UpgradeRefused
+	}
+	return nil
+}
+
+// choose notes the host that the exchange goes to.
+func (e *exchange) choose(h *upstream.Host) {
+	e.host = h
+	e.x.Endpoint = h.Address()
+	if e.route.Service != "" {
+		e.x.Service = e.route.Service
+	} else if name := e.g.lookup(h.AddrPort()); name != "" {
+		e.x.Service = name
+	} else {
+		e.x.Service = e.x.Cluster
+	}
+}
+
+// repeatable reports whether the request may be sent again: doing so does no
+// harm, and all of it is here.
+func (e *exchange) repeatable() bool {
+	return e.whole && !e.tunnels() && hop.Idempotent(e.req.Method)
+}
+
+// next takes the next piece of the request's body.
+func (e *exchange) next() ([]byte, error) {
+	b, err := e.c.Next()
+	e.asked += int64(len(b))
+	if len(b) > 0 {
+		e.layer.data(event.ToServer, b)
+	}
+	if err == io.EOF {
+		return nil, nil
+	}
+	return b, err
+}
+
+// requestFault is why reading the request failed.
+func (e *exchange) requestFault(err error) *hop.Failure {
+	switch why := e.cutBy(); {
+	case malformed(err):
+		return hop.DownstreamFault(err)
+	case why != notCut:
+		return e.cutCause(why)
+	}
+	return hop.ClientGone
+}
+
+// reset gives back what e borrowed.
+func (e *exchange) reset() {
+	if e.host != nil {
+		e.host.Done()
+	}
+	e.rpc = rpc{text: e.rpc.text[:0]}
+	e.c, e.ctx, e.conn, e.req, e.first, e.fault = nil, nil, nil, nil, nil, nil
+	e.route, e.upgrade, e.host = nil, nil, nil
+	e.asked = 0
+	e.answered, e.ended, e.gone, e.local, e.tried, e.told, e.stale, e.opened = false, false, false, false, false, false, false, false
+	e.attempt = attempt{}
+	e.upload.reset()
+	e.watching.reset()
+	e.x.HTTP, e.x.HTTP2, e.x.GRPC, e.a.X.HTTP, e.a.X.HTTP2, e.a.X.GRPC = nil, nil, nil, nil, nil, nil
+}

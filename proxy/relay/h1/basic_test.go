@@ -1,0 +1,1 @@
+../../h1/basic_test.go

@@ -1,0 +1,1 @@
+../../h1/lifecycle_test.go

@@ -1,0 +1,1 @@
+../../h1/race_off_test.go

@@ -1,0 +1,1 @@
+../../h1/refuse_test.go

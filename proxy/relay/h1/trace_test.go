@@ -1,0 +1,1 @@
+../../h1/trace_test.go

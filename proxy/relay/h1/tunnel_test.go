@@ -1,0 +1,1 @@
+../../h1/tunnel_test.go

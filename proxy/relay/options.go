@@ -1,0 +1,62 @@
+package relay
+
+import (
+	"cmp"
+	"time"
+
+	"github.com/pitot-io/pitot/decode"
+	"github.com/pitot-io/pitot/internal/event"
+	"github.com/pitot-io/pitot/proxy/hop"
+	"github.com/pitot-io/pitot/proxy/upstream"
+	"github.com/pitot-io/pitot/tap"
+)
+
+// Options make an Engine. Zero durations stand for the defaults below;
+// negative ones for no limit.
+type Options struct {
+	Listener string // name of the listener, in spans
+	Service  string // name of what answers here, for requests that reach no cluster
+	Route    hop.Router
+
+	// Dialer is what makes attempts at a cluster's hosts.
+	Dialer func(*upstream.Cluster) Dialer
+
+	Publish func(key int64) event.Emitter // spans of connection number key go there
+	Names   tap.Names                     // may be nil
+	Stats   hop.Stats
+	Logged  func(*Finished) // is told every exchange after its spans; may be nil
+
+	// WebSocket makes the decoder of what follows an upgrade to that protocol.
+	// Where it is nil, as for any other protocol, a tunnel's bytes pass unseen.
+	WebSocket func(decode.Conn, decode.Handover) decode.Decoder
+
+	// Layers are protocols that ride on exchanges, asked in order: gRPC.
+	Layers []decode.Layer
+
+	Request    time.Duration // for a whole request; no limit by default
+	StreamIdle time.Duration // of an exchange in which nothing moves
+
+	Limits       decode.Limits // Text of what is told
+	Body         int64         // bytes of a request's body; no limit by default
+	Trust        bool          // believe x-forwarded-*: an inner hop, not an edge
+	AttemptSpans bool          // a client span for each attempt
+}
+
+// DefaultStreamIdle is the default of Options.StreamIdle.
+const DefaultStreamIdle = 5 * time.Minute
+
+func (o Options) withDefaults() Options {
+	o.StreamIdle = cmp.Or(o.StreamIdle, DefaultStreamIdle)
+	o.Limits.Text = cmp.Or(o.Limits.Text, decode.DefaultLimits().Text)
+	return o
+}
+
+// Finished is an exchange that is over, as an access log wants it. It is lent
+// for the length of the call.
+type Finished struct {
+	Exchange *event.Exchange
+	Attempt  *event.Exchange // the last one; nil when none was made
+	Request  *Head           // as the client sent it; nil where it could not be read
+	Answer   *Head           // as the client got it; nil where it got none
+	Local    bool            // the answer is the proxy's own
+}

@@ -1,0 +1,283 @@
+package relay
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/pitot-io/pitot/decode/http1"
+	"github.com/pitot-io/pitot/internal/event"
+	"github.com/pitot-io/pitot/proxy/hop"
+	"github.com/pitot-io/pitot/proxy/upstream"
+)
+
+// forward makes the request's head as the upstream gets it.
+func (e *exchange) forward() {
+	e.fw.Client, e.fw.Scheme, e.fw.Trust = e.conn.Client.Addr(), "http", e.g.o.Trust
+	if e.conn.Secure {
+		e.fw.Scheme = "https"
+	}
+	e.out = *e.req
+	e.out.Fields = e.fw.Fields(e.req, &e.x)
+	e.out.Upgrade = e.upgrade
+	e.timeout = int64(e.route.Timeout)
+	if e.rpc.timeout > 0 {
+		e.limit.Store(e.rpc.lower(e.route.GRPCTimeout, e.now))
+	}
+	if e.whole {
+		e.requestEnded(e.now)
+	}
+}
+
+// try makes one attempt: nil when the answer has been passed on to its end.
+func (e *exchange) try(how How) *hop.Failure {
+	e.tellAttempt()
+	e.closeVia()
+	e.attempt, e.stale = attempt{}, false
+	up, err := e.g.o.Dialer(e.route.Cluster).Open(e.ctx, e.host, how)
+	if err != nil {
+		e.a.Begin(&e.x, e.host, nil, e.now)
+		f := e.connectFault(err)
+		e.arrive(f)
+		return f
+	}
+	e.via = up
+	e.a.Begin(&e.x, e.host, up.Conn(), e.now)
+	if e.attach(up) {
+		e.transact()
+	}
+	e.stopUpload()
+	f := e.outcome(e.detach())
+	e.stale = f != nil && e.again()
+	if !e.opened { // else it has arrived already
+		e.arrive(f)
+	}
+	if e.g.o.Logged == nil {
+		e.closeVia()
+	}
+	return f
+}
+
+// closeVia ends the use of the attempt's connection. An access log wants the
+// answer's fields before.
+func (e *exchange) closeVia() {
+	if e.via != nil && !e.closed {
+		e.closed = true
+		e.via.Close()
+	}
+}
+
+// again reports whether the attempt met a kept connection that its peer was
+// closing, so that another may be made: when nothing of it was acted on, or
+// when sending it twice does no harm (RFC 9110, 9.2.2). All of it must still be
+// here.
+func (e *exchange) again() bool {
+	if e.begun || e.headed || e.cutBy() != notCut || e.opened {
+		return false
+	}
+	return e.via.Unsent() || e.via.Reused() && e.via.Wire().Received == 0 && e.repeatable()
+}
+
+func (e *exchange) connectFault(err error) *hop.Failure {
+	var d *upstream.DialError
+	switch why := e.cutBy(); {
+	case e.ctx.Err() != nil:
+		return hop.ProxyEnds
+	case why != notCut:
+		return e.cutCause(why)
+	case errors.As(err, &d) && d.Timeout:
+		return hop.ConnectTimeout
+	}
+	return hop.ConnectFailed
+}
+
+// transact sends the request and passes the answer on.
+func (e *exchange) transact() {
+	e.sendErr = e.send() // there may be an answer that tells why
+	for {
+		if e.readErr = e.via.Answer(&e.resp); e.readErr != nil {
+			return
+		}
+		switch {
+		case !e.resp.Interim():
+			e.pass()
+			return
+		case !e.interim():
+			return
+		}
+	}
+}
+
+// send sends the request, or its beginning, and lets the rest follow.
+func (e *exchange) send() error {
+	up := e.via
+	if e.g.o.AttemptSpans {
+		e.fw.From(e.a.X.SpanID)
+	}
+	e.rpc.propagate(&e.out, e.limit.Load())
+	trailers := e.trailers(e.c, e.whole)
+	end := e.whole && !e.tunnels() && len(e.first) == 0 && len(trailers) == 0
+	if err := up.Send(&e.out, end); err != nil || end {
+		return flushed(up, err)
+	}
+	if e.tunnels() {
+		return up.Flush()
+	}
+	if len(e.first) > 0 {
+		if err := up.Write(e.first); err != nil {
+			return err
+		}
+	}
+	if e.whole {
+		return flushed(up, up.Finish(trailers))
+	}
+	e.startUpload()
+	return nil
+}
+
+type flusher interface{ Flush() error }
+
+func flushed(f flusher, err error) error {
+	if err != nil {
+		return err
+	}
+	return f.Flush()
+}
+
+// trailers are the fields after a body that has ended, those that may stand
+// there (RFC 9110, 6.5.1).
+func (e *exchange) trailers(b Body, ended bool) []http1.Field {
+	if !ended {
+		return nil
+	}
+	all := b.Trailers()
+	kept := all[:0]
+	for i := range all {
+		switch f := &all[i]; f.ID {
+		case http1.Connection, http1.ContentLength, http1.TransferEncoding, http1.HostField, http1.Expect, http1.UpgradeField,
+			http1.KeepAliveField, http1.ProxyConnection, http1.TE, http1.Trailer, http1.HTTP2Settings, http1.XForwardedFor,
+			http1.XForwardedProto, http1.XForwardedHost:
+		default:
+			kept = append(kept, *f)
+		}
+	}
+	return kept
+}
+
+// interim passes on an answer of class 1xx, which a client of HTTP/1.0 would
+// not understand (RFC 9110, 15.2).
+func (e *exchange) interim() bool {
+	if e.req.Minor == 0 {
+		return true
+	}
+	http1.FillResponse(&e.x, &e.p, &e.resp)
+	visible(&e.resp)
+	return e.write(flushed(e.c, e.c.Interim(&e.resp)))
+}
+
+// visible drops the fields of the upstream's connection.
+func visible(h *Head) {
+	kept := h.Fields[:0]
+	for i := range h.Fields {
+		if f := &h.Fields[i]; !f.Hop {
+			kept = append(kept, *f)
+		}
+	}
+	h.Fields = kept
+}
+
+// write takes what writing to the client came to.
+func (e *exchange) write(err error) bool {
+	if err != nil {
+		e.gone = true
+	}
+	return err == nil
+}
+
+// pass passes on the final answer.
+func (e *exchange) pass() {
+	h, up := &e.resp, e.via
+	tunnel := h.Status == 101 || e.req.Form == http1.Authority && h.Status >= 200 && h.Status < 300
+	if h.Status == 101 && !e.asked101() {
+		e.broken = hop.UnaskedUpgrade
+		return
+	}
+	n, end := up.Ready()
+	if n == 0 && !end {
+		if e.readErr = faultOf(up); e.readErr != nil {
+			return
+		}
+	}
+	e.headed = true
+	e.streaming.Store(true)
+	e.a.X.FirstByte = time.Now().UnixNano()
+	e.x.FirstByte = e.a.X.FirstByte
+	e.filled()
+	none := !tunnel && (h.Framing == http1.NoBody || n == 0 && end && len(up.Trailers()) == 0)
+	visible(h)
+	if !e.write(e.c.Answer(h, none)) {
+		return
+	}
+	e.answered = true
+	switch {
+	case tunnel:
+		e.opened = true
+		e.carryTunnel()
+	case none:
+		e.done = e.write(e.c.Flush())
+	default:
+		e.passBody()
+	}
+}
+
+// asked101 reports whether the protocol that the upstream changes to is the one
+// that it was asked for. HTTP/2 does not name it.
+func (e *exchange) asked101() bool {
+	h := &e.resp
+	if len(h.Upgrade) == 0 {
+		h.Upgrade = h.Get("upgrade")
+	}
+	if e.via.Wire().Stream != 0 {
+		h.Upgrade = e.upgrade
+	}
+	return len(e.upgrade) > 0 && e.read.Load() == (string(e.req.Method) != "CONNECT") && bytes.EqualFold(h.Upgrade, e.upgrade)
+}
+
+// filled tells what the answer's head says.
+func (e *exchange) filled() {
+	http1.FillResponse(&e.x, &e.p, &e.resp)
+	if e.resp.Status == 101 && e.h2.StreamID != 0 { // RFC 8441, 5: what the client gets
+		e.p.StatusCode = 200
+	}
+	e.answerLayer()
+}
+
+// passBody passes on the answer's body and what comes after it.
+func (e *exchange) passBody() {
+	up := e.via
+	for {
+		if n, end := up.Ready(); n == 0 && !end && !e.write(e.c.Flush()) {
+			return
+		}
+		b, err := up.Next()
+		if err != nil {
+			if e.readErr = err; err == io.EOF {
+				e.readErr = nil
+				e.endAnswer(e.trailers(up, true))
+			}
+			return
+		}
+		e.got += int64(len(b))
+		e.layer.data(event.ToClient, b)
+		e.moved.Store(e.g.watch.Clock())
+		if !e.write(e.c.Write(b)) {
+			return
+		}
+	}
+}
+
+func (e *exchange) endAnswer(trailers []http1.Field) {
+	e.layer.trailers(event.ToClient, trailers)
+	e.done = e.write(flushed(e.c, e.c.Finish(trailers)))
+}

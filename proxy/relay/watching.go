@@ -1,0 +1,153 @@
+package relay
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/pitot-io/pitot/proxy/hop"
+)
+
+// cut says why an exchange was ended from outside.
+type cut uint32
+
+const (
+	notCut     cut = iota
+	cutRequest     // the whole request took too long
+	cutRoute       // the answer took too long
+	cutCall        // the call of gRPC took longer than its client waits
+	cutStill       // nothing moved
+	cutGone        // the client has gone
+	cutStop        // the proxy ends
+)
+
+// watching is what others than its goroutines know of an exchange.
+type watching struct {
+	watched Watched
+	onGone  func() // bound once
+	since   int64  // when it began
+	timeout int64  // of the route: from the end of the request to the head of the answer
+
+	why       atomic.Uint32 // a cut, the first
+	complete  atomic.Bool   // the request has been read to its end
+	streaming atomic.Bool   // the final answer's head has come
+	tunnelled atomic.Bool   // bytes of another protocol pass
+	deadline  atomic.Int64  // for the answer's head; 0 for none
+	limit     atomic.Int64  // for all of the call of gRPC; 0 for none
+	moved     atomic.Int64  // when bytes of a body last moved
+
+	mu sync.Mutex // guards up; taken inside of the watch's and the client codec's locks
+	up Upstream   // that may be cancelled
+}
+
+func (w *watching) reset() {
+	w.since, w.timeout = 0, 0
+	w.why.Store(0)
+	w.complete.Store(false)
+	w.streaming.Store(false)
+	w.tunnelled.Store(false)
+	w.deadline.Store(0)
+	w.limit.Store(0)
+	w.moved.Store(0)
+}
+
+// watchOver begins to watch the exchange and its client.
+func (e *exchange) watchOver() {
+	e.since = e.now
+	e.g.watch.Add(&e.watched, e.conn.ID)
+	e.c.OnGone(e.onGone)
+}
+
+// requestEnded notes that the request has been read to its end.
+func (e *exchange) requestEnded(now int64) {
+	if e.timeout > 0 {
+		e.deadline.Store(now + e.timeout)
+	}
+	e.complete.Store(true)
+}
+
+// look is Watched.Look.
+func (e *exchange) look(now int64) {
+	o := &e.g.o
+	limit, deadline := e.limit.Load(), e.deadline.Load()
+	switch {
+	case e.cutBy() == cutStop:
+	case e.g.closed.Load():
+		e.end(cutStop)
+	case e.cutBy() != notCut, e.tunnelled.Load():
+	case limit != 0 && now > limit:
+		e.end(cutCall)
+	case deadline != 0 && now > deadline && !e.streaming.Load():
+		e.end(cutRoute)
+	case !e.complete.Load() && over(now, e.since, int64(o.Request)):
+		e.end(cutRequest)
+	case over(now, max(e.since, e.moved.Load()), int64(o.StreamIdle)):
+		e.end(cutStill)
+	}
+}
+
+func over(now, since, limit int64) bool { return limit > 0 && now-since > limit }
+
+// end cuts the exchange: its waits end.
+func (e *exchange) end(why cut) {
+	if why == cutStop {
+		e.why.Store(uint32(why))
+	} else if !e.why.CompareAndSwap(uint32(notCut), uint32(why)) {
+		return
+	}
+	all := why == cutStop || why == cutStill && e.streaming.Load()
+	if all || !e.complete.Load() {
+		e.c.Interrupt(all)
+	}
+	e.cancel(Cancelled)
+}
+
+// clientGone is what Client.OnGone is given.
+func (e *exchange) clientGone() {
+	if e.why.CompareAndSwap(uint32(notCut), uint32(cutGone)) {
+		e.cancel(Cancelled)
+	}
+}
+
+func (e *exchange) cutBy() cut { return cut(e.why.Load()) }
+
+// attach puts an attempt within the reach of cuts; false when one came before.
+func (e *exchange) attach(up Upstream) bool {
+	e.mu.Lock()
+	e.up = up
+	e.mu.Unlock()
+	return e.cutBy() == notCut
+}
+
+// detach takes it out of their reach, and says what came before that.
+func (e *exchange) detach() cut {
+	e.mu.Lock()
+	e.up = nil
+	e.mu.Unlock()
+	return e.cutBy()
+}
+
+// cancel gives the attempt under way up.
+func (e *exchange) cancel(r Reason) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.up != nil {
+		e.up.Cancel(r)
+	}
+}
+
+func (e *exchange) cutCause(why cut) *hop.Failure {
+	switch why {
+	case cutRoute, cutCall:
+		return hop.AnswerTimeout
+	case cutRequest:
+		return hop.RequestTimeout
+	case cutGone:
+		return hop.ClientGone
+	case cutStop:
+		return hop.ProxyEnds
+	}
+	if e.read.Load() {
+		return hop.AnswerStill
+	}
+	return hop.RequestStill
+}
