@@ -9,7 +9,6 @@ import (
 
 	"github.com/pitot-io/pitot/decode"
 	"github.com/pitot-io/pitot/decode/http1"
-	"github.com/pitot-io/pitot/internal/event"
 	"github.com/pitot-io/pitot/proxy/hop"
 )
 
