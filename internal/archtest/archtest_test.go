@@ -39,7 +39,7 @@ var law = []struct {
 	{"decode", []string{"internal/event"}},
 	{"decode/...", []string{"decode", "internal/event"}},
 	{"decode/semantics", []string{"internal/event"}}, // what HTTP means in every version: http1 and http2 both need it
-	{"decode/coding", nil},                           // bytes in, bytes out: http1 and http2 both need it
+	{"decode/coding", nil}, // bytes in, bytes out: http1 and http2 both need it
 	{"decode/http1", []string{"decode", "decode/coding", "decode/semantics", "internal/event"}},
 	{"decode/http2/wire", nil}, // bytes in, values out and back: the decoder and the proxy both need it
 	{"decode/http2", []string{"decode", "decode/http2/wire", "decode/coding", "decode/semantics", "internal/event"}},
