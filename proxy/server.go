@@ -116,7 +116,7 @@ func (s *Server) addListener(i int, c *config.Listener) error {
 	l.handler = handler
 	s.listeners = append(s.listeners, l)
 	if c.TLS != nil {
-		if l.secure, err = secure.NewServer(c.Name, c.TLS, alpnOf(c.Protocol), s.files); err != nil {
+		if l.secure, err = secure.NewServer(c.Name, c.TLS, c.ForwardCert, alpnOf(c.Protocol), s.files); err != nil {
 			return err
 		}
 	}

@@ -47,6 +47,8 @@ type Listener struct {
 	RequestHeaders  HeaderEdits `yaml:"request_headers"`      // after the route's own
 	ResponseHeaders HeaderEdits `yaml:"response_headers"`
 	SNI             []SNIRoute  `yaml:"sni"` // where TLS goes that is not terminated here
+
+	ForwardCert ForwardCert `yaml:"forward_client_cert"` // what becomes of x-forwarded-client-cert
 }
 
 // The protocols of a listener.
@@ -151,6 +153,7 @@ func Default() *Config {
 func (l *Listener) setDefaults() {
 	l.Protocol = Auto
 	l.UseRemote = true
+	l.ForwardCert.Mode = Sanitize
 	l.Upgrades = []string{"websocket"}
 	l.Limits = Limits{Head: 60 << 10, Headers: 100}
 	l.MaxVia, l.RequestID, l.Path.EscapedSlashes = 3, Keep, Keep

@@ -13,7 +13,6 @@ type ListenerTLS struct {
 	HandshakeTimeout time.Duration `yaml:"handshake_timeout"`
 	MaxHandshakes    int           `yaml:"max_handshakes"` // under way at once; more wait
 	Client           ClientCerts   `yaml:"client_certificate"`
-	Forward          ForwardCert   `yaml:"forward_client_cert"`
 	KeyLog           string        `yaml:"keylog"` // file that gets the secrets of all sessions
 }
 
@@ -48,7 +47,8 @@ type SANMatch struct {
 	Regex  string `yaml:"regex"` // of the whole name
 }
 
-// ForwardCert says what becomes of x-forwarded-client-cert.
+// ForwardCert says what becomes of x-forwarded-client-cert, on listeners with
+// TLS and without.
 type ForwardCert struct {
 	Mode    string   `yaml:"mode"`
 	Details []string `yaml:"details"` // beside By and Hash
@@ -87,8 +87,6 @@ func (t *ListenerTLS) setDefaults() {
 	t.HandshakeTimeout = 10 * time.Second
 	t.MaxHandshakes = 1024
 	t.Client.Mode = ClientNone
-	t.Forward.Mode = Sanitize
-	t.Forward.Details = nil
 }
 
 func (t *ClusterTLS) setDefaults() {

@@ -23,6 +23,7 @@ var (
 // the files that they name are looked into by checkFiles.
 func (c *Config) checkTLS(wrong report) {
 	for i := range c.Listeners {
+		c.Listeners[i].ForwardCert.check(fmt.Sprintf("listeners[%d].forward_client_cert", i), wrong)
 		if t := c.Listeners[i].TLS; t != nil {
 			t.check(fmt.Sprintf("listeners[%d].tls", i), wrong)
 		}
@@ -30,6 +31,7 @@ func (c *Config) checkTLS(wrong report) {
 	for i := range c.Clusters {
 		if t := c.Clusters[i].TLS; t != nil {
 			t.check(fmt.Sprintf("clusters[%d].tls", i), wrong)
+			c.Clusters[i].checkName(fmt.Sprintf("clusters[%d].tls.sni", i), wrong)
 		}
 	}
 }
@@ -92,12 +94,15 @@ func (t *ListenerTLS) check(key string, wrong report) {
 		wrong(key+".max_handshakes", "%d is not valid; must be at least 1", t.MaxHandshakes)
 	}
 	t.Client.check(key+".client_certificate", wrong)
-	if !slices.Contains(forwardModes, t.Forward.Mode) {
-		wrong(key+".forward_client_cert.mode", "%q is not valid; must be one of %s", t.Forward.Mode, strings.Join(forwardModes, ", "))
+}
+
+func (f *ForwardCert) check(key string, wrong report) {
+	if !slices.Contains(forwardModes, f.Mode) {
+		wrong(key+".mode", "%q is not valid; must be one of %s", f.Mode, strings.Join(forwardModes, ", "))
 	}
-	for i, d := range t.Forward.Details {
+	for i, d := range f.Details {
 		if !slices.Contains(certDetails, d) {
-			wrong(fmt.Sprintf("%s.forward_client_cert.details[%d]", key, i), "%q is not valid; must be one of %s", d, strings.Join(certDetails, ", "))
+			wrong(fmt.Sprintf("%s.details[%d]", key, i), "%q is not valid; must be one of %s", d, strings.Join(certDetails, ", "))
 		}
 	}
 }
@@ -129,6 +134,14 @@ func (t *ClusterTLS) check(key string, wrong report) {
 	}
 	checkIdentity(key, t.Match, t.SPKI, t.SHA256, wrong)
 	checkProtection(key, t.MinVersion, t.MaxVersion, t.Ciphers, t.ALPN, wrong)
+}
+
+// checkName wants a name to verify where endpoints have none.
+func (c *Cluster) checkName(key string, wrong report) {
+	nameless := slices.ContainsFunc(c.Endpoints, func(e string) bool { _, unix := UnixPath(e); return unix })
+	if nameless && c.TLS.SNI == "" && len(c.TLS.Match) == 0 && !c.TLS.Insecure {
+		wrong(key, "must be there: a Unix socket has no name to verify the server's certificate by")
+	}
 }
 
 func checkProtection(key, least, most string, ciphers, alpn []string, wrong report) {

@@ -49,7 +49,7 @@ func TestTLSProblemsAreToldAtOnce(t *testing.T) {
       - {type: ip, exact: here}
       spki: [abc]
       sha256: [abc]
-    forward_client_cert: {mode: set, details: [name]}
+  forward_client_cert: {mode: set, details: [name]}
 - address: ":2"
   protocol: tls_passthrough
   cluster: c
@@ -78,8 +78,8 @@ f:15: listeners[0].tls.client_certificate.match[1].regex: "(" is not valid
 f:16: listeners[0].tls.client_certificate.match[2].exact: "here" is not valid; must be an IP address
 f:17: listeners[0].tls.client_certificate.spki[0]: "abc" is not valid
 f:18: listeners[0].tls.client_certificate.sha256[0]: "abc" is not valid
-f:19: listeners[0].tls.forward_client_cert.mode: "set" is not valid; must be one of sanitize,
-f:19: listeners[0].tls.forward_client_cert.details[0]: "name" is not valid; must be one of subject,
+f:19: listeners[0].forward_client_cert.mode: "set" is not valid; must be one of sanitize,
+f:19: listeners[0].forward_client_cert.details[0]: "name" is not valid; must be one of subject,
 f:23: listeners[1].tls: terminates TLS
 f:23: listeners[1].tls.certificates[0].key: must name a PEM file
 f:23: listeners[1].tls.min_version: 1.3 is later than max_version, 1.2

@@ -131,7 +131,7 @@ func (s *settings) of(endpoint, name string) *tls.Config {
 	}
 	c := s.base.Clone()
 	if c.ServerName = name; name == "" {
-		c.ServerName, _, _ = net.SplitHostPort(endpoint)
+		c.ServerName, _, _ = net.SplitHostPort(endpoint) // a Unix socket has none, which the configuration minds
 	}
 	if s.sessions != nil {
 		c.ClientSessionCache = sessions{s.sessions, endpoint}

@@ -34,7 +34,7 @@ func (n *Session) Forwarded(mode string, was []string) string {
 
 // forwards reports whether servers are told of certificates.
 func (s *Server) forwards() bool {
-	return s.c.Forward.Mode == config.AppendForward || s.c.Forward.Mode == config.SanitizeSet
+	return s.forward.Mode == config.AppendForward || s.forward.Mode == config.SanitizeSet
 }
 
 // describe is an element of the field for the client's certificate.
@@ -46,7 +46,7 @@ func (n *Session) describe() string {
 	leaf := n.State.PeerCertificates[0]
 	hash := sha256.Sum256(leaf.Raw)
 	e.add("Hash", hex.EncodeToString(hash[:]), false)
-	wants := func(detail string) bool { return slices.Contains(n.server.c.Forward.Details, detail) }
+	wants := func(detail string) bool { return slices.Contains(n.server.forward.Details, detail) }
 	if wants("cert") {
 		e.add("Cert", inPEM(leaf), true)
 	}

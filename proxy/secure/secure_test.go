@@ -66,7 +66,12 @@ func server(t *testing.T, w *Watcher, change func(*config.ListenerTLS), pairs ..
 	if change != nil {
 		change(c)
 	}
-	s, err := NewServer("web", c, nil, w)
+	return forwarding(t, w, c, config.ForwardCert{Mode: config.Sanitize})
+}
+
+func forwarding(t *testing.T, w *Watcher, c *config.ListenerTLS, f config.ForwardCert) *Server {
+	t.Helper()
+	s, err := NewServer("web", c, f, nil, w)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -336,10 +341,10 @@ func TestForwardedClientCert(t *testing.T) {
 		config.SanitizeSet:       {"NEW", ""},
 		config.AlwaysForwardOnly: {"By=x", "By=x"},
 	} {
-		s := server(t, w, func(l *config.ListenerTLS) {
-			l.Client.Mode, l.Client.CA = config.ClientRequest, ca.File
-			l.Forward = config.ForwardCert{Mode: mode, Details: []string{"subject", "uri", "dns", "cert"}}
-		}, web)
+		l := config.NewListenerTLS()
+		l.Certificates = []config.Certificate{{Cert: web.Cert, Key: web.Key}}
+		l.Client.Mode, l.Client.CA = config.ClientRequest, ca.File
+		s := forwarding(t, w, l, config.ForwardCert{Mode: mode, Details: []string{"subject", "uri", "dns", "cert"}})
 		hash := sha256.Sum256(client.TLS.Leaf.Raw)
 		text := "By=spiffe://web;Hash=" + hex.EncodeToString(hash[:]) + `;Cert="-----BEGIN%20CERTIFICATE-----%0A`
 		for i, c := range []*tls.Config{{Certificates: []tls.Certificate{client.TLS}}, {}} {

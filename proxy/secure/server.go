@@ -17,6 +17,7 @@ import (
 // Server is the server's side of TLS on one listener.
 type Server struct {
 	c        *config.ListenerTLS
+	forward  config.ForwardCert
 	alpn     []string
 	store    *store
 	identity *identity
@@ -28,8 +29,8 @@ type Server struct {
 
 // NewServer reads the certificates of a listener, and lets w read them again.
 // alpn is what is spoken where the configuration does not tell. Close it.
-func NewServer(listener string, c *config.ListenerTLS, alpn []string, w *Watcher) (*Server, error) {
-	s := &Server{c: c, alpn: c.ALPN, store: newStore(len(c.Certificates)), slots: make(chan struct{}, c.MaxHandshakes)}
+func NewServer(listener string, c *config.ListenerTLS, forward config.ForwardCert, alpn []string, w *Watcher) (*Server, error) {
+	s := &Server{c: c, forward: forward, alpn: c.ALPN, store: newStore(len(c.Certificates)), slots: make(chan struct{}, c.MaxHandshakes)}
 	if len(c.ALPN) == 0 {
 		s.alpn = alpn
 	}
