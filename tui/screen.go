@@ -116,14 +116,21 @@ func (m *model) tabs() string {
 	for _, c := range m.crumbs {
 		b.WriteString(m.look.faint.Render(" < " + m.views[c.at].Name()))
 	}
-	right := clean(m.opt.Title)
+	right, style := clean(m.opt.Title), m.look.faint
+	if n := len(m.snap.Standing); n > 0 {
+		right, style = "! "+clean(m.snap.Standing[0].Body), m.look.warn
+		if n > 1 {
+			right = fmt.Sprintf("! %d certificates; %s", n, right[2:])
+		}
+	}
 	if n := len(m.snap.Notices); n > 0 && m.snap.Now.UnixNano()-m.snap.Notices[n-1].Time < int64(noticeFor) {
 		last := m.snap.Notices[n-1]
+		style = m.look.faint
 		right = time.Unix(0, last.Time).In(m.opt.Zone).Format("15:04:05 ") + strings.TrimPrefix(clean(last.Name), "pitot.event.") + ": " + clean(last.Body)
 	}
 	room := m.w - ansi.StringWidth(b.String()) - 2
 	if room > 8 {
-		b.WriteString("  " + m.look.faint.Render(fit(right, room, true)))
+		b.WriteString("  " + style.Render(fit(right, room, true)))
 	}
 	return fit(b.String(), m.w, false)
 }

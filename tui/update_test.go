@@ -134,6 +134,38 @@ func TestLossIsShown(t *testing.T) {
 	}
 }
 
+// A certificate that expires soon is told until it is renewed.
+func TestCertificatesAreWarnedOf(t *testing.T) {
+	s := shop()
+	tell := func(name, user, files, body string) {
+		b := new(event.Batch)
+		b.Notice(&event.Notice{Time: 1, Name: name, Body: body, Attributes: []event.KeyValue{{Key: "files", Value: files}, {Key: "used_by", Value: user}}})
+		s.Apply(b, noon)
+	}
+	shows := func(want ...string) {
+		t.Helper()
+		got := text(screenOf(s, 160, 40))
+		for _, w := range want {
+			if !strings.Contains(got, w) {
+				t.Errorf("no %q in\n%s", w, got)
+			}
+		}
+		if len(want) == 0 && strings.Contains(got, "certificate") {
+			t.Errorf("still told:\n%s", got)
+		}
+	}
+	tell(event.EventCertExpiring, "web", "a.pem", "certificate of web expires in 4 days")
+	shows("! certificate of web expires in 4 days")
+	tell(event.EventCertExpiring, "web", "a.pem", "certificate of web expires in 3 days")
+	shows("! certificate of web expires in 3 days")
+	tell(event.EventCertFailed, "db", "b.pem,b.key", "certificate of db cannot be used")
+	shows("! 2 certificates; certificate of web expires in 3 days")
+	tell(event.EventCertReloaded, "web", "a.pem,a.key", "in use")
+	shows("! certificate of db cannot be used")
+	tell(event.EventCertReloaded, "db", "b.pem,b.key", "in use")
+	shows()
+}
+
 func TestStateOfTheSource(t *testing.T) {
 	ended := make(chan struct{})
 	status := ""

@@ -36,6 +36,7 @@ type Snapshot struct {
 	Collections []Collection
 	Recent      []*event.Exchange // oldest first, filtered
 	Notices     []event.Notice
+	Standing    []event.Notice // of what is wrong until it is mended, oldest first
 }
 
 // Service is one service with its routes.
@@ -88,7 +89,7 @@ func (s *Store) Snapshot(q Query) *Snapshot {
 	in := s.span(a, q)
 	out := &Snapshot{
 		Window: q.Window, Now: time.Unix(0, in.now), Seen: s.seen, Lost: s.lost, Total: a.total.stats(in),
-		Elapsed: time.Duration(in.secs * float64(time.Second)), Notices: slices.Clone(s.notices),
+		Elapsed: time.Duration(in.secs * float64(time.Second)), Notices: slices.Clone(s.notices), Standing: slices.Clone(s.standing.all),
 	}
 	if q.Parts&PartServices != 0 {
 		out.Services = a.snapServices(in)

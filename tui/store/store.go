@@ -39,6 +39,7 @@ type Store struct {
 	filtered *aggregate // of what fits filter; nil without one
 	recent   recent
 	notices  []event.Notice
+	standing standing
 	seen     uint64 // exchanges applied
 	lost     uint64 // told by notices of loss
 	last     int64  // latest End
@@ -102,6 +103,7 @@ func (s *Store) notice(n *event.Notice) {
 	}
 	var keep event.Batch // a copy of its own: the batch may be large
 	keep.Notice(n)
+	s.standing.notice(&keep.Notices[0], s.limits.Notices)
 	s.notices = append(s.notices, keep.Notices...)
 	if over := len(s.notices) - s.limits.Notices; over > 0 {
 		s.notices = append(s.notices[:0:0], s.notices[over:]...)
