@@ -39,7 +39,7 @@ type Options struct {
 	Listeners      func() []Listener
 	Clusters       func() []*upstream.Cluster
 	Sinks          func() []SinkStats
-	Capture        func() []Listener // of a live capture, where there is one: interfaces and their numbers
+	Capture        func() []Listener                        // of a live capture, where there is one: interfaces and their numbers
 	Certificates   func(now time.Time) []secure.Certificate // may be nil
 	DecodeFailures func() uint64
 	Config         func() ([]byte, error) // YAML, without secrets
