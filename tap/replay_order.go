@@ -18,8 +18,13 @@ type entry struct {
 	batch   *filled
 }
 
+// compare orders the entries of one round, place those of several.
 func (e *entry) compare(o *entry) int {
-	return cmp.Or(cmp.Compare(e.key, o.key), cmp.Compare(e.stream, o.stream), cmp.Compare(e.ordinal, o.ordinal))
+	return cmp.Or(e.place(o), cmp.Compare(e.ordinal, o.ordinal))
+}
+
+func (e *entry) place(o *entry) int {
+	return cmp.Or(cmp.Compare(e.key, o.key), cmp.Compare(e.stream, o.stream))
 }
 
 // maxHeld is how many entries wait for others that may come before them. A
@@ -64,14 +69,15 @@ func (o *order) tell(r *round) {
 	o.pass(n)
 }
 
-// merge puts what is fresh among what is held.
+// merge puts what is fresh among what is held, behind what is held of the same
+// connection and time, which was told before: turns count within a round.
 func (o *order) merge() {
 	if len(o.fresh) == 0 {
 		return
 	}
 	to, a, b := o.merged[:0], o.held, o.fresh
 	for len(a) > 0 && len(b) > 0 {
-		if a[0].compare(&b[0]) <= 0 {
+		if a[0].place(&b[0]) <= 0 {
 			to, a = append(to, a[0]), a[1:]
 		} else {
 			to, b = append(to, b[0]), b[1:]

@@ -116,3 +116,31 @@ func TestManyConnectionsAreToldInOrder(t *testing.T) {
 		}
 	}
 }
+
+// TestTurnsOfAConnectionLastBeyondARound: its exchanges are told in their
+// order when all of them, and more packets than a round has, are of one time.
+func TestTurnsOfAConnectionLastBeyondARound(t *testing.T) {
+	const ask, answer = "GET / HTTP/1.1\r\nHost: a\r\n\r\n", "HTTP/1.1 204 No Content\r\n\r\n"
+	p := newTape()
+	p.tcp(1, 1000, true, syn, 99, "", 0)
+	p.tcp(1, 1000, false, syn, 99, "", 0)
+	for i := range 3000 {
+		p.tcp(1, 1000, true, 0, uint32(100+i*len(ask)), ask, 0)
+		p.tcp(1, 1000, false, 0, uint32(100+i*len(answer)), answer, 0)
+	}
+	all, err := builtin.Protocols(builtin.ProtocolOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range []int{1, 3} {
+		r, sum := replay(t, tap.ReplayOptions{Files: []string{p.save(t)}, Protocols: all, Workers: n})
+		if sum.Exchanges != 3000 {
+			t.Fatalf("%d exchanges", sum.Exchanges)
+		}
+		for i := 1; i < len(r.Exchanges); i++ {
+			if r.Exchanges[i].RequestSeq < r.Exchanges[i-1].RequestSeq {
+				t.Fatalf("%d workers: exchange %d is told before the one that it follows", n, i)
+			}
+		}
+	}
+}
