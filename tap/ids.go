@@ -31,9 +31,9 @@ type DerivedIDs struct{}
 // start and the place of the exchange on the connection.
 func (DerivedIDs) Fill(x *event.Exchange, ordinal uint64) {
 	var buf [96]byte
-	b := x.Client.AppendTo(buf[:0])
+	b := event.AppendAddr(buf[:0], x.Client)
 	b = append(b, '>')
-	b = x.Server.AppendTo(b)
+	b = event.AppendAddr(b, x.Server)
 	b = binary.BigEndian.AppendUint64(b, uint64(x.Start))
 	b = binary.BigEndian.AppendUint64(b, uint64(x.Stream))
 	b = binary.BigEndian.AppendUint64(b, ordinal)

@@ -15,8 +15,8 @@ const (
 	numShards = 16
 
 	roundPackets = 2048
-	roundBytes   = 2 << 20 // of packets
-	numRounds    = 4       // at most, read and not yet told
+	roundBytes   = 512 << 10 // of packets
+	numRounds    = 4         // at most, read and not yet told
 )
 
 // line is what packets go along: rounds from the reader to the workers, and
@@ -222,7 +222,7 @@ type buffers struct {
 	spare [][]byte
 }
 
-const bufferBytes = 1 << 20
+const bufferBytes = 256 << 10
 
 func (b *buffers) take(n int) []byte {
 	b.mu.Lock()
