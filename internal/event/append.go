@@ -26,43 +26,33 @@ var pairs = func() (t [200]byte) {
 // put2 writes v, below 100, as two digits.
 func put2(b []byte, v uint64) { _ = b[1]; b[0], b[1] = pairs[2*v], pairs[2*v+1] }
 
-// powers are those of ten.
-var powers = func() (t [20]uint64) {
-	t[0] = 1
-	for i := 1; i < len(t); i++ {
-		t[i] = 10 * t[i-1]
-	}
-	return t
-}()
-
-// decimals is how many digits v has. Its bits tell it but for one: their number
-// by the logarithm of two, which is 1233/4096 and a little less.
-func decimals(v uint64) int {
-	n := bits.Len64(v|1) * 1233 >> 12
-	if v >= powers[n] {
-		n++
-	}
-	return n
+// digits8 are the eight digits of v, below 10^8, as the bytes of a word, the
+// first digit lowest: v is cut into halves until each has one digit, all of
+// those of a round at once. The multipliers are 1/100 and 1/10 in fixed point,
+// exact for what is below 10,000 and 100.
+func digits8(v uint64) uint64 {
+	q := v / 10000
+	v = q | (v-10000*q)<<32
+	q = v * 10486 >> 20 & (0x7f<<32 | 0x7f)
+	v = q | (v-100*q)<<16
+	q = v * 103 >> 10 & 0x000f000f000f000f
+	return q | (v-10*q)<<8
 }
 
+const zeros = 0x3030303030303030 // eight digits 0 as text
+
+// appendUint adds v in decimal.
 func appendUint(b []byte, v uint64) []byte {
 	if v < 10 {
 		return append(b, byte('0'+v))
 	}
-	at := len(b) + decimals(v)
-	b = slices.Grow(b, at-len(b))[:at]
-	for v >= 100 {
-		q := v / 100
-		at -= 2
-		put2(b[at:], v-100*q)
-		v = q
+	if v >= 1e8 {
+		return binary.LittleEndian.AppendUint64(appendUint(b, v/1e8), digits8(v%1e8)|zeros)
 	}
-	if v >= 10 {
-		put2(b[at-2:], v)
-	} else {
-		b[at-1] = byte('0' + v)
-	}
-	return b
+	d := digits8(v)
+	none := bits.TrailingZeros64(d) &^ 7 // bits of zeros before the first digit
+	at := len(b)
+	return binary.LittleEndian.AppendUint64(b, (d|zeros)>>none)[:at+8-none/8]
 }
 
 func appendInt(b []byte, v int64) []byte {
@@ -114,19 +104,11 @@ func appendTime(b []byte, ns int64) []byte {
 
 // appendFraction writes nanoseconds of a second without zeros at the end.
 func appendFraction(b []byte, ns uint64) []byte {
+	b = append(b, '.', byte('0'+ns/1e8))
+	d := digits8(ns % 1e8)
+	none := bits.LeadingZeros64(d) / 8 // zeros behind the last digit
 	at := len(b)
-	b = append(b, ".000000000"...)
-	t := b[at:]
-	for i := 8; i > 0; i -= 2 {
-		put2(t[i:], ns%100)
-		ns /= 100
-	}
-	t[1] = byte('0' + ns)
-	n := len(b)
-	for b[n-1] == '0' {
-		n--
-	}
-	return b[:n]
+	return binary.LittleEndian.AppendUint64(b, d|zeros)[:at+8-none]
 }
 
 // date is the date of a day, counted from that of 1970. Years are taken to
@@ -180,6 +162,24 @@ var plain = func() (t [256]bool) {
 // not UTF-8, which hostile traffic is full of, become U+FFFD.
 func appendString(b []byte, s string) []byte {
 	return append(appendText(append(b, '"'), s), '"')
+}
+
+// appendMember adds one more member of an object, whose value is text. Room is
+// asked for once, as most text is plain.
+func appendMember(b []byte, key, value string) []byte {
+	const marks = `,"":""`
+	at, end := len(b), len(b)+len(key)+len(value)+len(marks)
+	b = slices.Grow(b, end-at)[:end]
+	b[at], b[at+1] = ',', '"'
+	at += 2 + copy(b[at+2:], key)
+	b[at], b[at+1], b[at+2] = '"', ':', '"'
+	at += 3
+	if plainPrefix(value) < len(value) {
+		return append(appendText(b[:at], value), '"')
+	}
+	copy(b[at:], value)
+	b[end-1] = '"'
+	return b
 }
 
 // appendText is appendString without the quotation marks.

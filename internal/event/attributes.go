@@ -69,7 +69,7 @@ func (e *attrs) text(k, v string) {
 	case e.yield != nil:
 		e.yield(Attr{Key: k, Text: v})
 	default:
-		e.json = appendString(appendKey(e.json, k), v)
+		e.json = appendMember(e.json, k, v)
 	}
 }
 

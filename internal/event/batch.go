@@ -26,6 +26,7 @@ type Batch struct {
 	grpc  slab[RPC]
 	ws    slab[WS]
 	mongo slab[Mongo]
+	kv    []KeyValue
 	arena []byte
 }
 
@@ -40,7 +41,7 @@ func (b *Batch) Full() bool { return b.Len() >= BatchCap }
 func (b *Batch) Reset() {
 	b.Exchanges, b.Notices = b.Exchanges[:0], b.Notices[:0]
 	b.http, b.http2, b.grpc, b.ws, b.mongo = b.http[:0], b.http2[:0], b.grpc[:0], b.ws[:0], b.mongo[:0]
-	b.arena = b.arena[:0]
+	b.kv, b.arena = b.kv[:0], b.arena[:0]
 }
 
 // Exchange adds a copy of x, which makes a Batch an Emitter.
@@ -273,9 +274,12 @@ func (b *Batch) pairs(kv []KeyValue) []KeyValue {
 	if len(kv) == 0 {
 		return nil
 	}
-	c := make([]KeyValue, len(kv))
-	for i, p := range kv {
-		c[i] = KeyValue{b.text(p.Key), b.text(p.Value)}
+	if len(kv) > cap(b.kv)-len(b.kv) { // who has pairs in the full one keeps it alive
+		b.kv = make([]KeyValue, 0, max(BatchCap, len(kv)))
 	}
-	return c
+	at := len(b.kv)
+	for _, p := range kv {
+		b.kv = append(b.kv, KeyValue{b.text(p.Key), b.text(p.Value)})
+	}
+	return b.kv[at:len(b.kv):len(b.kv)]
 }

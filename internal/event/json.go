@@ -68,9 +68,9 @@ func (n *Notice) AppendJSON(b []byte) []byte {
 	b = append(b, `{"kind":"event","time":"`...)
 	b = appendTime(b, n.Time)
 	b = append(b, '"')
-	b = appendField(b, "name", n.Name)
-	b = appendField(b, "severity", n.Severity.String())
-	b = appendField(b, "service", n.Service)
+	b = appendMember(b, "name", n.Name)
+	b = appendMember(b, "severity", n.Severity.String())
+	b = appendMember(b, "service", n.Service)
 	b = append(b, `,"trace_id":"`...)
 	if !n.TraceID.IsZero() {
 		b = appendHex(b, n.TraceID[:])
@@ -80,7 +80,7 @@ func (n *Notice) AppendJSON(b []byte) []byte {
 		b = appendHex(b, n.SpanID[:])
 	}
 	b = append(b, '"')
-	b = appendField(b, "body", n.Body)
+	b = appendMember(b, "body", n.Body)
 	b = append(b, `,"attributes":{`...)
 	for i, kv := range n.Attributes {
 		if i > 0 {
@@ -91,10 +91,6 @@ func (n *Notice) AppendJSON(b []byte) []byte {
 		b = appendString(b, kv.Value)
 	}
 	return append(b, "}}\n"...)
-}
-
-func appendField(b []byte, key, value string) []byte {
-	return appendString(appendKey(b, key), value)
 }
 
 // appendKey begins one more member of an object.
