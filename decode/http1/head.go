@@ -235,11 +235,10 @@ func (h *Head) fail(err error) error {
 
 // clear forgets the last message and keeps the memory.
 func (h *Head) clear() {
-	*h = Head{
-		Fields: h.Fields[:0], ContentLength: -1,
-		request: h.request, method: h.method,
-		fold: h.fold[:0], text: h.text,
-	}
+	fields, request, method, fold, text := h.Fields[:0], h.request, h.method, h.fold[:0], h.text
+	*h = Head{} // in place: with fields in it, it would be made elsewhere and copied
+	h.Fields, h.request, h.method, h.fold, h.text = fields, request, method, fold, text
+	h.ContentLength = -1
 }
 
 // Simple reports whether a request is all that HTTP/0.9 has: a method and a path.

@@ -53,7 +53,9 @@ func (q *queue) make() *entry {
 	}
 	e := q.free[n-1]
 	q.free = q.free[:n-1]
-	*e = entry{method: e.method[:0], text: e.text, answerText: e.answerText, settings: e.settings[:0]}
+	method, text, answer, settings := e.method[:0], e.text, e.answerText, e.settings[:0]
+	*e = entry{} // in place: with fields in it, it would be made elsewhere and copied
+	e.method, e.text, e.answerText, e.settings = method, text, answer, settings
 	return e
 }
 
