@@ -22,7 +22,9 @@ type clientConn struct {
 	slots  int    // attempts that use it, opened or not; guarded by conn.mu, as all below
 	served int    // streams opened
 	nextID uint32 // of the next stream
-	left   bool   // it takes no more attempts
+	uses   int    // attempts it has been reserved for
+	full   bool   // it takes no more of them
+	left   bool   // the host has said so, and takes no more streams
 	pinged int64  // when the PING was sent that is not answered yet; 0 without one
 	heard  int64  // of the last look at what was read
 }
@@ -31,12 +33,23 @@ type clientConn struct {
 func (c *clientConn) reserve() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.left || c.fate != nil || c.closing || c.slots >= c.most() {
+	if int64(c.nextID)+2*int64(c.slots) > wire.LargestStream {
+		c.full = true
+	}
+	if c.full || c.left || c.fate != nil || c.closing || c.slots >= c.most() {
 		return false
 	}
 	c.slots++
 	c.quiet = 0
+	c.used()
 	return true
+}
+
+// used counts an attempt. Locked.
+func (c *clientConn) used() {
+	if c.uses++; c.dialer.o.MaxUses > 0 && c.uses >= c.dialer.o.MaxUses {
+		c.full = true
+	}
 }
 
 // most is how many streams may be open at once. Locked.
@@ -51,9 +64,6 @@ func (c *clientConn) attempt() *attempt {
 	a.r.L, a.w.L = &c.mu, &c.mu
 	c.mu.Lock()
 	a.reused = c.served > 0
-	if n := c.served + c.slots; c.dialer.o.MaxUses > 0 && n >= c.dialer.o.MaxUses || int64(c.nextID)+2*int64(c.slots) > wire.LargestStream {
-		c.left = true // its streams are spoken for
-	}
 	c.mu.Unlock()
 	return a
 }
@@ -64,7 +74,7 @@ func (c *clientConn) spareSlot() {
 		return
 	}
 	c.quiet = time.Now().UnixNano()
-	if c.left || c.dialer.draining.Load() {
+	if c.full || c.left || c.dialer.draining.Load() {
 		c.bye()
 		return
 	}
@@ -76,7 +86,7 @@ func (c *clientConn) bye() {
 	if c.fate != nil || c.closing {
 		return
 	}
-	c.left = true
+	c.full = true
 	c.farewell(0, wire.NoError, "")
 	c.shutWhenWritten()
 }
@@ -102,7 +112,7 @@ func (c *clientConn) section(id uint32, end bool, x *wire.Section, large bool) *
 	if a.interim++; !large {
 		reason = a.answered(x, end)
 	}
-	if reason == "" && a.interim > c.o.Interim+1 {
+	if reason == "" && !a.final && a.interim > c.o.Interim {
 		reason = "too many interim answers"
 	}
 	if reason != "" {

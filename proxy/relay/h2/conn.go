@@ -135,6 +135,9 @@ func (c *conn) greet(first string, settings []wire.Setting) {
 		c.out = wire.AppendWindowUpdate(c.out, 0, uint32(more))
 	}
 	c.arm(c.began + int64(c.o.Settings))
+	if at := c.side.deadline(); at != 0 {
+		c.arm(at)
+	}
 	c.mu.Unlock()
 }
 

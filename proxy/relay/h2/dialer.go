@@ -208,6 +208,7 @@ func (d *Dialer) connect(ctx context.Context, host *upstream.Host, p *pool) (*cl
 	c.prefaced = true // a server has none but its SETTINGS
 	c.init(&d.o.Limits, &d.mem, &up.Stream)
 	c.heard, c.quiet = c.began, 0
+	c.used()
 	c.greet(wire.Preface, append(c.settings(), wire.Setting{ID: wire.SettingEnablePush}))
 	return c, nil
 }

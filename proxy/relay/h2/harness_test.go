@@ -173,6 +173,9 @@ func pass(c relay.Client, d *Dialer, host *upstream.Host) error {
 		return c.Flush()
 	}
 	for {
+		if n, end := up.Ready(); n == 0 && !end {
+			_ = c.Flush()
+		}
 		b, err := up.Next()
 		if errors.Is(err, io.EOF) {
 			return c.Finish(up.Trailers())
