@@ -7,8 +7,10 @@ import (
 	"time"
 
 	"github.com/pitot-io/pitot/decode"
+	"github.com/pitot-io/pitot/internal/config"
 	"github.com/pitot-io/pitot/internal/event"
 	"github.com/pitot-io/pitot/proxy/h1"
+	"github.com/pitot-io/pitot/proxy/hop"
 	"github.com/pitot-io/pitot/proxy/route"
 	"github.com/pitot-io/pitot/proxy/socket"
 	"github.com/pitot-io/pitot/proxy/upstream"
@@ -35,13 +37,13 @@ func newHTTP(s Setup) (Handler, error) {
 	limits := decode.DefaultLimits()
 	limits.Head, limits.Headers = int(l.Limits.Head), l.Limits.Headers
 	return httpServer{h1.New(h1.Options{
-		Listener: l.Name, Service: s.serviceOf(l.Cluster), Route: routes.Find, Names: s.Names, Plain: &s.Hub.Plain, WebSocket: socket, Stats: (*httpStats)(s.Stats),
+		Listener: l.Name, Service: s.serviceOf(l.Cluster), Rules: s.rules(routes), Names: s.Names, Plain: &s.Hub.Plain, WebSocket: socket, Stats: (*httpStats)(s.Stats),
 		Publish:    func(key int64) event.Emitter { return s.Hub.Publisher(key) },
 		Header:     orNever(l.Timeouts.Header),
 		Request:    orNever(l.Timeouts.Request),
 		Idle:       orNever(l.Timeouts.Idle),
 		StreamIdle: orNever(l.Timeouts.Stream),
-		Limits:     limits, Body: int64(l.Limits.Body), Trust: !l.UseRemote, AttemptSpans: s.Attempts,
+		Limits:     limits, AttemptSpans: s.Attempts,
 	})}, nil
 }
 
@@ -69,6 +71,15 @@ func orNever(d time.Duration) time.Duration {
 func (h httpServer) Serve(ctx context.Context, c *socket.Stream, first []byte, info ConnInfo, done func()) {
 	defer done()
 	h.Server.Serve(ctx, c.Socket, first, h1.Info(info))
+}
+
+// rules are what the listener does to every request.
+func (s *Setup) rules(t *route.Table) hop.Rules {
+	l := s.Listener
+	return hop.Rules{
+		Route: t.Find, Response: t.Response, Normal: route.NewNormal(l.Path), Trust: !l.UseRemote, Hops: l.TrustedHops,
+		Via: l.Via, MaxVia: l.MaxVia, ForwardedHost: l.ForwardedHost, MakeID: l.RequestID == config.Make,
+	}
 }
 
 // table makes the listener's routes.

@@ -27,7 +27,7 @@ import (
 // The same exchange taken inline and from a capture gives the same span, but
 // for ids, timing and what only a proxy knows.
 var (
-	onlyInline = []string{"pitot.listener", "pitot.upstream.cluster", "network.peer.address", "http.route"}
+	onlyInline = []string{"pitot.listener", "pitot.upstream.cluster", "network.peer.address", "pitot.route.name"}
 	onlyPacket = []string{"pitot.tcp.req_seq", "pitot.tcp.resp_seq"}
 	idOrTime   = []string{"trace_id", "span_id", "parent_span_id", "tcp_stream", "start", "end", "duration_ns", "ttfb_ns", "attempt", "response_flags"}
 )

@@ -153,6 +153,7 @@ func (b *Batch) ownHTTP(h, prev *HTTP) *HTTP {
 	b.keep(&c.UserAgent, prev.UserAgent)
 	b.keep(&c.RequestID, prev.RequestID)
 	b.keep(&c.Template, prev.Template)
+	b.keep(&c.Route, prev.Route)
 	b.keep(&c.Upgrade, prev.Upgrade)
 	if c.Detail != nil {
 		c.Detail = b.ownDetail(c.Detail)

@@ -13,7 +13,7 @@ func (x *Exchange) setAttribute(s *scanner, key string, v value) {
 		x.ErrorType = v.text
 	case AttrServicePeer:
 		x.Peer = v.text
-	case AttrHTTPRoute:
+	case AttrRouteName:
 		x.Route = v.text
 	case AttrListener:
 		x.Listener = v.text
@@ -53,7 +53,7 @@ func (x *Exchange) setPart(s *scanner, key string, v value) {
 		}
 		x.Mongo.set(s, key, v)
 	case strings.HasPrefix(key, "http."), strings.HasPrefix(key, "url."), strings.HasPrefix(key, "server."),
-		strings.HasPrefix(key, "network.protocol."), key == AttrUserAgent, key == AttrRouteGuess, strings.HasPrefix(key, "pitot.http."):
+		strings.HasPrefix(key, "network.protocol."), key == AttrUserAgent, key == AttrHTTPRoute, key == AttrRouteGuess, strings.HasPrefix(key, "pitot.http."):
 		if x.HTTP == nil {
 			x.HTTP = new(HTTP)
 		}
@@ -77,6 +77,8 @@ func (h *HTTP) set(s *scanner, key string, v value) {
 		h.Path = v.text
 	case AttrURLQuery:
 		h.Query = v.text
+	case AttrHTTPRoute:
+		h.Route = v.text
 	case AttrRouteGuess:
 		h.Template = v.text
 	case AttrHTTPStatus:

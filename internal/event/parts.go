@@ -12,6 +12,7 @@ type HTTP struct {
 	UserAgent  string
 	RequestID  string // x-request-id
 	Template   string // path with its variable segments as {id}: a guess, not a route
+	Route      string // path or template of the proxy's route, where that has one
 	StatusCode int    // 0 when no final answer was seen
 
 	RequestBody  int64 // bytes of the body as transferred, without chunk framing

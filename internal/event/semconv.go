@@ -17,6 +17,7 @@ const (
 	AttrURLPath          = "url.path"
 	AttrURLQuery         = "url.query"
 	AttrUserAgent        = "user_agent.original"
+	AttrRouteName        = "pitot.route.name"
 	AttrRouteGuess       = "pitot.route.guess"
 
 	AttrServerAddress   = "server.address"

@@ -49,10 +49,7 @@ func either(name, alt []byte, get func(b, name []byte, e *Entry) []byte) value {
 // calls a pseudo-field.
 func requestField(b, name []byte, e *Entry, add func(b, name, value []byte) []byte) []byte {
 	if name[0] != ':' {
-		if e.Request == nil {
-			return b
-		}
-		return fieldOf(b, name, e.Request.Fields, add)
+		return fieldOf(b, name, e.fields(), add)
 	}
 	p := e.X.HTTP
 	switch string(name) {

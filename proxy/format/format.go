@@ -16,7 +16,8 @@ import (
 // part. Everything is read during the call only.
 type Entry struct {
 	X        *event.Exchange
-	Request  *http1.Head   // with the fields that the upstream got, where it got any; may be nil
+	Request  *http1.Head   // the client's, with the path as routes have rewritten it; nil where it could not be read
+	Fields   []http1.Field // as the upstream got them; nil where it got none
 	Answer   []http1.Field // of its head, those that Kept.Keep kept; of the trailers likewise
 	Trailers []http1.Field
 	Remote   netip.AddrPort // the client as far as x-forwarded-for is believed; X.Client where invalid
@@ -36,6 +37,14 @@ func (e *Entry) remote() netip.AddrPort {
 		return e.Remote
 	}
 	return e.X.Client
+}
+
+// fields are the request's, as far as they have come.
+func (e *Entry) fields() []http1.Field {
+	if e.Fields == nil && e.Request != nil {
+		return e.Request.Fields
+	}
+	return e.Fields
 }
 
 // value adds what an operator stands for, or nothing when that is not known.

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/pitot-io/pitot/decode/http1"
 	"github.com/pitot-io/pitot/internal/event"
 	"github.com/pitot-io/pitot/internal/operator"
 )
@@ -269,10 +270,13 @@ func idValue(p *operator.Piece, _ Use) value {
 		return number(func(e *Entry) int64 { return e.X.Stream })
 	case "REQUEST_ID":
 		return func(b []byte, e *Entry) []byte {
-			if e.Request != nil {
-				return append(b, e.Request.RequestID...)
+			fields := e.fields()
+			for i := range fields {
+				if f := &fields[i]; f.ID == http1.XRequestID && !f.Hop {
+					return append(b, f.Value...)
+				}
 			}
-			return append(b, e.X.HTTP.RequestID...)
+			return b
 		}
 	case "TRACE_ID":
 		return func(b []byte, e *Entry) []byte {

@@ -74,6 +74,7 @@ func (e *exchange) answer(n int) bool {
 	if e.keep && !tunnel {
 		e.keep = !e.untilClose() && !e.plain && e.read.Load() && !e.conn.srv.draining.Load()
 	}
+	e.pass.Answer(h, &e.req, &e.x)
 	e.out = e.appendAnswer(e.out[:0], tunnel)
 	if tunnel {
 		if e.write(e.out) {

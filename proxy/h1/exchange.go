@@ -1,6 +1,7 @@
 package h1
 
 import (
+	"cmp"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,10 +21,10 @@ type exchange struct {
 	reqBody  http1.Body
 	respBody http1.Body
 
-	x  event.Exchange // as the client sees it
-	p  event.HTTP
-	a  hop.Attempt    // that is under way
-	fw hop.Forwarding // what the upstream gets as fields
+	x    event.Exchange // as the client sees it
+	p    event.HTTP
+	a    hop.Attempt // that is under way
+	pass hop.Passage // through the listener's rules
 
 	now   int64   // when the request's head was there
 	body  []byte  // of the request's body, what came along with the head
@@ -37,6 +38,7 @@ type exchange struct {
 	upgrade []byte // the protocol that the upstream is asked to change to
 	host    *upstream.Host
 	out     []byte // a head to be written, and what goes along
+	text    []byte // the body of a local reply
 
 	attempt
 	upload
@@ -81,6 +83,7 @@ func (e *exchange) begin(n int) {
 		Listener: o.Listener, Service: o.Service, Peer: c.peer, Start: c.started,
 	}
 	e.p = event.HTTP{}
+	e.pass.Begin(&o.Rules, c.info.Client, "http")
 	e.keep, e.abort, e.whole, e.fault, e.body = false, false, false, nil, nil
 	e.upgrade = nil
 	e.route, e.host, e.begun, e.taken, e.pumped, e.why = nil, nil, false, 0, 0, nil
@@ -124,12 +127,17 @@ func (e *exchange) run() {
 		e.reply(f)
 		return
 	}
+	if e.route.Answers() {
+		e.direct()
+		return
+	}
 	host, err := e.route.Cluster.Pick()
 	if err != nil {
 		e.reply(hop.NoHost)
 		return
 	}
 	e.choose(host)
+	e.pass.Forward(&e.req, &e.x)
 	f := e.ask()
 	for hosts := len(e.route.Cluster.Hosts()); hosts > 1 && f.Unsent() && e.another(); hosts-- {
 		f = e.ask()
@@ -168,28 +176,28 @@ func (e *exchange) another() bool {
 // admit decides about a request by itself: what is wrong with it, and where it
 // goes.
 func (e *exchange) admit() *hop.Failure {
-	o := &e.conn.srv.o
-	switch {
-	case e.fault != nil:
+	if e.fault != nil {
 		return hop.DownstreamFault(e.fault)
-	case o.Body > 0 && (e.req.Framing == http1.Length && e.req.Length > o.Body || e.reqBody.Payload > o.Body):
-		return hop.BodyTooLarge
 	}
-	if e.route = o.Route(&e.req); e.route == nil {
+	f := e.pass.Find(&e.req, &e.x)
+	if e.route = e.pass.Route; e.route == nil {
 		e.keep = e.keep && e.req.Form != http1.Authority
-		return hop.NoRoute
-	}
-	e.route.Tell(&e.x)
-	var f *hop.Failure
-	if e.upgrade, f = hop.Change(e.route, &e.req); f != nil {
-		e.keep = false // what the client sends next may be no HTTP
 		return f
 	}
-	if e.route.Cluster == nil {
-		return hop.NoCluster
+	var no *hop.Failure
+	if e.upgrade, no = hop.Change(e.route, &e.req); no != nil {
+		e.keep = false // what the client sends next may be no HTTP
+		return no
 	}
-	return nil
+	if limit := e.limit(); f == nil && limit > 0 && (e.req.Framing == http1.Length && e.req.Length > limit || e.reqBody.Payload > limit) {
+		return hop.BodyTooLarge
+	}
+	return f
 }
+
+// limit is the number of bytes that the request's body may have; 0 and less for
+// any.
+func (e *exchange) limit() int64 { return cmp.Or(e.route.Body, e.conn.srv.o.Body) }
 
 // choose notes the host that the exchange goes to.
 func (e *exchange) choose(h *upstream.Host) {
@@ -225,30 +233,6 @@ func (e *exchange) fail(f *hop.Failure) {
 	}
 	e.keep, e.abort = false, true
 	hop.Cut(&e.x, f)
-}
-
-// reply answers in the upstream's place.
-func (e *exchange) reply(f *hop.Failure) {
-	e.x.Flags |= f.Flags
-	e.x.StatusMessage = f.Detail
-	if f.Status == 0 || e.gone {
-		e.unanswered()
-		return
-	}
-	if !e.read.Load() {
-		e.keep = false
-	}
-	closing := !e.keep || e.conn.srv.draining.Load()
-	e.keep = !closing
-	e.resp.Status = f.Status
-	http1.FillResponse(&e.x, &e.p, &e.resp)
-	head := string(e.req.Method) == "HEAD"
-	if !head {
-		e.p.ResponseBody = int64(f.Size())
-	}
-	e.out = f.AppendTo(e.out[:0], head, closing, e.req.Minor == 0)
-	e.x.FirstByte = time.Now().UnixNano()
-	e.write(e.out)
 }
 
 // refuse answers a head that cannot be read.

@@ -17,6 +17,7 @@ import (
 
 	"github.com/pitot-io/pitot/decode/http1"
 	"github.com/pitot-io/pitot/internal/event"
+	"github.com/pitot-io/pitot/proxy/hop"
 	"github.com/pitot-io/pitot/proxy/upstream"
 )
 
@@ -111,7 +112,7 @@ func start(t testing.TB, upstreamAddr string, change ...func(*Options, *Route)) 
 	route := &Route{Name: "all", Cluster: p.cluster, Timeout: patience, Upgrades: []string{"websocket"}}
 	o := Options{
 		Listener: "front", Service: "front", Stats: p.stats, AttemptSpans: true,
-		Route:   func(*http1.Head) *Route { return route },
+		Rules:   hop.Rules{Route: func(*http1.Head) *Route { return route }},
 		Publish: func(int64) event.Emitter { return p.spans },
 	}
 	for _, f := range change {

@@ -17,13 +17,13 @@ func (e *exchange) appendRequest(b []byte) []byte {
 	if h.Form == http1.Absolute || len(h.Host) == 0 {
 		b = e.appendHost(b)
 	}
-	e.fw.Client, e.fw.Scheme, e.fw.Trust = e.conn.info.Client.Addr(), "http", e.conn.srv.o.Trust
-	fields := e.fw.Fields(h, &e.x)
+	span := e.x.SpanID
 	if e.conn.srv.o.AttemptSpans {
-		e.fw.From(e.a.X.SpanID)
+		span = e.a.X.SpanID
 	}
-	for i := range fields {
-		b = appendField(b, &fields[i])
+	e.pass.At(h, &e.x, span)
+	for i := range e.pass.Fields {
+		b = appendField(b, &e.pass.Fields[i])
 	}
 	if h.Framing == http1.Chunked {
 		b = append(b, "transfer-encoding: chunked\r\n"...)

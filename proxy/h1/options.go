@@ -12,18 +12,18 @@ import (
 
 // What this server shares with proxy/relay.
 type (
-	Route  = hop.Route
-	Router = hop.Router
-	Info   = hop.Info
-	Stats  = hop.Stats
+	Route = hop.Route
+	Info  = hop.Info
+	Stats = hop.Stats
 )
 
 // Options make a Server. Zero durations and limits stand for the defaults
 // below; negative ones for no limit.
 type Options struct {
+	hop.Rules
+
 	Listener string // name of the listener, in spans
 	Service  string // name of what answers here, for requests that reach no cluster
-	Route    Router
 
 	Publish func(key int64) event.Emitter // spans of connection number key go there
 	Names   tap.Names                     // may be nil
@@ -38,12 +38,11 @@ type Options struct {
 	Header     time.Duration // for a request's head, from its first byte
 	Request    time.Duration // for a whole request; no limit by default
 	Idle       time.Duration // of a connection between requests
-	StreamIdle time.Duration // of an exchange in which nothing moves
+	StreamIdle time.Duration // of an exchange in which nothing moves, where its route does not say
 	Linger     time.Duration // for a client to take the last answer in before its connection is cut
 
 	Limits       decode.Limits // of heads, requests' and answers'
-	Body         int64         // bytes of a request's body; no limit by default
-	Trust        bool          // believe x-forwarded-*: an inner hop, not an edge
+	Body         int64         // bytes of a request's body, where its route does not say; no limit by default
 	AttemptSpans bool          // a client span for each attempt
 }
 

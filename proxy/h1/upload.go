@@ -41,7 +41,7 @@ func (e *exchange) pumpOn(up *upstream.Conn) bool {
 	v := &e.rest
 	n, _, done, err := e.reqBody.Next(v.bytes())
 	e.taken += int64(n)
-	limit := e.conn.srv.o.Body
+	limit := e.limit()
 	switch {
 	case err != nil:
 		return e.breakOff(hop.DownstreamFault(err), up)

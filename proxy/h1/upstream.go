@@ -1,6 +1,7 @@
 package h1
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"net"
@@ -46,13 +47,16 @@ func (e *exchange) try(reuse bool) *hop.Failure {
 	e.a.Begin(&e.x, e.host, up, e.now)
 	e.out = e.appendRequest(e.out[:0])
 	e.out = append(e.out, e.body...)
-	if c.attach(up, e.now, e.whole, e.route.Timeout) {
+	if c.attach(up, e.now, e.whole, e.route.Timeout, e.still()) {
 		linkOf(up).exchange(e)
 	}
 	f = e.settle(up)
 	e.arrive(f)
 	return f
 }
+
+// still is how long nothing may move in the exchange.
+func (e *exchange) still() time.Duration { return cmp.Or(e.route.Idle, e.conn.srv.o.StreamIdle) }
 
 // connect takes a kept connection or makes one.
 func (e *exchange) connect(reuse bool) (*upstream.Conn, *hop.Failure) {
@@ -63,7 +67,7 @@ func (e *exchange) connect(reuse bool) (*upstream.Conn, *hop.Failure) {
 		}
 	}
 	c := e.conn
-	c.attach(nil, e.now, e.whole, 0)
+	c.attach(nil, e.now, e.whole, 0, e.still())
 	up, err := e.host.Dial(c.ctx)
 	if err == nil {
 		return up, nil

@@ -53,6 +53,7 @@ type watch struct {
 	since      int64
 	deadline   int64          // for the answer's head, once complete; 0 for none
 	timeout    int64          // from complete to deadline
+	still      int64          // how long nothing may move; 0 and less for any time
 	up         *upstream.Conn // nil before there is one
 	moved      atomic.Int64   // when bytes of a body last moved; needs no lock
 }
@@ -113,14 +114,15 @@ func (c *conn) enter(p phase, now int64) bool {
 // attach makes c busy with an exchange on up, which may be nil while a
 // connection is being made. complete says that the request is all here;
 // its answer may then take timeout, where that is positive.
-func (c *conn) attach(up *upstream.Conn, now int64, complete bool, timeout time.Duration) bool {
+// In between nothing may move for as long as still.
+func (c *conn) attach(up *upstream.Conn, now int64, complete bool, timeout, still time.Duration) bool {
 	s := c.shard
 	s.mu.Lock()
 	if c.phase != busy {
 		s.move(c, busy)
 		c.since = now
 	}
-	c.up, c.answered, c.timeout, c.deadline = up, false, int64(timeout), 0
+	c.up, c.answered, c.timeout, c.still, c.deadline = up, false, int64(timeout), int64(still), 0
 	if c.complete = complete; complete && timeout > 0 {
 		c.deadline = now + int64(timeout)
 	}
@@ -209,15 +211,15 @@ type watcher struct {
 	stop  chan struct{}
 	done  chan struct{}
 
-	header, request, idle, still int64
-	tick                         time.Duration
+	header, request, idle int64
+	tick                  time.Duration
 
 	probe func(fd uintptr) // bound once
 	ended bool             // what it found
 }
 
 func (w *watcher) init(o *Options) {
-	w.header, w.request, w.idle, w.still = int64(o.Header), int64(o.Request), int64(o.Idle), int64(o.StreamIdle)
+	w.header, w.request, w.idle = int64(o.Header), int64(o.Request), int64(o.Idle)
 	w.tick = tickFor(o)
 	w.probe = func(fd uintptr) { w.ended = socketEnded(fd) }
 }
@@ -308,7 +310,7 @@ func (w *watcher) exchange(s *shard, c *conn, now int64) {
 		s.end(c, cutRoute)
 	case !c.complete && over(now, c.since, w.request):
 		s.end(c, cutRequest)
-	case over(now, max(c.since, c.moved.Load()), w.still):
+	case over(now, max(c.since, c.moved.Load()), c.still):
 		s.end(c, cutStill)
 	case c.complete && !c.answered && now-c.since >= int64(w.tick) && w.left(c.raw):
 		s.end(c, cutGone)

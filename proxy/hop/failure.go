@@ -2,8 +2,6 @@ package hop
 
 import (
 	"errors"
-	"net/http"
-	"strconv"
 
 	"github.com/pitot-io/pitot/decode/http1"
 	"github.com/pitot-io/pitot/internal/event"
@@ -37,6 +35,8 @@ var (
 	ConnectRefused = &Failure{405, 0, "connect_not_allowed"}
 	UpgradeRefused = &Failure{403, 0, "upgrade_failed"}
 	ClientGone     = &Failure{0, event.FlagDC, "downstream_remote_disconnect"}
+	PathRefused    = &Failure{400, event.FlagDPE, "path_normalization_failed"}
+	LoopDetected   = &Failure{508, 0, "loop_detected"}
 	ProxyEnds      = &Failure{503, event.FlagLR, "upstream_reset_before_response_started{local_reset}"}
 )
 
@@ -63,32 +63,6 @@ func UpstreamFault(err error) *Failure {
 // prefix of every local reply's body.
 const prefix = "pitot: "
 
-// AppendTo adds the local reply as HTTP/1.1 has it: to HEAD without its body,
-// with what ends the connection or, to a client of HTTP/1.0 (old), keeps it.
-func (f *Failure) AppendTo(b []byte, head, closing, old bool) []byte {
-	b = append(b, "HTTP/1.1 "...)
-	b = strconv.AppendInt(b, int64(f.Status), 10)
-	b = append(b, ' ')
-	b = append(b, http.StatusText(f.Status)...)
-	b = append(b, "\r\ncontent-type: text/plain\r\n"...)
-	if f.Status == http.StatusMethodNotAllowed {
-		b = append(b, "allow: "+Allowed+"\r\n"...)
-	}
-	b = append(b, "content-length: "...)
-	b = strconv.AppendInt(b, int64(f.Size()), 10)
-	switch {
-	case closing:
-		b = append(b, "\r\nconnection: close"...)
-	case old:
-		b = append(b, "\r\nconnection: keep-alive"...)
-	}
-	b = append(b, "\r\n\r\n"...)
-	if head {
-		return b
-	}
-	return f.AppendBody(b)
-}
-
 // Allowed are the methods that are passed on where CONNECT is not.
 const Allowed = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
@@ -99,9 +73,6 @@ func (f *Failure) AppendBody(b []byte) []byte {
 	b = append(b, f.Detail...)
 	return append(b, '\n')
 }
-
-// Size is the number of bytes of the local reply's body.
-func (f *Failure) Size() int { return len(prefix) + len(f.Detail) + 1 }
 
 // Unsent reports whether no host could be reached, so that the request is still
 // whole and nobody has seen it.

@@ -24,6 +24,9 @@ type Forwarding struct {
 	Scheme string     // of the connection
 	Trust  bool       // believe x-forwarded-*: an inner hop, not an edge
 
+	KeepProto bool // believe x-forwarded-proto, and x-forwarded-host
+	MakeID    bool // make a new x-request-id, whatever came
+
 	text   []byte
 	fields []http1.Field
 	parent int // where the span's id lies in text
@@ -54,10 +57,14 @@ func (f *Forwarding) Fields(h *http1.Head, x *event.Exchange) []http1.Field {
 				continue
 			}
 		case http1.XForwardedProto:
-			if !f.Trust {
+			if !f.Trust && !f.KeepProto {
 				continue
 			}
 			proto = true
+		case http1.XRequestID:
+			if f.MakeID {
+				continue
+			}
 		}
 		f.fields = append(f.fields, *from)
 	}
@@ -65,7 +72,7 @@ func (f *Forwarding) Fields(h *http1.Head, x *event.Exchange) []http1.Field {
 	if !proto {
 		f.add(xForwardedProto, http1.XForwardedProto, len(f.text), append(f.text, f.Scheme...))
 	}
-	if len(h.RequestID) == 0 {
+	if len(h.RequestID) == 0 || f.MakeID {
 		f.add(xRequestID, http1.XRequestID, len(f.text), appendUUID(f.text))
 	}
 	at := len(f.text)

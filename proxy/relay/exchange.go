@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"cmp"
 	"context"
 	"io"
 	"time"
@@ -22,12 +23,12 @@ type exchange struct {
 	out  Head  // as the upstream gets it
 	resp Head  // the answer's, in between cut down to what the client gets
 
-	x  event.Exchange // as the client sees it
-	p  event.HTTP
-	h2 event.H2
-	a  hop.Attempt
-	ah event.H2
-	fw hop.Forwarding
+	x     event.Exchange // as the client sees it
+	p     event.HTTP
+	h2    event.H2
+	a     hop.Attempt
+	ah    event.H2
+	rules hop.Passage // through those of the listener
 
 	now      int64  // when the request's head was there
 	first    []byte // of the request's body, what came along with the head
@@ -85,6 +86,12 @@ func (e *exchange) start(ctx context.Context, c Client) {
 	}
 	e.p = event.HTTP{}
 	e.h2 = event.H2{StreamID: w.Stream}
+	e.still.Store(int64(e.g.o.StreamIdle))
+	scheme := "http"
+	if e.conn.Secure {
+		scheme = "https"
+	}
+	e.rules.Begin(&e.g.o.Rules, e.conn.Client, scheme)
 	e.now = time.Now().UnixNano()
 }
 
@@ -151,6 +158,10 @@ func (e *exchange) run() {
 		e.reply(f)
 		return
 	}
+	if e.route.Answers() {
+		e.direct()
+		return
+	}
 	host, err := e.route.Cluster.Pick()
 	if err != nil {
 		e.reply(hop.NoHost)
@@ -194,25 +205,25 @@ func (e *exchange) another() bool {
 // admit decides about a request by itself: what is wrong with it, and where it
 // goes.
 func (e *exchange) admit() *hop.Failure {
-	o := &e.g.o
-	switch {
-	case e.fault != nil:
+	if e.fault != nil {
 		return e.requestFault(e.fault)
-	case o.Body > 0 && (e.req.Framing == http1.Length && e.req.Length > o.Body || e.asked > o.Body):
-		return hop.BodyTooLarge
 	}
-	if e.route = o.Route(e.req); e.route == nil {
-		return hop.NoRoute
-	}
-	e.route.Tell(&e.x)
-	if f := e.change(); f != nil {
+	f := e.rules.Find(e.req, &e.x)
+	if e.route = e.rules.Route; e.route == nil {
 		return f
 	}
-	if e.route.Cluster == nil {
-		return hop.NoCluster
+	if no := e.change(); no != nil {
+		return no
 	}
-	return nil
+	if limit := e.bodyLimit(); f == nil && limit > 0 && (e.req.Framing == http1.Length && e.req.Length > limit || e.asked > limit) {
+		return hop.BodyTooLarge
+	}
+	return f
 }
+
+// bodyLimit is the number of bytes that the request's body may have; 0 and less
+// for any.
+func (e *exchange) bodyLimit() int64 { return cmp.Or(e.route.Body, e.g.o.Body) }
 
 // change finds out what the exchange is to become, if anything.
 func (e *exchange) change() (f *hop.Failure) {

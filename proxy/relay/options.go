@@ -14,9 +14,10 @@ import (
 // Options make an Engine. Zero durations stand for the defaults below;
 // negative ones for no limit.
 type Options struct {
+	hop.Rules
+
 	Listener string // name of the listener, in spans
 	Service  string // name of what answers here, for requests that reach no cluster
-	Route    hop.Router
 
 	// Dialer is what makes attempts at a cluster's hosts.
 	Dialer func(*upstream.Cluster) Dialer
@@ -34,11 +35,10 @@ type Options struct {
 	Layers []decode.Layer
 
 	Request    time.Duration // for a whole request; no limit by default
-	StreamIdle time.Duration // of an exchange in which nothing moves
+	StreamIdle time.Duration // of an exchange in which nothing moves, where its route does not say
 
 	Limits       decode.Limits // Text of what is told
-	Body         int64         // bytes of a request's body; no limit by default
-	Trust        bool          // believe x-forwarded-*: an inner hop, not an edge
+	Body         int64         // bytes of a request's body, where its route does not say; no limit by default
 	AttemptSpans bool          // a client span for each attempt
 }
 

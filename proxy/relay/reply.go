@@ -7,6 +7,7 @@ import (
 
 	"github.com/pitot-io/pitot/decode/http1"
 	"github.com/pitot-io/pitot/proxy/hop"
+	"github.com/pitot-io/pitot/proxy/route"
 )
 
 // Names and values of the fields of local replies; nobody writes to them.
@@ -14,6 +15,7 @@ var (
 	contentType   = []byte("content-type")
 	contentLength = []byte("content-length")
 	allow         = []byte("allow")
+	location      = []byte("location")
 	plainText     = []byte("text/plain")
 	allowed       = []byte(hop.Allowed)
 )
@@ -26,13 +28,41 @@ func (e *exchange) reply(f *hop.Failure) {
 		e.unanswered()
 		return
 	}
-	e.local = true
 	body := f.AppendBody(nil)
 	e.compose(f, len(body))
+	e.answerHere(body, e.rpc.on)
+}
+
+// direct answers as the route says.
+func (e *exchange) direct() {
+	e.x.StatusMessage = route.Detail
+	r, h := e.rules.Reply(e.req), &e.resp
+	*h = Head{Fields: h.Fields[:0], Minor: 1, Status: r.Status, Reason: []byte(http.StatusText(r.Status)), ContentLength: -1}
+	if r.ContentType != "" {
+		h.Fields = append(h.Fields, http1.Field{Name: contentType, Value: []byte(r.ContentType)})
+	}
+	body := []byte(r.Body)
+	if r.Status == http.StatusNoContent || r.Status == http.StatusNotModified {
+		body = nil // RFC 9110, 15.3.5 and 15.4.5
+	} else {
+		h.Framing, h.Length = http1.Length, int64(len(body))
+		h.Fields = append(h.Fields, http1.Field{Name: contentLength, Value: strconv.AppendInt(nil, h.Length, 10), ID: http1.ContentLength})
+	}
+	if len(r.Location) > 0 {
+		h.Fields = append(h.Fields, http1.Field{Name: location, Value: r.Location})
+	}
+	e.answerHere(body, len(body) == 0)
+}
+
+// answerHere sends the answer that was composed in e.resp, with its body unless
+// there is none.
+func (e *exchange) answerHere(body []byte, none bool) {
+	e.local = true
+	e.rules.Answer(&e.resp, e.req, &e.x)
 	http1.FillResponse(&e.x, &e.p, &e.resp)
 	e.x.FirstByte = time.Now().UnixNano()
 	e.answerLayer()
-	none := e.rpc.on || e.req != nil && string(e.req.Method) == "HEAD"
+	none = none || e.req != nil && string(e.req.Method) == http.MethodHead
 	if !none {
 		e.p.ResponseBody = int64(len(body))
 	}

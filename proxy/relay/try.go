@@ -2,6 +2,7 @@ package relay
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"io"
 	"time"
@@ -14,16 +15,14 @@ import (
 
 // forward makes the request's head as the upstream gets it.
 func (e *exchange) forward() {
-	e.fw.Client, e.fw.Scheme, e.fw.Trust = e.conn.Client.Addr(), "http", e.g.o.Trust
-	if e.conn.Secure {
-		e.fw.Scheme = "https"
-	}
+	e.rules.Forward(e.req, &e.x)
 	e.out = *e.req
-	e.out.Fields = e.fw.Fields(e.req, &e.x)
+	e.out.Fields = e.rules.Fields
 	e.out.Upgrade = e.upgrade
 	e.timeout = int64(e.route.Timeout)
+	e.still.Store(int64(cmp.Or(e.route.Idle, e.g.o.StreamIdle)))
 	if e.rpc.timeout > 0 {
-		e.limit.Store(e.rpc.lower(e.route.GRPCTimeout, e.now))
+		e.limit.Store(e.rpc.lower(e.route.MaxGRPCTimeout, e.now))
 	}
 	if e.whole {
 		e.requestEnded(e.now)
@@ -112,9 +111,11 @@ func (e *exchange) transact() {
 // send sends the request, or its beginning, and lets the rest follow.
 func (e *exchange) send() error {
 	up := e.via
+	span := e.x.SpanID
 	if e.g.o.AttemptSpans {
-		e.fw.From(e.a.X.SpanID)
+		span = e.a.X.SpanID
 	}
+	e.rules.At(&e.out, &e.x, span)
 	e.rpc.propagate(&e.out, e.limit.Load())
 	trailers := e.trailers(e.c, e.whole)
 	end := e.whole && !e.tunnels() && len(e.first) == 0 && len(trailers) == 0
@@ -216,6 +217,7 @@ func (e *exchange) pass() {
 	e.filled()
 	none := !tunnel && (h.Framing == http1.NoBody || n == 0 && end && len(up.Trailers()) == 0)
 	visible(h)
+	e.rules.Answer(h, e.req, &e.x)
 	if !e.write(e.c.Answer(h, none)) {
 		return
 	}

@@ -40,7 +40,7 @@ func (e *exchange) startUpload() {
 func (e *exchange) pumpBody() {
 	defer e.pumps.Done()
 	defer e.over.Store(true)
-	up, limit := e.via, e.g.o.Body
+	up, limit := e.via, e.bodyLimit()
 	for {
 		if n, end := e.c.Ready(); n == 0 && !end {
 			if err := up.Flush(); err != nil {

@@ -33,6 +33,7 @@ type watching struct {
 	tunnelled atomic.Bool   // bytes of another protocol pass
 	deadline  atomic.Int64  // for the answer's head; 0 for none
 	limit     atomic.Int64  // for all of the call of gRPC; 0 for none
+	still     atomic.Int64  // how long nothing may move, ns; 0 and less for any time
 	moved     atomic.Int64  // when bytes of a body last moved
 
 	mu sync.Mutex // guards up; taken inside of the watch's and the client codec's locks
@@ -80,7 +81,7 @@ func (e *exchange) look(now int64) {
 		e.end(cutRoute)
 	case !e.complete.Load() && over(now, e.since, int64(o.Request)):
 		e.end(cutRequest)
-	case over(now, max(e.since, e.moved.Load()), int64(o.StreamIdle)):
+	case over(now, max(e.since, e.moved.Load()), e.still.Load()):
 		e.end(cutStill)
 	}
 }

@@ -107,6 +107,9 @@ func (e *Edits) Apply(fields []http1.Field, in *format.Entry, s *Scratch) []http
 	return fields
 }
 
+// Late reports whether At has anything to do.
+func (s *Scratch) Late() bool { return len(s.late) > 0 }
+
 // At gives the fields that say something of the upstream host their values for
 // the one that in tells of. fields are what Apply gave.
 func (s *Scratch) At(fields []http1.Field, in *format.Entry) {

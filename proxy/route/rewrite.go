@@ -81,6 +81,8 @@ func (r *Route) Rewrite(h *http1.Head, s *Scratch) {
 		if v := fieldOf(h, w.host.Header); authority(v) {
 			setHost(h, v, s)
 		}
+	case w.host.Auto:
+		setHost(h, h.Host, s) // so that there is a field for HostAt
 	}
 }
 
@@ -103,18 +105,22 @@ func fieldOf(h *http1.Head, name string) []byte {
 	return nil
 }
 
-// HostAt sets the host to that of the endpoint, host:port, where the route wants
-// that. It is called for every attempt.
-func (r *Route) HostAt(h *http1.Head, endpoint string, s *Scratch) {
-	if r.rewrite.host.Auto {
-		at := len(s.text)
-		s.text = append(s.text, endpoint...)
-		setHost(h, s.since(at), s)
+// HostAt sets the host of h, and in fields, which go with it, to that of the
+// endpoint, host:port, where the route wants that. It is called for every
+// attempt.
+func (r *Route) HostAt(h *http1.Head, fields []http1.Field, endpoint string, s *Scratch) {
+	if !r.rewrite.host.Auto {
+		return
+	}
+	at := len(s.text)
+	s.text = append(s.text, endpoint...)
+	h.Host = s.since(at)
+	for i := range fields {
+		if f := &fields[i]; f.ID == http1.HostField {
+			f.Value = h.Host
+		}
 	}
 }
-
-// AutoHost reports whether HostAt does anything.
-func (r *Route) AutoHost() bool { return r.rewrite.host.Auto }
 
 var hostName = []byte("host")
 

@@ -23,10 +23,10 @@ type Route struct {
 	Service string // name of what answers; the cluster's name when empty
 	Cluster *upstream.Cluster
 
-	Timeout     time.Duration // from the end of the request to the head of the answer; 0 for no limit
-	Idle        time.Duration // of an exchange in which nothing moves; 0 for no limit
-	Body        int64         // bytes of a request's body; 0 for no limit
-	GRPCTimeout time.Duration // bounds what grpc-timeout asks for; 0 for no bound
+	Timeout        time.Duration // from the end of the request to the head of the answer; 0 for no limit
+	Idle           time.Duration // of an exchange in which nothing moves; 0 for the server's own, negative for no limit
+	Body           int64         // bytes of a request's body; likewise
+	MaxGRPCTimeout time.Duration // bounds what grpc-timeout asks for; 0 for no bound
 
 	Upgrades []string // protocols that a connection may change to
 	Connect  bool     // let CONNECT through
@@ -49,7 +49,7 @@ var methods = []string{"GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH
 // caller's.
 func compile(c *config.Route, l *config.Listener) (*Route, error) {
 	r := &Route{
-		Name: c.Name, Timeout: c.Timeout, Idle: c.IdleTimeout, Body: int64(c.MaxBody), GRPCTimeout: c.MaxGRPCTimeout,
+		Name: c.Name, Timeout: c.Timeout, Idle: orNone(c.IdleTimeout), Body: int64(orNone(c.MaxBody)), MaxGRPCTimeout: c.MaxGRPCTimeout,
 		Pattern: c.Match.Path + c.Match.Template, Upgrades: c.Upgrades, Connect: c.Connect,
 	}
 	r.name()
@@ -65,6 +65,14 @@ func compile(c *config.Route, l *config.Listener) (*Route, error) {
 	}
 	r.reply = newReply(c)
 	return r, nil
+}
+
+// orNone turns the configuration's 0, no limit, into that of a Route.
+func orNone[T ~int64](v T) T {
+	if v == 0 {
+		return -1
+	}
+	return v
 }
 
 func (r *Route) name() {
@@ -85,7 +93,7 @@ func (r *Route) Tell(x *event.Exchange) {
 	if r.Pattern == "" || x.HTTP == nil {
 		return
 	}
-	x.HTTP.Template = r.Pattern
+	x.HTTP.Route = r.Pattern
 	for i := range r.names {
 		if n := &r.names[i]; n.method == x.HTTP.Method || i == len(r.names)-1 {
 			x.Name = n.name
@@ -117,6 +125,16 @@ func (s *Scratch) Reset() { s.text, s.late, s.host = s.text[:0], s.late[:0], nil
 
 // since is the text from at on.
 func (s *Scratch) since(at int) []byte { return s.text[at:len(s.text):len(s.text)] }
+
+// AskedHost is the host that the client asked for, where Rewrite has changed it.
+func (s *Scratch) AskedHost() []byte { return s.host }
+
+// Text adds to the text, and gives what was added.
+func (s *Scratch) Text(add func(b []byte) []byte) []byte {
+	at := len(s.text)
+	s.text = add(s.text)
+	return s.since(at)
+}
 
 // setField sets the first field of that id to value, or adds it.
 func setField(h *http1.Head, name []byte, id http1.FieldID, value []byte) {

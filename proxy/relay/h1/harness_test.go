@@ -145,7 +145,7 @@ func start(t testing.TB, upstreamAddr string, change ...func(*Options, *Route)) 
 	var o Options
 	o.Options = relay.Options{
 		Listener: "front", Service: "front", Stats: p.stats, AttemptSpans: true,
-		Route:   func(*http1.Head) *Route { return route },
+		Rules:   hop.Rules{Route: func(*http1.Head) *Route { return route }},
 		Publish: func(int64) event.Emitter { return p.spans },
 	}
 	for _, f := range change {

@@ -1,0 +1,124 @@
+package hop
+
+import (
+	"net/netip"
+
+	"github.com/pitot-io/pitot/decode/http1"
+	"github.com/pitot-io/pitot/internal/event"
+	"github.com/pitot-io/pitot/proxy/format"
+	"github.com/pitot-io/pitot/proxy/route"
+)
+
+// Rules are what a listener does to every request and its answer.
+type Rules struct {
+	Route    Router
+	Response route.Edits // of answers to requests that no route takes
+	Normal   route.Normal
+
+	Trust         bool   // believe x-forwarded-*: an inner hop, not an edge
+	Hops          int    // proxies before this one that are believed
+	Via           string // pseudonym in Via; empty for none
+	MaxVia        int    // how often that may stand there already
+	ForwardedHost bool   // tell the upstream which host was asked for
+	MakeID        bool   // do not keep a client's x-request-id
+}
+
+// Passage takes one request through a listener's rules, and its answer back. It
+// is made to be reused: what it gives is good until Begin.
+type Passage struct {
+	Forwarding
+	Route  *Route        // nil while none is found
+	Fields []http1.Field // as the upstream gets them, after Forward
+
+	rules   *Rules
+	peer    netip.AddrPort
+	scratch route.Scratch
+	entry   format.Entry
+}
+
+// Begin takes on a request that came from peer by scheme.
+func (p *Passage) Begin(r *Rules, peer netip.AddrPort, scheme string) {
+	p.rules, p.peer, p.Route, p.Fields = r, peer, nil, nil
+	p.Client, p.Scheme = peer.Addr(), scheme
+	p.Trust, p.KeepProto, p.MakeID = r.Trust, r.Trust || r.Hops > 0, r.MakeID
+	p.scratch.Reset()
+}
+
+// Find brings h's path into its form, and finds the route. It notes in x where
+// the request goes.
+func (p *Passage) Find(h *http1.Head, x *event.Exchange) *Failure {
+	r := p.rules
+	switch {
+	case !r.Normal.Path(h, &p.scratch):
+		return PathRefused
+	case r.Via != "" && passed(h, r.Via) > r.MaxVia:
+		return LoopDetected
+	}
+	if p.Route = r.Route(h); p.Route == nil {
+		return NoRoute
+	}
+	p.Route.Tell(x)
+	if p.Route.Cluster == nil && !p.Route.Answers() {
+		return NoCluster
+	}
+	return nil
+}
+
+// Reply is the answer of a route that answers by itself.
+func (p *Passage) Reply(h *http1.Head) route.Reply {
+	return p.Route.Reply(h, p.Scheme, &p.scratch)
+}
+
+// Forward rewrites h as the route wants, and makes Fields of its fields.
+func (p *Passage) Forward(h *http1.Head, x *event.Exchange) {
+	p.Route.Rewrite(h, &p.scratch)
+	fields := p.Forwarding.Fields(h, x)
+	if p.rules.ForwardedHost {
+		fields = p.tellHost(h, fields)
+	}
+	if p.rules.Via != "" {
+		fields = p.addVia(fields, x.HTTP.Version)
+	}
+	if p.Fields = fields; !p.Route.Request.None() {
+		p.Fields = p.Route.Request.Apply(fields, p.Entry(h, x), &p.scratch)
+	}
+	p.Forwarding.fields = p.Fields // keeps the memory
+}
+
+// At gives h and Fields what depends on the upstream host: x.Endpoint, and the
+// span that asks there.
+func (p *Passage) At(h *http1.Head, x *event.Exchange, span event.SpanID) {
+	p.From(span)
+	p.Route.HostAt(h, p.Fields, x.Endpoint, &p.scratch)
+	if p.scratch.Late() {
+		p.scratch.At(p.Fields, p.Entry(h, x))
+	}
+}
+
+// Answer edits the fields of an answer, the proxy's own among them.
+func (p *Passage) Answer(answer, request *http1.Head, x *event.Exchange) {
+	if p.rules == nil {
+		return
+	}
+	if p.rules.Via != "" {
+		answer.Fields = p.addVia(answer.Fields, "1.1")
+	}
+	edits := &p.rules.Response
+	if p.Route != nil {
+		edits = &p.Route.Response
+	}
+	if !edits.None() {
+		answer.Fields = edits.Apply(answer.Fields, p.Entry(request, x), &p.scratch)
+	}
+}
+
+// Entry is what formats are made of, as far as it is known. h is nil for a
+// request that could not be read. The entry is p's own, and good until the next
+// call.
+func (p *Passage) Entry(h *http1.Head, x *event.Exchange) *format.Entry {
+	p.entry = format.Entry{X: x, Request: h, Fields: p.Fields, Remote: p.peer}
+	if h != nil {
+		p.entry.Remote = p.remote(h)
+	}
+	return &p.entry
+}
