@@ -413,7 +413,7 @@ func (t *conn) unanswered(e *entry, at int64, emit event.Emitter) {
 	e.x.Decode |= event.NoResponse
 	e.x.Status, e.x.ErrorType = event.Error, event.ErrUnanswered
 	e.x.End = at
-	if e.x.Decode&event.RequestGap != 0 {
+	if e.x.Decode&event.RequestGap != 0 && t.half[event.ToClient].last == 0 { // nothing of the server
 		t.missing(e, at, emit)
 		t.forget(e)
 		return

@@ -23,11 +23,12 @@ func (t *conn) ambiguous(d event.Dir, readings string, emit event.Emitter) {
 	emit.Notice(&event.Notice{Time: t.half[d].last, Name: event.EventAmbiguous, Severity: event.Warn, Body: "http1: " + whose(d) + readings})
 }
 
-// missing tells a request that is not whole in the capture and whose answer is
-// not there at all. As an exchange it would count as failed, and nobody knows.
+// missing tells a request that is not whole in a capture which has nothing of
+// the server's side of the connection. As an exchange it would count as failed,
+// and nobody knows.
 func (t *conn) missing(e *entry, at int64, emit event.Emitter) {
 	n := event.Notice{Time: at, Name: event.EventCaptureGap, Severity: event.Warn, TraceID: e.x.TraceID,
-		Body: "http1: a request is not whole in the capture, and its answer is not in it: " + e.x.Name}
+		Body: "http1: a request is not whole in the capture, which has nothing of the server: " + e.x.Name}
 	list := [...]event.KeyValue{
 		{Key: event.AttrHTTPMethod, Value: e.p.Method}, {Key: event.AttrServerAddress, Value: e.p.Host}, {Key: event.AttrURLPath, Value: e.p.Path},
 		{Key: event.AttrRequestBytes, Value: strconv.FormatInt(e.x.RequestBytes, 10)},
