@@ -70,3 +70,12 @@ func BenchmarkBody(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkNew measures what a connection costs before its first byte: a replay
+// may follow a million of them.
+func BenchmarkNew(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		fresh()
+	}
+}

@@ -58,10 +58,13 @@ func (t *conn) show(d event.Dir, at int64, data []byte) {
 func (t *conn) showTrailer(d event.Dir) {
 	h := &t.half[d]
 	if raw := h.body.trailer; h.body.Done() && len(raw) > 2 && h.cur.call != nil {
+		if t.trailer == nil {
+			t.trailer = new(Head)
+		}
 		t.trailer.clear()
 		t.trailer.mode, t.trailer.limits = Lenient, t.c.Limits
 		if n, err := t.trailer.fields(raw, 0); n > 0 && err == nil {
-			h.cur.call.Trailers(d, &t.trailer)
+			h.cur.call.Trailers(d, t.trailer)
 		}
 	}
 }
