@@ -5,6 +5,7 @@ import (
 	"math/bits"
 	"net/netip"
 	"slices"
+	"strconv"
 	"time"
 	"unicode/utf8"
 	"unsafe"
@@ -43,10 +44,12 @@ const zeros = 0x3030303030303030 // eight digits 0 as text
 
 // appendUint adds v in decimal.
 func appendUint(b []byte, v uint64) []byte {
-	if v < 10 {
+	switch {
+	case v < 10:
 		return append(b, byte('0'+v))
-	}
-	if v >= 1e8 {
+	case v < 100:
+		return append(b, pairs[2*v], pairs[2*v+1])
+	case v >= 1e8:
 		return binary.LittleEndian.AppendUint64(appendUint(b, v/1e8), digits8(v%1e8)|zeros)
 	}
 	d := digits8(v)
@@ -62,15 +65,28 @@ func appendInt(b []byte, v int64) []byte {
 	return appendUint(b, uint64(v))
 }
 
+// octets are the numbers of an IPv4 address, each with a dot behind it: the
+// bytes of a word, the first lowest, and their number in the highest.
+var octets = func() (t [256]uint64) {
+	for i := range t {
+		text := strconv.Itoa(i) + "."
+		for k := range text {
+			t[i] |= uint64(text[k]) << (8 * k)
+		}
+		t[i] |= uint64(len(text)) << 56
+	}
+	return t
+}()
+
 // AppendAddr adds a as it adds itself, and nothing when it is none.
 func AppendAddr(b []byte, a netip.AddrPort) []byte {
 	switch {
 	case a.Addr().Is4():
-		ip := a.Addr().As4()
-		b = append(appendUint(b, uint64(ip[0])), '.')
-		b = append(appendUint(b, uint64(ip[1])), '.')
-		b = append(appendUint(b, uint64(ip[2])), '.')
-		b = append(appendUint(b, uint64(ip[3])), ':')
+		for _, o := range a.Addr().As4() {
+			n, text := len(b), octets[o]
+			b = binary.LittleEndian.AppendUint32(b, uint32(text))[:n+int(text>>56)]
+		}
+		b[len(b)-1] = ':'
 		return appendUint(b, uint64(a.Port()))
 	case a.IsValid():
 		return a.AppendTo(b)
@@ -161,11 +177,13 @@ var plain = func() (t [256]bool) {
 // appendString writes s as a JSON string (RFC 8259, section 7). Bytes that are
 // not UTF-8, which hostile traffic is full of, become U+FFFD.
 func appendString(b []byte, s string) []byte {
-	return append(appendText(append(b, '"'), s), '"')
+	at, end := len(b)+1, len(b)+len(s)+2
+	b = slices.Grow(b, len(s)+2)[:end]
+	b[at-1] = '"'
+	return finish(b, at, s)
 }
 
-// appendMember adds one more member of an object, whose value is text. Room is
-// asked for once, as most text is plain.
+// appendMember adds one more member of an object, whose value is text.
 func appendMember(b []byte, key, value string) []byte {
 	const marks = `,"":""`
 	at, end := len(b), len(b)+len(key)+len(value)+len(marks)
@@ -173,45 +191,55 @@ func appendMember(b []byte, key, value string) []byte {
 	b[at], b[at+1] = ',', '"'
 	at += 2 + copy(b[at+2:], key)
 	b[at], b[at+1], b[at+2] = '"', ':', '"'
-	at += 3
-	if plainPrefix(value) < len(value) {
-		return append(appendText(b[:at], value), '"')
+	return finish(b, at+3, value)
+}
+
+// finish puts s and a quotation mark at the end of b, where there is just room
+// for them from at on.
+func finish(b []byte, at int, s string) []byte {
+	if n := copyPlain(b[at:], s); n < len(s) {
+		return append(appendText(b[:at+n], s[n:]), '"')
 	}
-	copy(b[at:], value)
-	b[end-1] = '"'
+	b[len(b)-1] = '"'
 	return b
 }
 
 // appendText is appendString without the quotation marks.
 func appendText(b []byte, s string) []byte {
-	for {
-		n := plainPrefix(s)
-		b = append(b, s[:n]...)
-		if n == len(s) {
-			return b
+	for s != "" {
+		at := len(b)
+		b = slices.Grow(b, len(s))[:at+len(s)]
+		n := copyPlain(b[at:], s)
+		if b = b[:at+n]; n == len(s) {
+			break
 		}
 		b, n = appendOdd(b, s, n)
 		s = s[n:]
 	}
+	return b
 }
 
-// plainPrefix is how many bytes at the start of s are plain. It looks at
-// eight bytes at a time, since most text is plain from end to end; the last
-// eight may be among those before.
-func plainPrefix(s string) (n int) {
+// copyPlain copies what is plain at the start of s, and is how much that is. It
+// looks at eight bytes at a time, since most text is plain from end to end; the
+// last eight may be among those before.
+func copyPlain(to []byte, s string) (n int) {
 	p := unsafe.Slice(unsafe.StringData(s), len(s))
+	to = to[:len(p)]
 	if len(p) >= 8 {
 		for ; len(p)-n > 8; n += 8 {
-			if odd(binary.LittleEndian.Uint64(p[n:])) {
+			x := binary.LittleEndian.Uint64(p[n:])
+			if odd(x) {
 				break
 			}
+			binary.LittleEndian.PutUint64(to[n:], x)
 		}
-		if len(p)-n <= 8 && !odd(binary.LittleEndian.Uint64(p[len(p)-8:])) {
+		if x := binary.LittleEndian.Uint64(p[len(p)-8:]); len(p)-n <= 8 && !odd(x) {
+			binary.LittleEndian.PutUint64(to[len(p)-8:], x)
 			return len(p)
 		}
 	}
-	for n < len(s) && plain[s[n]] {
-		n++
+	for ; n < len(p) && plain[p[n]]; n++ {
+		to[n] = p[n]
 	}
 	return n
 }

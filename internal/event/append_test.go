@@ -81,8 +81,9 @@ func TestOneOddByteIsFoundAnywhere(t *testing.T) {
 					s[i] = '!'
 				}
 				s[at] = c
-				if got := plainPrefix(string(s)); got != at {
-					t.Fatalf("%d bytes with %#x at %d: %d are plain", n, c, at, got)
+				to := make([]byte, n)
+				if got := copyPlain(to, string(s)); got != at || string(to[:at]) != string(s[:at]) {
+					t.Fatalf("%d bytes with %#x at %d: %d are plain, %q", n, c, at, got, to)
 				}
 			}
 		}
