@@ -249,8 +249,15 @@ func (b *Batch) ownSite(s, prev *CallSite) {
 	s.Extra = b.pairs(s.Extra)
 }
 
-// keep makes *s text of the batch, prev's when equal.
+// keep makes *s text of the batch, prev's when equal. Most fields of most
+// exchanges are empty: that is asked without a call.
 func (b *Batch) keep(s *string, prev string) {
+	if *s != "" {
+		b.keepText(s, prev)
+	}
+}
+
+func (b *Batch) keepText(s *string, prev string) {
 	if *s == prev {
 		*s = prev
 		return
