@@ -12,7 +12,7 @@ import (
 )
 
 func TestServesNetHTTP(t *testing.T) {
-	_, at := serve(t, ServerOptions{Carry: echo})
+	_, at := serve(t, echo, ServerOptions{})
 	client := h2c(t)
 	req, _ := http.NewRequestWithContext(t.Context(), "POST", "http://"+at+"/a/b?q=1", io.NopCloser(strings.NewReader("hello")))
 	req.Trailer = http.Header{"X-End": {"now"}}
@@ -36,7 +36,7 @@ func proxied(t *testing.T, handler http.HandlerFunc) (*http.Client, string) {
 	t.Helper()
 	host := origin(t, handler)
 	d := dialer(t, DialerOptions{})
-	_, at := serve(t, ServerOptions{Carry: forward(d, host, func(err error) { t.Log(err) })})
+	_, at := serve(t, forward(d, host, func(err error) { t.Log(err) }), ServerOptions{})
 	return h2c(t), "http://" + at
 }
 

@@ -35,7 +35,7 @@ func bulk(n int) func(relay.Client) {
 }
 
 func TestStreamsWindow(t *testing.T) {
-	_, at := serve(t, ServerOptions{Carry: bulk(30)})
+	_, at := serve(t, bulk(30), ServerOptions{})
 	p := dialPeer(t, at, http2.Setting{ID: http2.SettingInitialWindowSize, Val: 10})
 	p.get(1)
 	if s := p.status(p.next()); s != "200" {
@@ -61,7 +61,7 @@ func TestStreamsWindow(t *testing.T) {
 
 // Streams share the connection's window in turn; none is left behind.
 func TestConnectionsWindow(t *testing.T) {
-	_, at := serve(t, ServerOptions{Carry: bulk(100_000)})
+	_, at := serve(t, bulk(100_000), ServerOptions{})
 	p := dialPeer(t, at, http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1 << 20})
 	const streams = 20
 	for i := range streams {
@@ -91,7 +91,7 @@ func TestConnectionsWindow(t *testing.T) {
 func TestWindowsAreHeld(t *testing.T) {
 	hold := make(chan struct{})
 	defer close(hold)
-	_, at := serve(t, ServerOptions{Carry: func(relay.Client) { <-hold }, Limits: Limits{Window: 70_000, ConnWindow: 200_000}})
+	_, at := serve(t, func(relay.Client) { <-hold }, ServerOptions{Limits: Limits{Window: 70_000, ConnWindow: 200_000}})
 	p := dialPeer(t, at)
 	p.must(p.WriteSettingsAck())
 	chunk := make([]byte, 16<<10)
@@ -116,23 +116,20 @@ func TestWindowsAreHeld(t *testing.T) {
 func TestSlowReader(t *testing.T) {
 	var wrote atomic.Int64
 	failed := make(chan error, 1)
-	_, at := serve(t, ServerOptions{
-		Limits: Limits{Stall: 200 * time.Millisecond, Output: 64 << 10},
-		Carry: func(c relay.Client) {
-			piece := make([]byte, 32<<10)
-			if err := c.Answer(&http1.Head{Status: 200}, false); err != nil {
+	_, at := serve(t, func(c relay.Client) {
+		piece := make([]byte, 32<<10)
+		if err := c.Answer(&http1.Head{Status: 200}, false); err != nil {
+			failed <- err
+			return
+		}
+		for {
+			if err := c.Write(piece); err != nil {
 				failed <- err
 				return
 			}
-			for {
-				if err := c.Write(piece); err != nil {
-					failed <- err
-					return
-				}
-				wrote.Add(int64(len(piece)))
-			}
-		},
-	})
+			wrote.Add(int64(len(piece)))
+		}
+	}, ServerOptions{Limits: Limits{Stall: 200 * time.Millisecond, Output: 64 << 10}})
 	p := dialPeer(t, at, http2.Setting{ID: http2.SettingInitialWindowSize, Val: 1<<31 - 1})
 	p.must(p.WriteWindowUpdate(0, 1<<31-1-65535))
 	p.get(1)
@@ -145,7 +142,7 @@ func TestSlowReader(t *testing.T) {
 }
 
 func TestClientGoes(t *testing.T) {
-	_, at := serve(t, ServerOptions{Carry: wait}) // serve waits for the exchanges
+	_, at := serve(t, wait, ServerOptions{}) // serve waits for the exchanges
 	p := dialPeer(t, at)
 	p.get(1)
 	p.post(3)
@@ -154,10 +151,8 @@ func TestClientGoes(t *testing.T) {
 }
 
 func TestExchangeLeavesBodyUnread(t *testing.T) {
-	_, at := serve(t, ServerOptions{
-		Carry:  func(c relay.Client) { _ = c.Answer(&http1.Head{Status: 403}, true) },
-		Limits: Limits{ConnWindow: 100_000},
-	})
+	_, at := serve(t, func(c relay.Client) { _ = c.Answer(&http1.Head{Status: 403}, true) },
+		ServerOptions{Limits: Limits{ConnWindow: 100_000}})
 	p := dialPeer(t, at)
 	p.post(1)
 	if s := p.status(p.next()); s != "403" {
@@ -181,7 +176,7 @@ func TestExchangeLeavesBodyUnread(t *testing.T) {
 func TestInterrupt(t *testing.T) {
 	errs := make(chan error, 2)
 	clients := make(chan relay.Client, 1)
-	_, at := serve(t, ServerOptions{Carry: func(c relay.Client) {
+	_, at := serve(t, func(c relay.Client) {
 		clients <- c
 		_, err := c.Next()
 		errs <- err
@@ -190,7 +185,7 @@ func TestInterrupt(t *testing.T) {
 		}
 		errs <- err
 		c.Abort(relay.TooMuch)
-	}})
+	}, ServerOptions{})
 	p := dialPeer(t, at)
 	p.post(1)
 	c := <-clients
@@ -233,7 +228,7 @@ func (zeros) Read(b []byte) (int, error) { return len(b), nil }
 // While a server drains nothing fails: what was asked is answered, what comes
 // later goes to another connection.
 func TestDrainLosesNothing(t *testing.T) {
-	s, at := serve(t, ServerOptions{Carry: echo})
+	s, at := serve(t, echo, ServerOptions{})
 	client := h2c(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
@@ -275,10 +270,10 @@ func TestDrainLosesNothing(t *testing.T) {
 
 func TestDrainNamesTheLastStream(t *testing.T) {
 	release := make(chan struct{})
-	s, at := serve(t, ServerOptions{Carry: func(c relay.Client) {
+	s, at := serve(t, func(c relay.Client) {
 		<-release
 		_ = c.Answer(&http1.Head{Status: 204}, true)
-	}})
+	}, ServerOptions{})
 	p := dialPeer(t, at)
 	p.get(1)
 	p.get(3)

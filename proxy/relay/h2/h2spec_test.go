@@ -19,7 +19,7 @@ func TestH2spec(t *testing.T) {
 	if err != nil {
 		t.Skip("h2spec is not in PATH")
 	}
-	_, at := serve(t, ServerOptions{Carry: hello})
+	_, at := serve(t, hello, ServerOptions{})
 	host, port, _ := net.SplitHostPort(at)
 	out, err := exec.CommandContext(t.Context(), program, "-h", host, "-p", port, "-o", "5", "--strict").CombinedOutput()
 	if err != nil || !strings.Contains(string(out), " 0 failed") {

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,13 +22,13 @@ import (
 )
 
 // serve starts a Server on a port of its own, and ends it with the test.
-func serve(t testing.TB, o ServerOptions) (*Server, string) {
+func serve(t testing.TB, carry func(relay.Client), o ServerOptions) (*Server, string) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := NewServer(o)
+	s := NewServer(&engine{carry: carry}, o)
 	var wg sync.WaitGroup
 	wg.Add(1)
 	go func() {
@@ -40,13 +41,46 @@ func serve(t testing.TB, o ServerOptions) (*Server, string) {
 			wg.Add(1)
 			go func() {
 				defer wg.Done()
-				s.Serve(context.Background(), socket.Plain(c.(*net.TCPConn)), nil, &relay.Info{Info: hop.Info{Client: socket.AddrPort(c.RemoteAddr())}})
+				s.Serve(context.Background(), socket.Plain(c.(*net.TCPConn)), nil, hop.Info{Client: socket.AddrPort(c.RemoteAddr())})
 			}()
 		}
 	}()
 	t.Cleanup(func() { l.Close(); s.Close(); wg.Wait() })
 	return s, l.Addr().String()
 }
+
+// engine carries exchanges out by a function.
+type engine struct {
+	carry  func(relay.Client)
+	errors atomic.Int64 // connections and requests that broke the protocol
+	idle   atomic.Int64
+}
+
+func (e *engine) Enter(info hop.Info, secure bool) *relay.Info {
+	return &relay.Info{Info: info, Secure: secure}
+}
+func (e *engine) Leave(*relay.Info)                       {}
+func (e *engine) Carry(_ context.Context, c relay.Client) { e.carry(c) }
+func (e *engine) Stats() hop.Stats                        { return stats{e} }
+func (e *engine) Listener() string                        { return "test" }
+
+func (e *engine) Malformed(c relay.Client, err error) {
+	e.errors.Add(1)
+	var fault *http1.Error
+	if !errors.As(err, &fault) {
+		panic("a fault of no status")
+	}
+	_ = c.Answer(&http1.Head{Status: fault.Status}, true)
+	_ = c.Flush()
+}
+
+type stats struct{ e *engine }
+
+func (s stats) RequestBegins()                      {}
+func (s stats) RequestEnds(int, int64, int64, bool) {}
+func (s stats) Transferred(received, sent int64)    {}
+func (s stats) ProtocolError()                      { s.e.errors.Add(1) }
+func (s stats) IdleTimeout()                        { s.e.idle.Add(1) }
 
 // h2c is a client of net/http that speaks HTTP/2 by prior knowledge.
 func h2c(t testing.TB) *http.Client {

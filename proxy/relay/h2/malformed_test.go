@@ -9,7 +9,7 @@ import (
 )
 
 func TestMalformedRequests(t *testing.T) {
-	_, at := serve(t, ServerOptions{Carry: echo})
+	_, at := serve(t, echo, ServerOptions{})
 	p := dialPeer(t, at)
 	base := func(more ...string) []string {
 		return append([]string{":method", "GET", ":scheme", "http", ":authority", "a", ":path", "/"}, more...)
@@ -75,14 +75,14 @@ func TestMalformedRequests(t *testing.T) {
 
 func TestBodyNotAsLongAsSaid(t *testing.T) {
 	failed := make(chan error, 8)
-	_, at := serve(t, ServerOptions{Carry: func(c relay.Client) {
+	_, at := serve(t, func(c relay.Client) {
 		for {
 			if _, err := c.Next(); err != nil {
 				failed <- err
 				return
 			}
 		}
-	}})
+	}, ServerOptions{})
 	p := dialPeer(t, at)
 	p.post(1, "content-length", "3")
 	p.must(p.WriteData(1, true, []byte("four")))
@@ -108,7 +108,7 @@ func TestBodyNotAsLongAsSaid(t *testing.T) {
 }
 
 func TestHeadTooLarge(t *testing.T) {
-	_, at := serve(t, ServerOptions{Carry: echo, Limits: Limits{HeaderList: 4096, Block: 1 << 20, Continuations: 100}})
+	_, at := serve(t, echo, ServerOptions{Limits: Limits{HeaderList: 4096, Block: 1 << 20, Continuations: 100}})
 	p := dialPeer(t, at)
 	p.get(1, "x-large", long(5000))
 	if s := p.status(p.next()); s != "431" {

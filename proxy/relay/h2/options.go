@@ -5,8 +5,7 @@ import (
 	"time"
 
 	"github.com/pitot-io/pitot/decode"
-	"github.com/pitot-io/pitot/internal/event"
-	"github.com/pitot-io/pitot/proxy/relay"
+	"github.com/pitot-io/pitot/tap"
 )
 
 // Limits are what both sides of the codec hold a connection to. Zero stands
@@ -108,20 +107,8 @@ func (l *Limits) heads() decode.Limits {
 // ServerOptions make a Server.
 type ServerOptions struct {
 	Limits
-	MaxStreams int // that a client may have open at once
-
-	// Carry carries out one exchange; it runs in a goroutine of its own. The
-	// Client is good until it returns.
-	Carry func(relay.Client)
-
-	// Passed, where set, is shown the bytes of a connection that Watched says
-	// somebody listens to, before they go on.
-	Watched func() bool
-	Passed  func(c *relay.Info, d event.Dir, at int64, b []byte)
-
-	// Ended, where set, is told of a connection's end and of what broke it,
-	// which is nil where it ended in order.
-	Ended func(c *relay.Info, err error)
+	MaxStreams int        // that a client may have open at once
+	Plain      *tap.Plain // is shown the bytes of clients' connections, out of TLS; none by default
 }
 
 // DefaultMaxStreams is the default of ServerOptions.MaxStreams.

@@ -20,7 +20,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
-	"github.com/pitot-io/pitot/proxy/relay"
+	"github.com/pitot-io/pitot/proxy/hop"
 	"github.com/pitot-io/pitot/proxy/socket"
 )
 
@@ -71,7 +71,7 @@ func TestGRPC(t *testing.T) {
 	go func() { defer wg.Done(); _ = s.Serve(l) }()
 	t.Cleanup(func() { s.Stop(); wg.Wait() })
 	d := dialer(t, DialerOptions{})
-	_, at := serve(t, ServerOptions{Carry: forward(d, hostAt(t, l.Addr().String()), func(err error) { t.Log(err) })})
+	_, at := serve(t, forward(d, hostAt(t, l.Addr().String()), func(err error) { t.Log(err) }), ServerOptions{})
 	cc, err := grpc.NewClient(at, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)
@@ -121,7 +121,7 @@ func TestCurl(t *testing.T) {
 	if err != nil {
 		t.Skip("curl is not in PATH")
 	}
-	_, at := serve(t, ServerOptions{Carry: echo})
+	_, at := serve(t, echo, ServerOptions{})
 	body := long(300_000)
 	cmd := exec.CommandContext(t.Context(), program, "-sS", "-m", "10", "--http2-prior-knowledge",
 		"--data-binary", "@-", "-w", "\n%{http_version} %{http_code}", "http://"+at+"/x")
@@ -147,7 +147,7 @@ func TestOverTLS(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := NewServer(ServerOptions{Carry: echo})
+	s := NewServer(&engine{carry: echo}, ServerOptions{})
 	var wg sync.WaitGroup
 	wg.Add(1)
 	go func() {
@@ -166,7 +166,7 @@ func TestOverTLS(t *testing.T) {
 					c.Close()
 					return
 				}
-				s.Serve(context.Background(), socket.Secured(t, tc), nil, new(relay.Info))
+				s.Serve(context.Background(), socket.Secured(t, tc), nil, hop.Info{})
 			}()
 		}
 	}()

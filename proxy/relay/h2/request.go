@@ -14,8 +14,8 @@ type request struct {
 	srv     *serverConn
 	head    http1.Head
 	carry   func() // bound once
-	answers int    // heads sent
-	upgrade bool   // extended CONNECT
+	refused error  // what is wrong with its head
+	muted   bool   // and the client has been told so: what is answered goes nowhere
 }
 
 // parse fills in the head of a request's section; reason says what is malformed
@@ -96,7 +96,7 @@ func (r *request) target(path, protocol []byte) string {
 		return "a :protocol that is none"
 	}
 	if protocol != nil {
-		r.upgrade, h.Upgrade = true, protocol
+		h.Upgrade = protocol
 	}
 	switch {
 	case string(path) == "*" && string(h.Method) == "OPTIONS":
@@ -198,6 +198,9 @@ func (r *request) Interim(h *http1.Head) error {
 func (r *request) Answer(h *http1.Head, end bool) error {
 	r.c.mu.Lock()
 	defer r.c.mu.Unlock()
+	if r.muted {
+		return nil
+	}
 	if err := r.ready(); err != nil {
 		return err
 	}
@@ -206,8 +209,31 @@ func (r *request) Answer(h *http1.Head, end bool) error {
 		status = 200
 	}
 	r.answer(status, h.Fields, end)
-	r.answers++
 	return nil
+}
+
+// Write implements relay.Client.
+func (r *request) Write(p []byte) error {
+	if r.muted {
+		return nil
+	}
+	return r.stream.Write(p)
+}
+
+// Finish implements relay.Client.
+func (r *request) Finish(trailers []http1.Field) error {
+	if r.muted {
+		return nil
+	}
+	return r.stream.Finish(trailers)
+}
+
+// Flush implements relay.Client.
+func (r *request) Flush() error {
+	if r.muted {
+		return nil
+	}
+	return r.stream.Flush()
 }
 
 // answer appends a head. Locked.

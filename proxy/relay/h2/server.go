@@ -7,14 +7,33 @@ import (
 	"time"
 
 	"github.com/pitot-io/pitot/decode"
+	"github.com/pitot-io/pitot/decode/http1"
 	"github.com/pitot-io/pitot/decode/http2/wire"
 	"github.com/pitot-io/pitot/internal/event"
+	"github.com/pitot-io/pitot/proxy/hop"
 	"github.com/pitot-io/pitot/proxy/relay"
 	"github.com/pitot-io/pitot/proxy/socket"
+	"github.com/pitot-io/pitot/tap"
 )
 
-// Server speaks HTTP/2 with clients.
+// Engine carries out the exchanges of clients; *relay.Engine is one.
+type Engine interface {
+	// Enter and Leave say that a client's connection begins and ends.
+	Enter(info hop.Info, secure bool) *relay.Info
+	Leave(*relay.Info)
+	// Carry carries one exchange out, in the caller's goroutine.
+	Carry(ctx context.Context, c relay.Client)
+	// Malformed answers a request that breaks the protocol as err says, or limits.
+	Malformed(c relay.Client, err error)
+
+	Stats() hop.Stats
+	Listener() string
+}
+
+// Server serves clients that speak HTTP/2. Its methods may be called from many
+// goroutines.
 type Server struct {
+	engine   Engine
 	o        ServerOptions
 	mem      memory
 	requests sync.Pool // of *request
@@ -24,11 +43,14 @@ type Server struct {
 	draining bool
 }
 
-// NewServer makes a Server.
-func NewServer(o ServerOptions) *Server {
+// NewServer makes a server whose requests engine carries out.
+func NewServer(engine Engine, o ServerOptions) *Server {
 	o.Limits = o.Limits.withDefaults()
 	o.MaxStreams = cmp.Or(o.MaxStreams, DefaultMaxStreams)
-	s := &Server{o: o, conns: make(map[*serverConn]struct{})}
+	if o.Plain == nil {
+		o.Plain = new(tap.Plain)
+	}
+	s := &Server{engine: engine, o: o, conns: make(map[*serverConn]struct{})}
 	s.mem.init()
 	s.requests.New = func() any { return newRequest() }
 	return s
@@ -43,25 +65,29 @@ func newRequest() *request {
 // serverConn is a client's connection.
 type serverConn struct {
 	conn
-	srv   *Server
-	info  *relay.Info
-	heads decode.Limits
+	srv    *Server
+	ctx    context.Context // what upstream hosts are dialled with
+	info   *relay.Info
+	heads  decode.Limits
+	passed tap.Passed // what was shown
 
 	fresh     []*request // that the bytes in hand have begun
 	exchanges sync.WaitGroup
 	running   int // exchanges whose goroutine has not ended; guarded by conn.mu
 }
 
-// Serve serves the client on nc, of whose bytes first were read already, until
-// the connection ends. It breaks it off when ctx ends. The caller gives nc away.
-func (s *Server) Serve(ctx context.Context, nc *socket.Stream, first []byte, info *relay.Info) {
-	c := &serverConn{srv: s, info: info, heads: s.o.heads()}
+// Serve talks with one client until the connection is over, and closes it.
+// first is what was read from nc already. ctx is what upstream hosts are dialled
+// with; when it ends the connection is broken off.
+func (s *Server) Serve(ctx context.Context, nc *socket.Stream, first []byte, info hop.Info) {
+	c := &serverConn{srv: s, ctx: ctx, heads: s.o.heads()}
 	c.server = true
 	c.side = c
+	c.watch = c.show
+	c.info = s.engine.Enter(info, nc.TLS != nil)
+	defer s.engine.Leave(c.info)
 	c.init(&s.o.Limits, &s.mem, nc)
-	if s.o.Passed != nil {
-		c.watch = c.show
-	}
+	c.showOpen()
 	c.greet("", append(c.settings(),
 		wire.Setting{ID: wire.SettingMaxConcurrentStreams, Value: uint32(s.o.MaxStreams)},
 		wire.Setting{ID: wire.SettingEnableConnectProtocol, Value: 1},
@@ -72,9 +98,11 @@ func (s *Server) Serve(ctx context.Context, nc *socket.Stream, first []byte, inf
 	defer stop()
 	c.run(first)
 	c.exchanges.Wait()
-	if s.o.Ended != nil {
-		s.o.Ended(c.info, c.broke())
+	err := c.broke()
+	if err != nil {
+		s.engine.Stats().ProtocolError()
 	}
+	c.showClose(err != nil)
 }
 
 func (s *Server) enter(c *serverConn) {
@@ -118,9 +146,25 @@ func (s *Server) Conns() int {
 	return len(s.conns)
 }
 
+// show shows bytes from or to the client to who listens to them.
 func (c *serverConn) show(d event.Dir, at int64, b []byte) {
-	if c.srv.o.Watched == nil || c.srv.o.Watched() {
-		c.srv.o.Passed(c.info, d, at, b)
+	if p := c.srv.o.Plain; p.On() {
+		p.Passed(c.inline(), &c.passed, d, at, b)
+	}
+}
+
+func (c *serverConn) inline() tap.Inline { return hop.Inline(&c.info.Info, c.srv.engine.Listener()) }
+
+// showOpen and showClose tell of the connection's beginning and end.
+func (c *serverConn) showOpen() {
+	if p := c.srv.o.Plain; p.On() {
+		p.Opened(c.inline(), c.info.Accepted)
+	}
+}
+
+func (c *serverConn) showClose(reset bool) {
+	if p := c.srv.o.Plain; p.On() {
+		p.Closed(c.inline(), time.Now().UnixNano(), reset)
 	}
 }
 
@@ -156,8 +200,7 @@ func (c *serverConn) request(id uint32, end bool, x *wire.Section, large bool) *
 	r.r.L, r.w.L = &c.mu, &c.mu
 	r.open(&c.conn, id)
 	r.beganAt, r.received = c.now, int64(c.size)
-	status := 431
-	reason := ""
+	reason, status := "", 431
 	if !large {
 		reason, status = r.parse(x, end)
 	}
@@ -166,26 +209,19 @@ func (c *serverConn) request(id uint32, end bool, x *wire.Section, large bool) *
 	}
 	switch {
 	case reason != "":
-		c.unopen(r)
-		return &wire.Error{Code: wire.ProtocolError, Stream: id, Reason: reason}
+		r.refused = &http1.Error{Status: 400, Detail: "http2.protocol_error"}
+		r.muted = true
+	case status == 431:
+		r.refused = &http1.Error{Status: status, Detail: "http2.headers_too_large"}
 	case status != 0:
-		r.answer(status, nil, true)
-		if !end {
-			c.sendReset(id, wire.NoError)
-		}
-		c.unopen(r)
-		return c.brokeOff()
+		r.refused = &http1.Error{Status: status, Detail: "missing_host_header"}
 	}
 	c.fresh = append(c.fresh, r)
 	c.running++
+	if reason != "" {
+		return &wire.Error{Code: wire.ProtocolError, Stream: id, Reason: reason}
+	}
 	return nil
-}
-
-// unopen forgets a stream that is not served. Locked.
-func (c *serverConn) unopen(r *request) {
-	r.close(byUs)
-	r.touched = false
-	c.leave(&r.stream)
 }
 
 // trailers takes the fields after a request's body (RFC 9113, 8.1). Locked.
@@ -231,7 +267,11 @@ func (c *serverConn) begin() {
 // run carries the exchange out, in a goroutine of its own.
 func (r *request) run() {
 	c := r.srv
-	c.srv.o.Carry(r)
+	if r.refused != nil {
+		c.srv.engine.Malformed(r, r.refused)
+	} else {
+		c.srv.engine.Carry(c.ctx, r)
+	}
 	c.mu.Lock()
 	if !r.closed() {
 		switch {
@@ -256,7 +296,7 @@ func (r *request) run() {
 func (r *request) recycle() {
 	pool := &r.srv.srv.requests
 	r.forget()
-	r.srv, r.answers, r.upgrade = nil, 0, false
+	r.srv, r.refused, r.muted = nil, nil, false
 	pool.Put(r)
 }
 
@@ -326,4 +366,7 @@ func (c *serverConn) look(now int64) {
 }
 
 // idled implements side: nothing was asked for long.
-func (c *serverConn) idled() { c.decide() }
+func (c *serverConn) idled() {
+	c.srv.engine.Stats().IdleTimeout()
+	c.decide()
+}

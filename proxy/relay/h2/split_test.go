@@ -17,7 +17,7 @@ import (
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
 
-	"github.com/pitot-io/pitot/proxy/relay"
+	"github.com/pitot-io/pitot/proxy/hop"
 	"github.com/pitot-io/pitot/proxy/socket"
 )
 
@@ -82,7 +82,7 @@ func told(t testing.TB, s *Server, first, rest []byte) string {
 	wg.Add(1)
 	go func() {
 		defer wg.Done()
-		s.Serve(context.Background(), server, first, new(relay.Info))
+		s.Serve(context.Background(), server, first, hop.Info{})
 	}()
 	defer wg.Wait()
 	defer client.Close()
@@ -118,7 +118,7 @@ func told(t testing.TB, s *Server, first, rest []byte) string {
 
 // However what a client sends is cut, it is answered alike.
 func TestEverySplit(t *testing.T) {
-	s := NewServer(ServerOptions{Carry: echo})
+	s := NewServer(&engine{carry: echo}, ServerOptions{})
 	all := recorded()
 	want := told(t, s, all, nil)
 	if !strings.Contains(want, "fourfive") || !strings.Contains(want, "a=1; b=2") || !strings.Contains(want, "back t") {
@@ -139,7 +139,7 @@ func FuzzServer(f *testing.F) {
 	for _, n := range []int{24, 33, 60, 100, len(all) - 5} {
 		f.Add(all[:n], n/2)
 	}
-	s := NewServer(ServerOptions{Carry: echo, MaxStreams: 4, Limits: Limits{Window: 100, ConnWindow: 70_000, Linger: 10 * time.Millisecond}})
+	s := NewServer(&engine{carry: echo}, ServerOptions{MaxStreams: 4, Limits: Limits{Window: 100, ConnWindow: 70_000, Linger: 10 * time.Millisecond}})
 	f.Fuzz(func(t *testing.T, b []byte, cut int) {
 		if !bytes.HasPrefix(b, []byte(http2.ClientPreface)) {
 			b = append([]byte(http2.ClientPreface+"\x00\x00\x00\x04\x00\x00\x00\x00\x00"), b...)
@@ -151,7 +151,7 @@ func FuzzServer(f *testing.F) {
 		wg.Add(2)
 		go func() {
 			defer wg.Done()
-			s.Serve(context.Background(), server, b[:cut], new(relay.Info))
+			s.Serve(context.Background(), server, b[:cut], hop.Info{})
 		}()
 		go func() {
 			defer wg.Done()
@@ -160,7 +160,11 @@ func FuzzServer(f *testing.F) {
 		}()
 		listen(t, client)
 		client.Close()
+		began := time.Now()
 		wg.Wait()
+		if d := time.Since(began); d > 2*time.Second {
+			t.Fatalf("the server ended %v after its client", d)
+		}
 		if n := s.Conns(); n != 0 {
 			t.Fatalf("%d connections are left", n)
 		}
