@@ -5,11 +5,13 @@ package proxy
 
 import (
 	"context"
+	"crypto/tls"
 	"log/slog"
 	"net/netip"
 
 	"github.com/pitot-io/pitot/decode"
 	"github.com/pitot-io/pitot/internal/config"
+	"github.com/pitot-io/pitot/proxy/hop"
 	"github.com/pitot-io/pitot/proxy/socket"
 	"github.com/pitot-io/pitot/proxy/upstream"
 	"github.com/pitot-io/pitot/tap"
@@ -46,6 +48,9 @@ type ConnInfo struct {
 	Server   netip.AddrPort // the address that it connected to
 	Unix     string         // or the path, where it is a Unix socket: both addresses are invalid then
 	Accepted int64          // ns since the Unix epoch
+	Cert     hop.ClientCert // what is told of the client's certificate
+
+	TLS *tls.ConnectionState // of the client's session; nil without
 }
 
 // Setup is what a Handler is made of: its listener and what all of them share.

@@ -79,7 +79,7 @@ func (l *listener) enter(c socket.Conn) bool {
 func (l *listener) serve(ctx context.Context, c socket.Conn) {
 	info := ConnInfo{
 		ID: l.next(), Client: socket.AddrPort(c.RemoteAddr()), Server: socket.AddrPort(c.LocalAddr()), Unix: socket.Path(c.LocalAddr()),
-		Accepted: time.Now().UnixNano(),
+		Accepted: time.Now().UnixNano(), Cert: l.cert(nil),
 	}
 	if l.secure != nil {
 		l.handshake(ctx, c, info)

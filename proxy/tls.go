@@ -7,6 +7,7 @@ import (
 	"github.com/pitot-io/pitot/decode/tls"
 	"github.com/pitot-io/pitot/internal/config"
 	"github.com/pitot-io/pitot/internal/event"
+	"github.com/pitot-io/pitot/proxy/hop"
 	"github.com/pitot-io/pitot/proxy/secure"
 	"github.com/pitot-io/pitot/proxy/socket"
 )
@@ -30,7 +31,15 @@ func (l *listener) handshake(ctx context.Context, c socket.Conn, info ConnInfo) 
 		l.leave(c)
 		return
 	}
+	info.Cert, info.TLS = l.cert(session), &session.State
 	go l.handler.Serve(ctx, s, nil, info, func() { l.leave(c) })
+}
+
+// cert says what servers are told of the certificate of a client, which may
+// have no session.
+func (l *listener) cert(s *secure.Session) (c hop.ClientCert) {
+	c.Keep, c.Own = s.Forwarded(l.config.ForwardCert.Mode)
+	return c
 }
 
 // tellSession tells that a client's connection is protected, and how, or that

@@ -84,6 +84,7 @@ func (e *exchange) begin(n int) {
 	}
 	e.p = event.HTTP{}
 	e.pass.Begin(&o.Rules, c.info.Client, "http")
+	e.pass.Cert = c.info.Cert
 	e.keep, e.abort, e.whole, e.fault, e.body = false, false, false, nil, nil
 	e.upgrade = nil
 	e.route, e.host, e.begun, e.taken, e.pumped, e.why = nil, nil, false, 0, 0, nil

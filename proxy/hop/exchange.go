@@ -5,6 +5,7 @@
 package hop
 
 import (
+	"crypto/tls"
 	"net/netip"
 
 	"github.com/pitot-io/pitot/decode/http1"
@@ -26,6 +27,9 @@ type Info struct {
 	Server   netip.AddrPort // the address that it connected to
 	Unix     string         // or the path, where it is a Unix socket: both addresses are invalid then
 	Accepted int64          // ns since the Unix epoch
+	Cert     ClientCert     // what is told of the client's certificate
+
+	TLS *tls.ConnectionState // of the client's session; nil without
 }
 
 // Stats count what happens on a listener.

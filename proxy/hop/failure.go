@@ -5,6 +5,7 @@ import (
 
 	"github.com/pitot-io/pitot/decode/http1"
 	"github.com/pitot-io/pitot/internal/event"
+	"github.com/pitot-io/pitot/proxy/upstream"
 )
 
 // Failure is a way for an exchange to end other than by the upstream's answer.
@@ -76,4 +77,20 @@ func (f *Failure) AppendBody(b []byte) []byte {
 
 // Unsent reports whether no host could be reached, so that the request is still
 // whole and nobody has seen it.
-func (f *Failure) Unsent() bool { return f == ConnectFailed || f == ConnectTimeout }
+func (f *Failure) Unsent() bool { return f != nil && f.Flags == event.FlagUF }
+
+// ConnectFault is how it is answered that a host could not be connected to.
+func ConnectFault(err error) *Failure {
+	var d *upstream.DialError
+	switch errors.As(err, &d); {
+	case d == nil:
+		return ConnectFailed
+	case d.Reason != "" && d.Reason != "timeout":
+		f := *ConnectFailed
+		f.Detail = "upstream_reset_before_response_started{connection_failure,TLS_error:" + d.Reason + "}"
+		return &f
+	case d.Timeout:
+		return ConnectTimeout
+	}
+	return ConnectFailed
+}

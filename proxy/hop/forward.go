@@ -23,6 +23,7 @@ type Forwarding struct {
 	Client netip.Addr // of the connection
 	Scheme string     // of the connection
 	Trust  bool       // believe x-forwarded-*: an inner hop, not an edge
+	Cert   ClientCert // of the connection
 
 	KeepProto bool // believe x-forwarded-proto, and x-forwarded-host
 	MakeID    bool // make a new x-request-id, whatever came
@@ -56,6 +57,10 @@ func (f *Forwarding) Fields(h *http1.Head, x *event.Exchange) []http1.Field {
 			if x.TraceState == "" { // of no valid traceparent
 				continue
 			}
+		case http1.Other:
+			if TellsCert(from) {
+				continue
+			}
 		case http1.XForwardedProto:
 			if !f.Trust && !f.KeepProto {
 				continue
@@ -69,6 +74,9 @@ func (f *Forwarding) Fields(h *http1.Head, x *event.Exchange) []http1.Field {
 		f.fields = append(f.fields, *from)
 	}
 	f.addFor(h)
+	if f.Cert != (ClientCert{}) {
+		f.addCert(h)
+	}
 	if !proto {
 		f.add(xForwardedProto, http1.XForwardedProto, len(f.text), append(f.text, f.Scheme...))
 	}

@@ -1,6 +1,7 @@
 package hop
 
 import (
+	"crypto/tls"
 	"net/netip"
 
 	"github.com/pitot-io/pitot/decode/http1"
@@ -30,6 +31,8 @@ type Passage struct {
 	Route  *Route        // nil while none is found
 	Fields []http1.Field // as the upstream gets them, after Forward
 
+	TLS *tls.ConnectionState // of the client's connection; nil without
+
 	rules   *Rules
 	peer    netip.AddrPort
 	scratch route.Scratch
@@ -39,7 +42,7 @@ type Passage struct {
 // Begin takes on a request that came from peer by scheme.
 func (p *Passage) Begin(r *Rules, peer netip.AddrPort, scheme string) {
 	p.rules, p.peer, p.Route, p.Fields = r, peer, nil, nil
-	p.Client, p.Scheme = peer.Addr(), scheme
+	p.Client, p.Scheme, p.Cert, p.TLS = peer.Addr(), scheme, ClientCert{}, nil
 	p.Trust, p.KeepProto, p.MakeID = r.Trust, r.Trust || r.Hops > 0, r.MakeID
 	p.scratch.Reset()
 }
@@ -116,7 +119,7 @@ func (p *Passage) Answer(answer, request *http1.Head, x *event.Exchange) {
 // request that could not be read. The entry is p's own, and good until the next
 // call.
 func (p *Passage) Entry(h *http1.Head, x *event.Exchange) *format.Entry {
-	p.entry = format.Entry{X: x, Request: h, Fields: p.Fields, Remote: p.peer}
+	p.entry = format.Entry{X: x, Request: h, Fields: p.Fields, Remote: p.peer, TLS: p.TLS}
 	if h != nil {
 		p.entry.Remote = p.remote(h)
 	}

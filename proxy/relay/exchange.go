@@ -92,6 +92,7 @@ func (e *exchange) start(ctx context.Context, c Client) {
 		scheme = "https"
 	}
 	e.rules.Begin(&e.g.o.Rules, e.conn.Client, scheme)
+	e.rules.Cert, e.rules.TLS = e.conn.Cert, e.conn.TLS
 	e.now = time.Now().UnixNano()
 }
 

@@ -3,14 +3,12 @@ package relay
 import (
 	"bytes"
 	"cmp"
-	"errors"
 	"io"
 	"time"
 
 	"github.com/pitot-io/pitot/decode/http1"
 	"github.com/pitot-io/pitot/internal/event"
 	"github.com/pitot-io/pitot/proxy/hop"
-	"github.com/pitot-io/pitot/proxy/upstream"
 )
 
 // forward makes the request's head as the upstream gets it.
@@ -79,16 +77,13 @@ func (e *exchange) again() bool {
 }
 
 func (e *exchange) connectFault(err error) *hop.Failure {
-	var d *upstream.DialError
 	switch why := e.cutBy(); {
 	case e.ctx.Err() != nil:
 		return hop.ProxyEnds
 	case why != notCut:
 		return e.cutCause(why)
-	case errors.As(err, &d) && d.Timeout:
-		return hop.ConnectTimeout
 	}
-	return hop.ConnectFailed
+	return hop.ConnectFault(err)
 }
 
 // transact sends the request and passes the answer on.
@@ -160,7 +155,9 @@ func (e *exchange) trailers(b Body, ended bool) []http1.Field {
 			http1.KeepAliveField, http1.ProxyConnection, http1.TE, http1.Trailer, http1.HTTP2Settings, http1.XForwardedFor,
 			http1.XForwardedProto, http1.XForwardedHost:
 		default:
-			kept = append(kept, *f)
+			if !hop.TellsCert(f) {
+				kept = append(kept, *f)
+			}
 		}
 	}
 	return kept

@@ -12,24 +12,20 @@ import (
 	"github.com/pitot-io/pitot/internal/config"
 )
 
-// ForwardedCert is the field that tells servers of the client's certificate.
-const ForwardedCert = "x-forwarded-client-cert"
-
-// Forwarded is what a request to a server carries as x-forwarded-client-cert
-// when it came with the values was; empty: no such field. n is nil for a
+// Forwarded says what becomes of x-forwarded-client-cert: whether what came is
+// passed on, and the element that is put behind it, if any. n is nil for a
 // client without TLS.
-func (n *Session) Forwarded(mode string, was []string) string {
+func (n *Session) Forwarded(mode string) (keep bool, own string) {
 	proven := n != nil && len(n.State.PeerCertificates) > 0
-	came := strings.Join(was, ",")
 	switch {
 	case mode == config.AlwaysForwardOnly, mode == config.ForwardOnly && proven:
-		return came
-	case mode == config.SanitizeSet && proven, mode == config.AppendForward && proven && came == "":
-		return n.element
+		return true, ""
 	case mode == config.AppendForward && proven:
-		return came + "," + n.element
+		return true, n.element
+	case mode == config.SanitizeSet && proven:
+		return false, n.element
 	}
-	return ""
+	return false, ""
 }
 
 // forwards reports whether servers are told of certificates.
