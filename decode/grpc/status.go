@@ -2,7 +2,6 @@ package grpc
 
 import (
 	"math"
-	"strconv"
 
 	"github.com/pitot-io/pitot/decode"
 )
@@ -14,8 +13,8 @@ func timeout(v string) int64 {
 	if len(v) < 2 || len(v) > 9 {
 		return 0
 	}
-	n, err := strconv.ParseUint(v[:len(v)-1], 10, 32)
-	if err != nil {
+	n, ok := number(v[:len(v)-1])
+	if !ok {
 		return 0
 	}
 	unit := uint64(0)
@@ -41,11 +40,23 @@ func timeout(v string) int64 {
 
 // status is the value of grpc-status; -1 when it is not a number.
 func status(v string) int32 {
-	n, err := strconv.ParseUint(v, 10, 31)
-	if err != nil {
+	n, ok := number(v)
+	if !ok || n > math.MaxInt32 {
 		return -1
 	}
 	return int32(n)
+}
+
+// number reads decimal digits, which do not overflow.
+func number(v string) (n uint64, ok bool) {
+	for i := range len(v) {
+		d := uint64(v[i] - '0')
+		if d > 9 || n > math.MaxUint32 {
+			return 0, false
+		}
+		n = n*10 + d
+	}
+	return n, v != ""
 }
 
 // faulty reports whether a code is the server's failure (semantic conventions

@@ -33,8 +33,9 @@ func (t *conn) fragment(d event.Dir, at int64, p []byte) {
 	whole := len(p) == f.length && !h.hole
 	switch {
 	case f.kind != frameContinuation:
-		*b = block{open: true, push: f.kind == framePushPromise, endStream: f.kind == frameHeaders && f.has(flagEndStream),
-			stream: f.stream, at: h.at, seq: h.seq, offset: h.offset, buf: b.buf[:0]}
+		b.open, b.cut, b.push, b.endStream = true, false, f.kind == framePushPromise, f.kind == frameHeaders && f.has(flagEndStream)
+		b.stream, b.promised, b.at, b.seq, b.offset = f.stream, 0, h.at, h.seq, h.offset
+		b.bytes, b.frames, b.buf = 0, 0, b.buf[:0]
 		var ok bool
 		if p, ok = b.strip(f, p, whole); !ok {
 			b.open = false

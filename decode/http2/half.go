@@ -100,11 +100,16 @@ func (t *conn) header(d event.Dir, at int64, b []byte, off int) int {
 	h := &t.half[d]
 	in := b[off:]
 	if h.have == 0 {
-		h.at, h.seq, h.offset = at, t.position(d, off), h.total
+		h.at, h.offset = at, h.total
 		if len(in) >= headSize {
-			t.begin(d, at, parseFrame(in))
+			f := parseFrame(in)
+			if t.asksPlace(d, f) {
+				h.seq = t.position(d, off)
+			}
+			t.begin(d, at, f)
 			return headSize
 		}
+		h.seq = t.position(d, off)
 	}
 	n := copy(h.head[h.have:], in)
 	if h.have += n; h.have == headSize {
@@ -112,6 +117,16 @@ func (t *conn) header(d event.Dir, at int64, b []byte, off int) int {
 		t.begin(d, at, parseFrame(h.head[:]))
 	}
 	return n
+}
+
+// asksPlace reports whether the place of a frame among the packets may be told:
+// that of fields, and of the body of an answer whose fields were not seen.
+func (t *conn) asksPlace(d event.Dir, f frame) bool {
+	if f.kind != frameData || d == event.ToServer {
+		return isFields(f.kind)
+	}
+	s := t.set.find(f.stream)
+	return s == nil || !s.answered
 }
 
 // begin decides what to do with the payload of the frame whose header is f.

@@ -161,6 +161,11 @@ func (u *unhuffman) rest() bool {
 		p := code.fast[u.acc>>(64-fastBits)]
 		b, bits := byte(p), p.bits()
 		switch {
+		case p != 0 && bits <= u.have:
+			binary.LittleEndian.PutUint16(u.out[u.n:], uint16(p))
+			u.n += p.codes()
+			u.acc, u.have = u.acc<<bits, u.have-bits
+			continue
 		case p == 0:
 			b, bits = code.next(uint32(u.acc >> 32))
 		case p.codes() == 2:
