@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/pitot-io/pitot/internal/event"
+	"github.com/pitot-io/pitot/internal/testkit"
 	"github.com/pitot-io/pitot/tap"
 )
 
@@ -20,29 +21,9 @@ type lines struct{ b []byte }
 func (l *lines) Exchange(x *event.Exchange) { l.b = x.AppendJSON(l.b) }
 func (l *lines) Notice(n *event.Notice)     { l.b = n.AppendJSON(l.b) }
 
-// captures are real captures, kept outside the repository.
-func captures(t *testing.T) []string {
-	t.Helper()
-	places := []string{os.Getenv("PITOT_CAPTURES"), "../../shared/captures", "../../../shared/captures"}
-	var all []string
-	for _, dir := range places {
-		for _, kind := range []string{"*.pcap", "*.pcapng"} {
-			some, _ := filepath.Glob(filepath.Join(dir, kind)) // the pattern is good
-			all = append(all, some...)
-		}
-		if len(all) > 0 {
-			break
-		}
-	}
-	if len(all) == 0 {
-		t.Skipf("no captures in %q; PITOT_CAPTURES names their folder", places)
-	}
-	return all
-}
-
 // TestEveryCaptureReplaysTheSameTwice also bounds the time: none of them hangs.
 func TestEveryCaptureReplaysTheSameTwice(t *testing.T) {
-	for _, file := range captures(t) {
+	for _, file := range testkit.Captures(t, "*.pcap", "*.pcapng") {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			t.Parallel()
 			ctx, stop := context.WithTimeout(t.Context(), 10*time.Second)
@@ -70,7 +51,7 @@ func replayFiles(ctx context.Context, files ...string) ([]byte, tap.Summary, err
 // TestPacketsOfEveryCapture are as many as the manifest of the captures says,
 // which another reader counted: all there is to compare of some.
 func TestPacketsOfEveryCapture(t *testing.T) {
-	dir := filepath.Dir(captures(t)[0])
+	dir := filepath.Dir(testkit.Captures(t, "*.pcap", "*.pcapng")[0])
 	b, err := os.ReadFile(filepath.Join(dir, "MANIFEST.tsv"))
 	if err != nil {
 		t.Skip(err)

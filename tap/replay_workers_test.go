@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/pitot-io/pitot/internal/builtin"
+	"github.com/pitot-io/pitot/internal/testkit"
 	"github.com/pitot-io/pitot/tap"
 )
 
@@ -52,7 +53,7 @@ func TestAnyNumberOfWorkersTellsTheSame(t *testing.T) {
 }
 
 func TestAnyNumberOfWorkersTellsTheSameOfEveryCapture(t *testing.T) {
-	files := captures(t)
+	files := testkit.Captures(t, "*.pcap", "*.pcapng")
 	for _, file := range files {
 		sameForAnyNumber(t, []int{3}, file)
 	}

@@ -7,19 +7,14 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/pitot-io/pitot/internal/testkit"
 )
 
-// oracled are real captures, kept outside the repository, with what another
-// program found in them; none where the folder is not there.
+// oracled are the oracles of real captures: what another program found in them.
 func oracled(t testing.TB) []string {
 	t.Helper()
-	for _, dir := range []string{os.Getenv("PITOT_CAPTURES"), "../../../shared/captures", "../../../../shared/captures"} {
-		if all, err := filepath.Glob(filepath.Join(dir, "*.oracle.jsonl")); err == nil && len(all) > 0 {
-			return all
-		}
-	}
-	t.Skip("no captures; PITOT_CAPTURES names their folder")
-	return nil
+	return testkit.Captures(t, "*.oracle.jsonl")
 }
 
 // frames is how many frames a session had.

@@ -17,6 +17,8 @@ import (
 	"github.com/gopacket/gopacket"
 	"github.com/gopacket/gopacket/pcapgo"
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/pitot-io/pitot/internal/testkit"
 )
 
 // read gives all packets as text, a line each, and what ended them.
@@ -264,21 +266,8 @@ func TestTicks(t *testing.T) {
 // TestAgreesWithPcapgo compares every packet of real captures with what an
 // independent reader says of it.
 func TestAgreesWithPcapgo(t *testing.T) {
-	var files []string
-	for _, up := range []string{"../../..", "../../../.."} {
-		for _, kind := range []string{"*.pcap", "*.pcapng"} {
-			some, _ := filepath.Glob(filepath.Join(up, "shared/captures", kind))
-			files = append(files, some...)
-		}
-		if len(files) > 0 {
-			break
-		}
-	}
-	if len(files) == 0 {
-		t.Skip("no captures in ../shared/captures beside the repository")
-	}
 	packets := 0
-	for _, f := range files {
+	for _, f := range testkit.Captures(t, "*.pcap", "*.pcapng") {
 		packets += compare(t, f)
 	}
 	if packets < 1000 {
