@@ -6,39 +6,48 @@ import (
 	"github.com/pitot-io/pitot/proxy/upstream"
 )
 
+// adminName is that of the operator's port among sockets.
+const adminName = "admin"
+
 // openAdmin binds the operator's port, if there is to be one.
 func (s *Server) openAdmin() error {
-	address := s.config.Admin.Address
+	cfg := s.settings()
+	address := cfg.Admin.Address
 	if address == config.None {
 		return nil
 	}
-	socket, err := bind("admin", address, "admin.address (--admin)")
-	if err != nil {
-		return err
+	socket := s.deps.Sockets.Take(adminName, address)
+	if socket == nil {
+		var err error
+		if socket, err = bind("admin", address, "admin.address (--admin)"); err != nil {
+			return err
+		}
 	}
 	s.admin = admin.New(socket, admin.Options{
 		Hub: s.deps.Hub, Listeners: s.listenerViews, Clusters: s.allClusters, Sinks: s.deps.Sinks, Certificates: s.files.Certificates,
-		DecodeFailures: s.failures.Load, Config: s.config.YAML, Draining: s.draining.Load,
-		Token: s.config.Admin.Token, Log: s.deps.Log,
+		DecodeFailures: s.failures.Load, Config: func() ([]byte, error) { return s.settings().YAML() }, Draining: s.draining.Load,
+		Token: cfg.Admin.Token, Log: s.deps.Log,
 	})
 	return nil
 }
 
 func (s *Server) listenerViews() (all []admin.Listener) {
-	for _, l := range s.listeners {
+	for _, l := range s.now() {
 		stats := l.stats.All()
-		if l.secure != nil {
-			stats = append(stats, l.secure.Stats().All()...)
+		if t := l.session(); t != nil {
+			stats = append(stats, t.Stats().All()...)
 		}
-		all = append(all, admin.Listener{Name: l.config.Name, Address: l.socket.Addr().String(), Stats: stats})
+		all = append(all, admin.Listener{Name: l.name, Address: l.socket.Addr().String(), Stats: stats})
 	}
 	return all
 }
 
 // allClusters are the clusters in the order of the configuration.
 func (s *Server) allClusters() (all []*upstream.Cluster) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	for i := range s.config.Clusters {
-		all = append(all, s.clusters[s.config.Clusters[i].Name])
+		all = append(all, s.clusters[s.config.Clusters[i].Name].Cluster)
 	}
 	return all
 }

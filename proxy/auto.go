@@ -233,5 +233,14 @@ func (a *auto) each(f func(Handler)) {
 	f(a.opaque)
 }
 
+// Retire is retirer's.
+func (a *auto) Retire() {
+	a.each(func(h Handler) {
+		if r, ok := h.(retirer); ok {
+			r.Retire()
+		}
+	})
+}
+
 func (a *auto) Drain() { a.each(Handler.Drain) }
 func (a *auto) Close() { a.each(Handler.Close) }

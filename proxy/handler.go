@@ -12,6 +12,7 @@ import (
 	"github.com/pitot-io/pitot/decode"
 	"github.com/pitot-io/pitot/internal/config"
 	"github.com/pitot-io/pitot/proxy/hop"
+	"github.com/pitot-io/pitot/proxy/route"
 	"github.com/pitot-io/pitot/proxy/socket"
 	"github.com/pitot-io/pitot/proxy/upstream"
 	"github.com/pitot-io/pitot/tap"
@@ -66,6 +67,8 @@ type Setup struct {
 	Attempts  bool     // tell a span for each upstream attempt
 	Log       *slog.Logger
 	buffers   *buffers
+	routes    *routes      // the listener's, as they are at any time
+	compiled  *route.Table // as they are for this configuration
 }
 
 // meta is what a span tells of the way to an upstream host.

@@ -30,14 +30,10 @@ func newHTTP(s Setup) (Handler, error) {
 			socket = p.Take
 		}
 	}
-	routes, err := s.table()
-	if err != nil {
-		return nil, err
-	}
 	limits := decode.DefaultLimits()
 	limits.Head, limits.Headers = int(l.Limits.Head), l.Limits.Headers
 	return httpServer{h1.New(h1.Options{
-		Listener: l.Name, Service: s.serviceOf(l.Cluster), Rules: s.rules(routes), Names: s.Names, Plain: &s.Hub.Plain, WebSocket: socket, Stats: (*httpStats)(s.Stats),
+		Listener: l.Name, Service: s.serviceOf(l.Cluster), Rules: s.rules(), Names: s.Names, Plain: &s.Hub.Plain, WebSocket: socket, Stats: (*httpStats)(s.Stats),
 		Publish:    func(key int64) event.Emitter { return s.Hub.Publisher(key) },
 		Header:     orNever(l.Timeouts.Header),
 		Request:    orNever(l.Timeouts.Request),
@@ -74,13 +70,16 @@ func (h httpServer) Serve(ctx context.Context, c *socket.Stream, first []byte, i
 }
 
 // rules are what the listener does to every request.
-func (s *Setup) rules(t *route.Table) hop.Rules {
+func (s *Setup) rules() hop.Rules {
 	l := s.Listener
 	return hop.Rules{
-		Route: t.Find, Response: t.Response, Normal: route.NewNormal(l.Path), Trust: !l.UseRemote, Hops: l.TrustedHops,
+		Route: s.routes.Find, Response: s.compiled.Response, Normal: route.NewNormal(l.Path), Trust: !l.UseRemote, Hops: l.TrustedHops,
 		Via: l.Via, MaxVia: l.MaxVia, ForwardedHost: l.ForwardedHost, MakeID: l.RequestID == config.Make,
 	}
 }
+
+// Retire is retirer's.
+func (h httpServer) Retire() { h.Drain() }
 
 // table makes the listener's routes.
 func (s *Setup) table() (*route.Table, error) {

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pitot-io/pitot/internal/config"
@@ -16,18 +18,81 @@ import (
 
 // listener is one bound socket with its handler and its connections.
 type listener struct {
-	config  *config.Listener
-	socket  net.Listener // of stream sockets
-	handler Handler
-	secure  *secure.Server             // nil where clients speak without TLS
-	tell    func(int64, *event.Notice) // of connection number
-	stats   *ListenerStats
-	log     *slog.Logger
-	next    func() int64 // numbers connections
+	name    string
+	address string           // as configured
+	config  *config.Listener // guarded by the server's lock
 
-	mu   sync.Mutex
-	open map[socket.Conn]struct{}
-	wg   sync.WaitGroup // of open connections
+	socket net.Listener               // of stream sockets
+	tell   func(int64, *event.Notice) // of connection number
+	stats  *ListenerStats
+	log    *slog.Logger
+	next   func() int64 // numbers connections
+
+	routes routes
+	limit  atomic.Int64 // of connections; 0 for none
+
+	mu      sync.Mutex // guards what follows
+	open    map[socket.Conn]struct{}
+	wg      sync.WaitGroup // of open connections
+	serving *serving       // connections that come now
+	secure  *secure.Server // of these; nil where clients speak without TLS
+	still   []*serving     // that served before, and may have connections
+}
+
+func (s *Server) newListener(c *config.Listener) *listener {
+	return &listener{
+		name: c.Name, address: c.Address, config: c, stats: new(ListenerStats), log: s.deps.Log, open: map[socket.Conn]struct{}{},
+		next: func() int64 { return s.number.Add(1) },
+		tell: func(id int64, n *event.Notice) { s.deps.Hub.Publisher(id).Notice(n) },
+	}
+}
+
+// renew puts a change into use.
+func (l *listener) renew(r *renewal) {
+	l.config = r.config
+	l.limit.Store(int64(r.config.MaxConnections))
+	l.routes.now.Store(r.table)
+	if r.handler == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.still = slices.DeleteFunc(l.still, (*serving).over)
+	if was := l.serving; was != nil {
+		l.still = append(l.still, was)
+		if h, ok := was.Handler.(retirer); ok {
+			h.Retire()
+		}
+	}
+	if l.secure != nil {
+		l.secure.Close()
+	}
+	l.serving, l.secure = &serving{Handler: r.handler, forward: r.config.ForwardCert.Mode}, r.secure
+}
+
+// handlers are those that may have connections.
+func (l *listener) handlers() []*serving {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return append(slices.Clone(l.still), l.serving)
+}
+
+func (l *listener) drain() {
+	for _, h := range l.handlers() {
+		h.Drain()
+	}
+}
+
+// close breaks off what is left.
+func (l *listener) close() {
+	for _, h := range l.handlers() {
+		h.Close()
+	}
+	if t := l.session(); t != nil {
+		t.Close()
+	}
+	_ = l.socket.Close() // a second time, after a drain
+	l.cut()
 }
 
 // accept takes connections until the socket is closed.
@@ -42,7 +107,7 @@ func (l *listener) accept(ctx context.Context) {
 			return
 		}
 		// Out of descriptors, most likely: wait until some are free again.
-		l.log.Warn("cannot accept connections", "listener", l.config.Name, "error", err)
+		l.log.Warn("cannot accept connections", "listener", l.name, "error", err)
 		select {
 		case <-ctx.Done():
 			return
@@ -68,7 +133,7 @@ func (l *listener) admit(ctx context.Context, c socket.Conn) {
 func (l *listener) enter(c socket.Conn) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if limit := l.config.MaxConnections; limit > 0 && len(l.open) >= limit {
+	if limit := l.limit.Load(); limit > 0 && int64(len(l.open)) >= limit {
 		return false
 	}
 	l.open[c] = struct{}{}
@@ -77,15 +142,31 @@ func (l *listener) enter(c socket.Conn) bool {
 }
 
 func (l *listener) serve(ctx context.Context, c socket.Conn) {
+	h, t := l.begin()
 	info := ConnInfo{
 		ID: l.next(), Client: socket.AddrPort(c.RemoteAddr()), Server: socket.AddrPort(c.LocalAddr()), Unix: socket.Path(c.LocalAddr()),
-		Accepted: time.Now().UnixNano(), Cert: l.cert(nil),
+		Accepted: time.Now().UnixNano(), Cert: h.cert(nil),
 	}
-	if l.secure != nil {
-		l.handshake(ctx, c, info)
+	if t != nil {
+		l.handshake(ctx, c, t, h, info)
 		return
 	}
-	l.handler.Serve(ctx, socket.Plain(c), nil, info, func() { l.leave(c) })
+	h.Serve(ctx, socket.Plain(c), nil, info, func() { h.open.Add(-1); l.leave(c) })
+}
+
+// begin is who serves a connection that comes now.
+func (l *listener) begin() (*serving, *secure.Server) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.serving.open.Add(1)
+	return l.serving, l.secure
+}
+
+// session is what TLS is spoken with; nil without.
+func (l *listener) session() *secure.Server {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.secure
 }
 
 func (l *listener) leave(c socket.Conn) {

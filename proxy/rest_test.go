@@ -20,7 +20,7 @@ func TestQuietDirectionsChangeTheirGoroutines(t *testing.T) {
 	for range 3 {
 		say(t, c, "SHOUT hi")
 		hear(t, c, "SHOUT hi")
-		p := r.listeners[0].handler.(*auto).others["shout"].pairs()[0]
+		p := r.listeners[0].serving.Handler.(*auto).others["shout"].pairs()[0]
 		before := waiting(t, nil)
 		p.last.Store(time.Now().Add(-2 * restAfter).UnixNano())
 		_ = p.client.SetReadDeadline(time.Unix(1, 0)) // wakes them as if that much time had gone by

@@ -2,20 +2,19 @@ package proxy
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
+	"maps"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/pitot-io/pitot/decode"
 	"github.com/pitot-io/pitot/internal/config"
-	"github.com/pitot-io/pitot/internal/event"
 	"github.com/pitot-io/pitot/proxy/admin"
+	"github.com/pitot-io/pitot/proxy/inherit"
 	"github.com/pitot-io/pitot/proxy/secure"
-	"github.com/pitot-io/pitot/proxy/socket"
-	"github.com/pitot-io/pitot/proxy/upstream"
 	"github.com/pitot-io/pitot/tap"
 )
 
@@ -25,22 +24,30 @@ type Deps struct {
 	Protocols []decode.Protocol
 	IDs       tap.IDs                  // random ones by default
 	Sinks     func() []admin.SinkStats // may be nil
+	Sockets   *inherit.Sockets         // that listeners may take; may be nil
+	Listening func()                   // called once connections are accepted; may be nil
 	Log       *slog.Logger             // none by default
 }
 
 // Server is a running proxy: listeners, clusters and the operator's port.
 type Server struct {
+	deps     Deps
+	admin    *admin.Server
+	failures Counter // of decoders
+	number   atomic.Int64
+	buffers  *buffers
+	draining atomic.Bool
+	files    *secure.Watcher // of certificates
+
+	accepting sync.WaitGroup // goroutines of listeners
+	reloading sync.Mutex     // one new configuration at a time
+
+	mu        sync.Mutex // guards what follows, which Reload changes
 	config    *config.Config
-	deps      Deps
 	listeners []*listener
-	clusters  map[string]*upstream.Cluster
-	secured   []*secure.Client
-	files     *secure.Watcher // of certificates
-	admin     *admin.Server
-	failures  Counter // of decoders
-	number    atomic.Int64
-	buffers   *buffers
-	draining  atomic.Bool
+	clusters  map[string]*cluster
+	retired   []*cluster      // that may still have connections
+	life      context.Context // while the server runs
 }
 
 // New makes a server of a validated configuration and binds its sockets. Run
@@ -52,86 +59,71 @@ func New(cfg *config.Config, d Deps) (*Server, error) {
 	if d.Log == nil {
 		d.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{config: cfg, deps: d, clusters: map[string]*upstream.Cluster{}, buffers: newBuffers()}
-	s.files = secure.NewWatcher(secure.WatcherOptions{Log: d.Log, Tell: d.Hub.Publisher(0).Notice})
+	s := &Server{config: &config.Config{}, deps: d, clusters: map[string]*cluster{}, buffers: newBuffers()}
 	s.number.Store(-1) // so that the first connection is number 0
-	if err := s.open(); err != nil {
+	s.files = secure.NewWatcher(secure.WatcherOptions{Log: d.Log, Tell: d.Hub.Publisher(0).Notice})
+	n, err := s.prepare(cfg)
+	if err != nil {
+		return nil, err
+	}
+	s.adopt(n)
+	if err := s.openAdmin(); err != nil {
 		s.Close()
 		return nil, err
 	}
 	return s, nil
 }
 
-func (s *Server) open() error {
-	for i := range s.config.Clusters {
-		if err := s.addCluster(&s.config.Clusters[i]); err != nil {
-			return err
-		}
-	}
-	for i := range s.config.Listeners {
-		if err := s.addListener(i, &s.config.Listeners[i]); err != nil {
-			return err
-		}
-	}
-	return s.openAdmin()
-}
-
-func (s *Server) addCluster(c *config.Cluster) error {
-	policy, err := upstream.NewPolicy(c.Policy)
-	if err != nil {
-		return fmt.Errorf("cluster %q: %w", c.Name, err)
-	}
-	idle := c.MaxIdle
-	if idle == 0 {
-		idle = -1 // none, where upstream takes 0 for its default
-	}
-	o := upstream.Options{
-		Name: c.Name, Endpoints: c.Endpoints, Policy: policy, ConnectTimeout: c.ConnectTimeout,
-		MaxIdle: idle, IdleTimeout: c.IdleTimeout, MaxUses: c.MaxRequests,
-	}
-	if c.TLS != nil {
-		t, err := secure.NewClient(c.Name, c.TLS, s.files)
-		if err != nil {
-			return err
-		}
-		s.secured = append(s.secured, t)
-		o.TLS = t
-	}
-	s.clusters[c.Name] = upstream.New(o)
-	return nil
-}
-
-func (s *Server) addListener(i int, c *config.Listener) error {
-	l := &listener{config: c, stats: new(ListenerStats), log: s.deps.Log, open: map[socket.Conn]struct{}{}}
-	l.next = func() int64 { return s.number.Add(1) }
-	l.tell = func(id int64, n *event.Notice) { s.deps.Hub.Publisher(id).Notice(n) }
-	handler, err := newHandler(Setup{
-		Listener: c, Clusters: s.clusters, Hub: s.deps.Hub, Names: &s.config.Services, IDs: s.deps.IDs,
-		Protocols: s.deps.Protocols, Stats: l.stats, Failures: &s.failures, Attempts: s.config.Tracing.AttemptSpans,
-		Log: s.deps.Log, buffers: s.buffers,
-	})
-	if err != nil {
-		return err
-	}
-	l.handler = handler
-	s.listeners = append(s.listeners, l)
-	if c.TLS != nil {
-		if l.secure, err = secure.NewServer(c.Name, c.TLS, c.ForwardCert, alpnOf(c.Protocol), s.files); err != nil {
-			return err
-		}
-	}
-	l.socket, err = bindListener(i, c)
-	return err
-}
-
 // Addr is the address that the listener of that name is bound to.
 func (s *Server) Addr(name string) net.Addr {
-	for _, l := range s.listeners {
-		if l.config.Name == name {
+	for _, l := range s.now() {
+		if l.name == name {
 			return l.socket.Addr()
 		}
 	}
 	return nil
+}
+
+// Sockets are those that a successor can go on with.
+func (s *Server) Sockets() (all []inherit.Named) {
+	for _, l := range s.now() {
+		all = append(all, inherit.Named{Name: l.name, Listen: l.socket})
+	}
+	if s.admin != nil {
+		all = append(all, inherit.Named{Name: adminName, Listen: s.admin.Listener()})
+	}
+	return all
+}
+
+// HandedOn says that a successor goes on with the sockets: files of Unix
+// sockets stay when these are closed here.
+func (s *Server) HandedOn() {
+	for _, l := range s.now() {
+		if u, ok := l.socket.(*net.UnixListener); ok {
+			u.SetUnlinkOnClose(false)
+		}
+	}
+}
+
+// now is the listeners as they are now.
+func (s *Server) now() []*listener {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.listeners)
+}
+
+// settings is the configuration in use.
+func (s *Server) settings() *config.Config {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.config
+}
+
+// all is every cluster that may have connections.
+func (s *Server) all() []*cluster {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append(slices.Collect(maps.Values(s.clusters)), s.retired...)
 }
 
 // AdminAddr is the address of the operator's port, nil when there is none.
@@ -152,21 +144,11 @@ func (s *Server) Close() {
 
 // closeTraffic breaks off what is left of all connections.
 func (s *Server) closeTraffic() {
-	for _, l := range s.listeners {
-		l.handler.Close()
-		if l.secure != nil {
-			l.secure.Close()
-		}
-		if l.socket != nil {
-			_ = l.socket.Close() // a second time, after a drain
-		}
-		l.cut()
+	for _, l := range s.now() {
+		l.close()
 	}
-	for _, c := range s.clusters {
-		c.Close()
-	}
-	for _, t := range s.secured {
-		t.Close()
+	for _, c := range s.all() {
+		c.close()
 	}
 }
 
@@ -176,10 +158,10 @@ func (s *Server) closeTraffic() {
 func (s *Server) Run(ctx context.Context) error {
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
-	var accepting, serving sync.WaitGroup
-	for _, l := range s.listeners {
-		accepting.Go(func() { l.accept(life) })
-		s.deps.Log.Info("listening", "listener", l.config.Name, "address", l.socket.Addr().String(), "protocol", l.config.Protocol)
+	var serving sync.WaitGroup
+	s.begin(life)
+	if s.deps.Listening != nil {
+		s.deps.Listening()
 	}
 	serving.Go(func() { s.files.Run(life) })
 	if s.admin != nil {
@@ -188,18 +170,37 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	<-ctx.Done()
 	s.draining.Store(true)
-	for _, l := range s.listeners {
+	s.reloading.Lock() // one that is under way ends first; no other begins
+	defer s.reloading.Unlock()
+	for _, l := range s.now() {
 		_ = l.socket.Close() // ends its accept
 	}
-	accepting.Wait()
+	s.accepting.Wait()
 	s.drain()
 	end()
 	s.closeTraffic()
-	for _, l := range s.listeners {
+	for _, l := range s.now() {
 		l.wg.Wait()
 	}
 	serving.Wait()
 	return nil
+}
+
+// begin accepts on all listeners.
+func (s *Server) begin(life context.Context) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.life = life
+	for _, l := range s.listeners {
+		s.accept(l)
+	}
+}
+
+// accept has a listener accept. The caller has the lock.
+func (s *Server) accept(l *listener) {
+	life := s.life
+	s.accepting.Go(func() { l.accept(life) })
+	s.deps.Log.Info("listening", "listener", l.name, "address", l.socket.Addr().String(), "protocol", l.config.Protocol)
 }
 
 // drainTick is how often a drain looks for connections that can go.
@@ -209,12 +210,12 @@ const drainTick = 25 * time.Millisecond
 func (s *Server) drain() {
 	tick := time.NewTicker(drainTick)
 	defer tick.Stop()
-	late := time.NewTimer(s.config.Drain.Timeout)
+	late := time.NewTimer(s.settings().Drain.Timeout)
 	defer late.Stop()
 	for {
 		n := 0
-		for _, l := range s.listeners {
-			l.handler.Drain()
+		for _, l := range s.now() {
+			l.drain()
 			n += l.connections()
 		}
 		if n == 0 {

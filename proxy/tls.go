@@ -23,22 +23,23 @@ func alpnOf(protocol string) []string {
 
 // handshake makes a session with a client and hands it to the listener's
 // handler, in a goroutine of its own: cryptography takes much of the stack.
-func (l *listener) handshake(ctx context.Context, c socket.Conn, info ConnInfo) {
-	s, session, err := l.secure.Handshake(c)
+func (l *listener) handshake(ctx context.Context, c socket.Conn, t *secure.Server, h *serving, info ConnInfo) {
+	s, session, err := t.Handshake(c)
 	l.tellSession(session, err, info)
 	session.Forget()
 	if err != nil {
+		h.open.Add(-1)
 		l.leave(c)
 		return
 	}
-	info.Cert, info.TLS = l.cert(session), &session.State
-	go l.handler.Serve(ctx, s, nil, info, func() { l.leave(c) })
+	info.Cert, info.TLS = h.cert(session), &session.State
+	go h.Serve(ctx, s, nil, info, func() { h.open.Add(-1); l.leave(c) })
 }
 
 // cert says what servers are told of the certificate of a client, which may
 // have no session.
-func (l *listener) cert(s *secure.Session) (c hop.ClientCert) {
-	c.Keep, c.Own = s.Forwarded(l.config.ForwardCert.Mode)
+func (h *serving) cert(s *secure.Session) (c hop.ClientCert) {
+	c.Keep, c.Own = s.Forwarded(h.forward)
 	return c
 }
 
@@ -59,6 +60,6 @@ func (l *listener) tellSession(s *secure.Session, err error, info ConnInfo) {
 	default:
 		n = tls.Connection(decodeConn(info), time.Now().UnixNano(), hello, &s.State)
 	}
-	n.Attributes = append(n.Attributes, event.KeyValue{Key: "listener", Value: l.config.Name})
+	n.Attributes = append(n.Attributes, event.KeyValue{Key: "listener", Value: l.name})
 	l.tell(info.ID, &n)
 }

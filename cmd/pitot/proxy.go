@@ -15,6 +15,7 @@ import (
 	"github.com/pitot-io/pitot/internal/builtin"
 	"github.com/pitot-io/pitot/internal/config"
 	"github.com/pitot-io/pitot/proxy"
+	"github.com/pitot-io/pitot/proxy/inherit"
 	"github.com/pitot-io/pitot/tap"
 )
 
@@ -45,14 +46,15 @@ func proxyCommand() *cobra.Command {
 			"  pitot proxy --listen 127.0.0.1:27018 --to 127.0.0.1:27017 --protocol mongodb --json\n  pitot proxy -c pitot.yaml",
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
+			from := f.changes()
 			cfg, err := f.config()
 			if err != nil {
 				return err
 			}
 			if !f.top {
-				return runProxy(c.Context(), cfg, nil, c.OutOrStdout(), c.ErrOrStderr())
+				return runProxy(c.Context(), cfg, from, nil, c.OutOrStdout(), c.ErrOrStderr())
 			}
-			return f.underScreen(c.Context(), cfg, c.InOrStdin(), c.OutOrStdout(), c.ErrOrStderr())
+			return f.underScreen(c.Context(), cfg, from, c.InOrStdin(), c.OutOrStdout(), c.ErrOrStderr())
 		},
 	}
 	fl := c.Flags()
@@ -72,7 +74,7 @@ func proxyCommand() *cobra.Command {
 
 // underScreen runs the proxy with a screen over it; log lines wait until the
 // screen is gone.
-func (f *proxyFlags) underScreen(ctx context.Context, cfg *config.Config, stdin io.Reader, stdout, stderr io.Writer) error {
+func (f *proxyFlags) underScreen(ctx context.Context, cfg *config.Config, from *changes, stdin io.Reader, stdout, stderr io.Writer) error {
 	if f.json {
 		return usagef("--top and --json both want standard output; use --json-file")
 	}
@@ -82,7 +84,7 @@ func (f *proxyFlags) underScreen(ctx context.Context, cfg *config.Config, stdin 
 	var held heldLog
 	defer held.release(stderr)
 	title := cfg.Listeners[0].Address
-	return runProxy(ctx, cfg, func(hub *tap.Hub) *screen { return newScreen(hub, title, false, stdin, stdout) }, stdout, &held)
+	return runProxy(ctx, cfg, from, func(hub *tap.Hub) *screen { return newScreen(hub, title, false, stdin, stdout) }, stdout, &held)
 }
 
 // config is what the file or the flags say; the latter are checked here.
@@ -143,9 +145,18 @@ func inFlags(err error) error {
 // errLeft is why a run ended whose screen the user left.
 var errLeft = errors.New("the screen was left")
 
+// changes is the file to follow, and how it is read; nil without a file.
+func (f *proxyFlags) changes() *changes {
+	if f.file == "" {
+		return nil
+	}
+	return changesOf(f.file, f.config)
+}
+
 // runProxy serves until ctx is done and everything that was seen is written.
-// With open, it shows a screen meanwhile, and ends when the user leaves it.
-func runProxy(ctx context.Context, cfg *config.Config, open func(*tap.Hub) *screen, stdout, stderr io.Writer) error {
+// With a file, its changes are taken over. With open, it shows a screen
+// meanwhile, and ends when the user leaves it.
+func runProxy(ctx context.Context, cfg *config.Config, from *changes, open func(*tap.Hub) *screen, stdout, stderr io.Writer) error {
 	log := slog.New(slog.NewTextHandler(stderr, nil))
 	outs := &outputs{hub: tap.NewHub(runtime.GOMAXPROCS(0)), log: log}
 	calls, err := grpcOptions(ctx, cfg.GRPC)
@@ -156,13 +167,21 @@ func runProxy(ctx context.Context, cfg *config.Config, open func(*tap.Hub) *scre
 	if err != nil {
 		return err
 	}
-	server, err := proxy.New(cfg, proxy.Deps{Hub: outs.hub, Protocols: protocols, Sinks: outs.stats, Log: log})
+	sockets, err := inherit.FromEnvironment()
 	if err != nil {
 		return err
 	}
 	for _, w := range cfg.Warnings() {
 		log.Warn("configuration", "warning", w)
 	}
+	server, err := proxy.New(cfg, proxy.Deps{Hub: outs.hub, Protocols: protocols, Sinks: outs.stats, Sockets: sockets, Listening: sockets.Ready, Log: log})
+	if err != nil {
+		return err
+	}
+	for _, name := range sockets.Left() {
+		log.Warn("an inherited socket is no listener's", "socket", name)
+	}
+	sockets.Close()
 	if err := outs.open(ctx, cfg, stdout); err != nil {
 		server.Close()
 		return errors.Join(err, outs.finish(ctx))
@@ -173,6 +192,12 @@ func runProxy(ctx context.Context, cfg *config.Config, open func(*tap.Hub) *scre
 	beside.Go(func() { outs.watch(serving) })
 	beside.Go(func() { tendMemory(serving) })
 	ctx, leave := context.WithCancelCause(ctx)
+	if from != nil {
+		beside.Go(func() { from.follow(serving, server.Reload, log) })
+	}
+	if open == nil {
+		beside.Go(func() { succeeding(serving, server, leave, log) })
+	}
 	var shown error
 	if open != nil {
 		s := open(outs.hub)

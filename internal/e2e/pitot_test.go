@@ -97,6 +97,7 @@ func start(t *testing.T, config string, args ...string) *program {
 // read notes what pitot says, and closes ready once it listens at so many places.
 func (p *program) read(lines *bufio.Scanner, places int, ready chan struct{}) {
 	defer close(p.end)
+	var once sync.Once
 	for lines.Scan() {
 		p.mu.Lock()
 		fmt.Fprintln(&p.log, lines.Text())
@@ -106,7 +107,7 @@ func (p *program) read(lines *bufio.Scanner, places int, ready chan struct{}) {
 			}
 			p.address[m[2]] = strings.TrimPrefix(m[3], "http://")
 			if len(p.address) == places {
-				close(ready)
+				once.Do(func() { close(ready) }) // a successor says the same again
 			}
 		}
 		p.mu.Unlock()

@@ -141,6 +141,9 @@ func byAddress(host string) bool {
 // Addr is where the server listens.
 func (s *Server) Addr() net.Addr { return s.socket.Addr() }
 
+// Listener is the socket that the server was made with.
+func (s *Server) Listener() net.Listener { return s.socket }
+
 // Run serves until ctx is done; taps end with it. It returns when every
 // request has ended.
 func (s *Server) Run(ctx context.Context) {

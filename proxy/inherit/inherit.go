@@ -89,6 +89,9 @@ func (s *Sockets) Take(name, address string) net.Listener {
 		if h := &s.all[i]; h.listen != nil && (h.name == name || same(h.listen.Addr(), address)) {
 			l := h.listen
 			h.listen = nil
+			if u, ok := l.(*net.UnixListener); ok {
+				u.SetUnlinkOnClose(s.ready != nil) // a predecessor leaves the file to us, systemd keeps its own
+			}
 			return l
 		}
 	}

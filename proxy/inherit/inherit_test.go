@@ -70,7 +70,10 @@ func self(t *testing.T, ctx context.Context, role string, sockets ...Named) erro
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = Start(ctx, program, nil, sockets)
+	pid, err := Start(ctx, program, nil, sockets)
+	if err == nil && (pid <= 1 || pid == os.Getpid()) {
+		t.Errorf("process id %d", pid)
+	}
 	return err
 }
 

@@ -42,8 +42,9 @@ func Start(ctx context.Context, program string, args []string, sockets []Named) 
 	if err := cmd.Start(); err != nil {
 		return 0, err
 	}
-	closeFiles(cmd) // say among them, so that the pipe ends with the program
-	return cmd.Process.Pid, await(ctx, cmd, word)
+	closeFiles(cmd)       // say among them, so that the pipe ends with the program
+	pid = cmd.Process.Pid // gone once await has released it
+	return pid, await(ctx, cmd, word)
 }
 
 func addSockets(cmd *exec.Cmd, sockets []Named) (names []string, err error) {

@@ -160,6 +160,21 @@ func (h *Host) close() {
 	}
 }
 
+func (h *Host) retire() {
+	for _, c := range h.pool.empty() {
+		_ = c.Close() // nobody uses it
+	}
+}
+
+// empty takes all idle connections, and has none kept from now on.
+func (p *pool) empty() []*Conn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	idle := p.idle
+	p.idle, p.max = nil, -1
+	return idle
+}
+
 func (p *pool) shut() (all []*Conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -110,6 +110,23 @@ func (c *Cluster) PickAfter(h *Host) (*Host, error) {
 	return c.hosts[(h.index+1)%len(c.hosts)].begin(), nil
 }
 
+// Retire is for a cluster that others take the place of: idle connections are
+// closed, and those in use when they are put back. What still goes to it is
+// served.
+func (c *Cluster) Retire() {
+	for _, h := range c.hosts {
+		h.retire()
+	}
+}
+
+// Open is the number of connections, idle or in use.
+func (c *Cluster) Open() (n int64) {
+	for _, h := range c.hosts {
+		n += h.stats.cxActive.Load()
+	}
+	return n
+}
+
 // Close closes every connection of the cluster, idle or in use. What is dialled
 // or put back later is closed at once.
 func (c *Cluster) Close() {

@@ -1,0 +1,22 @@
+//go:build !unix
+
+package main
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+
+	"github.com/pitot-io/pitot/proxy"
+)
+
+var errSucceeded = errors.New("a successor has taken over")
+
+// succeeding waits for ctx: this system has no signal that asks for a successor.
+func succeeding(ctx context.Context, _ *proxy.Server, _ func(error), _ *slog.Logger) {
+	<-ctx.Done()
+}
+
+// hangups has none here.
+func hangups() (<-chan os.Signal, func()) { return nil, func() {} }

@@ -1,0 +1,105 @@
+package proxy
+
+import (
+	"reflect"
+	"slices"
+
+	"github.com/pitot-io/pitot/internal/config"
+	"github.com/pitot-io/pitot/proxy/route"
+	"github.com/pitot-io/pitot/proxy/secure"
+	"github.com/pitot-io/pitot/proxy/upstream"
+)
+
+// renewal is what a new configuration changes about a listener.
+type renewal struct {
+	config  *config.Listener
+	table   *route.Table
+	handler Handler        // nil where the one in use goes on
+	secure  *secure.Server // of connections that handler gets; nil without TLS
+}
+
+func (r *renewal) close() {
+	if r.handler != nil {
+		r.handler.Close()
+	}
+	if r.secure != nil {
+		r.secure.Close()
+	}
+}
+
+// renewal compares a listener with its new configuration, and makes what is
+// new about it; nil when nothing is.
+func (s *Server) renewal(n *next, l *listener, c *config.Listener) (r *renewal, err error) {
+	shared := l.serving != nil && s.sameForAll(n.config)
+	if shared && reflect.DeepEqual(l.config, c) && !n.changes(c) {
+		return nil, nil
+	}
+	setup := s.setup(n, l, c)
+	r = &renewal{config: c}
+	if r.table, err = setup.table(); err != nil {
+		return r, err
+	}
+	setup.compiled = r.table
+	if shared && c.Protocol == config.HTTP && onlyRoutes(l.config, c) && !n.changesKind(s, c) {
+		return r, nil
+	}
+	if r.handler, err = newHandler(setup); err != nil {
+		return r, err
+	}
+	if c.TLS != nil {
+		r.secure, err = secure.NewServer(c.Name, c.TLS, c.ForwardCert, alpnOf(c.Protocol), s.files)
+	}
+	return r, err
+}
+
+// sameForAll reports whether what all handlers are made of is as it was.
+func (s *Server) sameForAll(c *config.Config) bool {
+	return reflect.DeepEqual(s.config.Services, c.Services) && reflect.DeepEqual(s.config.Tracing, c.Tracing)
+}
+
+// onlyRoutes reports whether two configurations of an HTTP listener differ in
+// nothing but where requests go.
+func onlyRoutes(a, b *config.Listener) bool {
+	x, y := *a, *b
+	x.Routes, y.Routes, x.Cluster, y.Cluster = nil, nil, "", ""
+	return reflect.DeepEqual(x, y)
+}
+
+// clustersOf are the clusters that a listener names.
+func clustersOf(c *config.Listener) []string {
+	all := []string{c.Cluster}
+	for i := range c.Routes {
+		all = append(all, c.Routes[i].Cluster)
+	}
+	return all
+}
+
+// changes reports whether a cluster that the listener names is a new one.
+func (n *next) changes(c *config.Listener) bool {
+	all := clustersOf(c)
+	return slices.ContainsFunc(n.made, func(m *cluster) bool { return slices.Contains(all, m.config.Name) })
+}
+
+// changesKind reports whether what is spoken with a cluster that the listener
+// names is new, so that another server may be needed for it.
+func (n *next) changesKind(s *Server, c *config.Listener) bool {
+	for _, name := range clustersOf(c) {
+		now, was := n.clusters[name], s.clusters[name]
+		if now != nil && (was == nil || (now.tls == nil) != (was.tls == nil)) {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *Server) setup(n *next, l *listener, c *config.Listener) Setup {
+	clusters := map[string]*upstream.Cluster{}
+	for name, c := range n.clusters {
+		clusters[name] = c.Cluster
+	}
+	return Setup{
+		Listener: c, Clusters: clusters, routes: &l.routes, Hub: s.deps.Hub, Names: &n.config.Services, IDs: s.deps.IDs,
+		Protocols: s.deps.Protocols, Stats: l.stats, Failures: &s.failures, Attempts: n.config.Tracing.AttemptSpans,
+		Log: s.deps.Log, buffers: s.buffers,
+	}
+}
