@@ -37,3 +37,18 @@ func bind(what, address, key string) (net.Listener, error) {
 	}
 	return nil, fmt.Errorf("%s: %w; set %s to an address of this machine", what, err, key)
 }
+
+// transparent has a listener's socket take connections to addresses of others.
+func transparent(name string, l net.Listener) error {
+	raw, err := l.(syscall.Conn).SyscallConn()
+	if err == nil {
+		err = socket.SetTransparent(raw, !socket.AddrPort(l.Addr()).Addr().Is4())
+	}
+	switch {
+	case errors.Is(err, syscall.EPERM):
+		return fmt.Errorf("listener %q: transparent: tproxy is not permitted; give pitot the capability CAP_NET_ADMIN, or set transparent to redirect", name)
+	case err != nil:
+		return fmt.Errorf("listener %q: transparent: tproxy: %w; set transparent to redirect", name, err)
+	}
+	return nil
+}

@@ -14,6 +14,7 @@ import (
 	"github.com/pitot-io/pitot/internal/event"
 	"github.com/pitot-io/pitot/proxy/secure"
 	"github.com/pitot-io/pitot/proxy/socket"
+	"github.com/pitot-io/pitot/proxy/upstream"
 )
 
 // listener is one bound socket with its handler and its connections.
@@ -27,6 +28,8 @@ type listener struct {
 	stats  *ListenerStats
 	log    *slog.Logger
 	next   func() int64 // numbers connections
+
+	sources sources
 
 	routes routes
 	limit  atomic.Int64 // of connections; 0 for none
@@ -42,8 +45,9 @@ type listener struct {
 func (s *Server) newListener(c *config.Listener) *listener {
 	return &listener{
 		name: c.Name, address: c.Address, config: c, stats: new(ListenerStats), log: s.deps.Log, open: map[socket.Conn]struct{}{},
-		next: func() int64 { return s.number.Add(1) },
-		tell: func(id int64, n *event.Notice) { s.deps.Hub.Publisher(id).Notice(n) },
+		next:    func() int64 { return s.number.Add(1) },
+		tell:    func(id int64, n *event.Notice) { s.deps.Hub.Publisher(id).Notice(n) },
+		sources: s,
 	}
 }
 
@@ -67,7 +71,7 @@ func (l *listener) renew(r *renewal) {
 	if l.secure != nil {
 		l.secure.Close()
 	}
-	l.serving, l.secure = &serving{Handler: r.handler, forward: r.config.ForwardCert.Mode}, r.secure
+	l.serving, l.secure = &serving{Handler: r.handler, forward: r.config.ForwardCert.Mode, whence: r.whence}, r.secure
 }
 
 // handlers are those that may have connections.
@@ -147,11 +151,38 @@ func (l *listener) serve(ctx context.Context, c socket.Conn) {
 		ID: l.next(), Client: socket.AddrPort(c.RemoteAddr()), Server: socket.AddrPort(c.LocalAddr()), Unix: socket.Path(c.LocalAddr()),
 		Accepted: time.Now().UnixNano(), Cert: h.cert(nil),
 	}
+	if h.whence != nil {
+		peer := info.Client
+		header, err := h.whence.find(c, &info)
+		if err != nil {
+			l.misled(c, info, err)
+			h.open.Add(-1)
+			return
+		}
+		if header != nil && header.Rich() {
+			l.proxied(header, info, peer)
+		}
+	}
+	ctx, done := l.lend(ctx, c, info)
+	over := func() { h.open.Add(-1); done() }
 	if t != nil {
-		l.handshake(ctx, c, t, h, info)
+		l.handshake(ctx, c, t, h, info, over)
 		return
 	}
-	h.Serve(ctx, socket.Plain(c), nil, info, func() { h.open.Add(-1); l.leave(c) })
+	h.Serve(ctx, socket.Plain(c), nil, info, over)
+}
+
+// lend is what a handler gets along with a connection: a context that knows
+// whose it is, where clusters ask for that, and what it calls when it is done.
+func (l *listener) lend(ctx context.Context, c socket.Conn, info ConnInfo) (context.Context, func()) {
+	if !l.sources.asked() {
+		return ctx, func() { l.leave(c) }
+	}
+	source := upstream.Source{Client: info.Client, Server: info.Server}
+	return upstream.WithSource(ctx, source), func() {
+		l.sources.forget(source)
+		l.leave(c)
+	}
 }
 
 // begin is who serves a connection that comes now.

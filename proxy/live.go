@@ -17,7 +17,8 @@ func (r *routes) Find(h *http1.Head) *route.Route { return r.now.Load().Find(h) 
 // serving is a handler with the connections that it has.
 type serving struct {
 	Handler
-	forward string // what becomes of x-forwarded-client-cert
+	whence  *whence // nil where connections are what they seem to be
+	forward string  // what becomes of x-forwarded-client-cert
 	open    atomic.Int64
 }
 

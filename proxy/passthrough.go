@@ -84,7 +84,7 @@ func (t *passthrough) remove(p *pair) {
 // connect picks a host and dials it, and the next ones when that fails. The
 // host that an error comes with was tried last; it is nil when there is none.
 func (t *passthrough) connect(ctx context.Context) (*upstream.Host, *upstream.Conn, error) {
-	h, err := t.cluster.Pick()
+	h, err := t.cluster.PickFor(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -94,7 +94,7 @@ func (t *passthrough) connect(ctx context.Context) (*upstream.Host, *upstream.Co
 			return h, c, nil
 		}
 		h.Done()
-		if tries == min(maxConnects, len(t.cluster.Hosts())) || ctx.Err() != nil {
+		if tries == min(maxConnects, t.cluster.Choices()) || ctx.Err() != nil {
 			return h, nil, err
 		}
 		if h, err = t.cluster.PickAfter(h); err != nil {
@@ -113,7 +113,7 @@ func (t *passthrough) refuse(c *socket.Stream, info ConnInfo, h *upstream.Host, 
 	case errors.Is(err, upstream.ErrNoHost):
 		l.flags.Store(uint32(event.FlagUH))
 		dec.failed = "no_healthy_upstream"
-	case len(t.cluster.Hosts()) > 1:
+	case t.cluster.Choices() > 1:
 		l.flag(event.FlagURX)
 	}
 	tap.NewFlow(dec, dec.conn, t.meta(t.cluster.Name(), h, info), l).Close(time.Now().UnixNano())

@@ -3,8 +3,10 @@ package proxy
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/pitot-io/pitot/internal/config"
@@ -136,7 +138,10 @@ func (s *Server) newCluster(c *config.Cluster) (*cluster, error) {
 	}
 	o := upstream.Options{
 		Name: c.Name, Endpoints: c.Endpoints, Policy: policy, ConnectTimeout: c.ConnectTimeout,
-		MaxIdle: idle, IdleTimeout: c.IdleTimeout, MaxUses: c.MaxRequests,
+		MaxIdle: idle, IdleTimeout: c.IdleTimeout, MaxUses: c.MaxRequests, Greet: greeting(c.ProxyProtocol),
+	}
+	if c.Original() {
+		o.Endpoints, o.Original, o.Own = nil, true, s.own
 	}
 	made := &cluster{config: c}
 	if c.TLS != nil {
@@ -156,6 +161,11 @@ func (s *Server) prepareListener(n *next, i int, c *config.Listener) (err error)
 	if p.listener == nil {
 		p.listener, p.fresh = s.newListener(c), true
 		if p.socket, err = s.bind(i, c); err != nil {
+			return err
+		}
+	}
+	if c.Transparent == config.TProxy {
+		if err := transparent(c.Name, p.socket); err != nil {
 			return err
 		}
 	}
@@ -204,6 +214,7 @@ func (s *Server) adopt(n *next) {
 	}
 	s.retire(n)
 	s.config = n.config
+	s.sourced.Store(slices.ContainsFunc(slices.Collect(maps.Values(n.clusters)), func(c *cluster) bool { return c.config.Original() || c.PerClient() }))
 }
 
 func (n *next) keeps(l *listener) bool {

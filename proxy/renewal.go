@@ -16,6 +16,7 @@ type renewal struct {
 	table   *route.Table
 	handler Handler        // nil where the one in use goes on
 	secure  *secure.Server // of connections that handler gets; nil without TLS
+	whence  *whence        // of these
 }
 
 func (r *renewal) close() {
@@ -46,6 +47,7 @@ func (s *Server) renewal(n *next, l *listener, c *config.Listener) (r *renewal, 
 	if r.handler, err = newHandler(setup); err != nil {
 		return r, err
 	}
+	r.whence = newWhence(c, s.own, s.buffers, l.stats)
 	if c.TLS != nil {
 		r.secure, err = secure.NewServer(c.Name, c.TLS, c.ForwardCert, alpnOf(c.Protocol), s.files)
 	}

@@ -37,6 +37,7 @@ type Server struct {
 	number   atomic.Int64
 	buffers  *buffers
 	draining atomic.Bool
+	sourced  atomic.Bool     // there are clusters that ask whose a connection is
 	files    *secure.Watcher // of certificates
 
 	accepting sync.WaitGroup // goroutines of listeners

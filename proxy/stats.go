@@ -18,6 +18,9 @@ type ListenerStats struct {
 	CxIdleTimeout   Counter
 	CxDrainClose    Counter // closed by a drain
 	CxNoRoute       Counter // reset, as no cluster takes it
+	ProxyFound      Counter // PROXY headers
+	ProxyError      Counter // closed because of a wrong or missing one
+	CxLoop          Counter // closed because they were not redirected to where they came
 	DetectTimeout   Counter // downstream_pre_cx_timeout: forwarded undetected
 	RxBytes         Counter // from clients
 	TxBytes         Counter // to clients
@@ -49,6 +52,9 @@ func (s *ListenerStats) All() []upstream.Stat {
 		count("downstream_cx_idle_timeout", &s.CxIdleTimeout),
 		count("downstream_cx_drain_close", &s.CxDrainClose),
 		count("downstream_cx_no_route", &s.CxNoRoute),
+		count("downstream_cx_proxy_protocol", &s.ProxyFound),
+		count("downstream_cx_proxy_protocol_error", &s.ProxyError),
+		count("downstream_cx_loop", &s.CxLoop),
 		count("downstream_cx_rx_bytes_total", &s.RxBytes),
 		count("downstream_cx_tx_bytes_total", &s.TxBytes),
 		count("downstream_pre_cx_timeout", &s.DetectTimeout),

@@ -23,17 +23,16 @@ func alpnOf(protocol string) []string {
 
 // handshake makes a session with a client and hands it to the listener's
 // handler, in a goroutine of its own: cryptography takes much of the stack.
-func (l *listener) handshake(ctx context.Context, c socket.Conn, t *secure.Server, h *serving, info ConnInfo) {
+func (l *listener) handshake(ctx context.Context, c socket.Conn, t *secure.Server, h *serving, info ConnInfo, done func()) {
 	s, session, err := t.Handshake(c)
 	l.tellSession(session, err, info)
 	session.Forget()
 	if err != nil {
-		h.open.Add(-1)
-		l.leave(c)
+		done()
 		return
 	}
 	info.Cert, info.TLS = h.cert(session), &session.State
-	go h.Serve(ctx, s, nil, info, func() { h.open.Add(-1); l.leave(c) })
+	go h.Serve(ctx, s, nil, info, done)
 }
 
 // cert says what servers are told of the certificate of a client, which may

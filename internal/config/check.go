@@ -77,6 +77,8 @@ func (c *Config) checkListener(l *Listener, key string, wrong report) {
 		wrong(key+".address", "%v; must be as 127.0.0.1:8080, :8080 for every interface, or unix:/path", err)
 	}
 	l.checkSocketMode(key, wrong)
+	l.checkOrigin(key, wrong)
+	c.checkOriginals(key, l, wrong)
 	if !slices.Contains(protocols, l.Protocol) {
 		wrong(key+".protocol", "%q is not valid; must be one of %s", l.Protocol, strings.Join(protocols, ", "))
 	}
@@ -143,9 +145,14 @@ func checkCluster(c *Cluster, key string, wrong report) {
 	}
 	for i, e := range c.Endpoints {
 		at := fmt.Sprintf("%s.endpoints[%d]", key, i)
+		if c.Original() {
+			break
+		}
 		host, port, err := net.SplitHostPort(e)
 		if path, ok := UnixPath(e); ok {
 			checkUnixPath(path, func(format string, a ...any) { wrong(at, format, a...) })
+		} else if e == OriginalDestination {
+			wrong(at, "%s is instead of endpoints; remove the others", e)
 		} else if err != nil || host == "" || !goodPort(port) || port == "0" {
 			wrong(at, "%q is not valid; must be host:port, as 10.0.0.7:8080 or orders.internal:80", e)
 		}
@@ -153,6 +160,7 @@ func checkCluster(c *Cluster, key string, wrong report) {
 			wrong(at, "%q stands here twice; remove one", e)
 		}
 	}
+	c.checkProxyProtocol(key, wrong)
 	if !slices.Contains(policies, c.Policy) {
 		wrong(key+".policy", "%q is not valid; must be one of %s", c.Policy, strings.Join(policies, ", "))
 	}

@@ -36,6 +36,9 @@ type Listener struct {
 	Upgrades       []string `yaml:"upgrades"`           // protocols that an HTTP connection may change to
 	Connect        bool     `yaml:"connect"`            // let CONNECT through
 
+	ProxyProtocol ProxyProtocol `yaml:"proxy_protocol"` // what a proxy before this one tells of its clients
+	Transparent   string        `yaml:"transparent"`    // off, redirect or tproxy: connections that were meant for others
+
 	TLS *ListenerTLS `yaml:"tls"` // nil where clients speak without
 
 	TrustedHops     int         `yaml:"xff_num_trusted_hops"` // proxies before this one whose x-forwarded-for is believed
@@ -81,12 +84,13 @@ type Limits struct {
 // Cluster is a set of endpoints that can stand in for each other.
 type Cluster struct {
 	Name           string        `yaml:"name"`
-	Endpoints      []string      `yaml:"endpoints"` // host:port, or unix:/path
+	Endpoints      []string      `yaml:"endpoints"` // host:port, unix:/path, or only original_destination
 	Policy         string        `yaml:"policy"`
 	ConnectTimeout time.Duration `yaml:"connect_timeout"`
 	MaxIdle        int           `yaml:"max_idle_connections"` // kept per endpoint
 	IdleTimeout    time.Duration `yaml:"idle_timeout"`         // of a kept connection
 	MaxRequests    int           `yaml:"max_requests_per_connection"`
+	ProxyProtocol  string        `yaml:"proxy_protocol"` // off, v1 or v2: what endpoints are told of clients
 
 	TLS *ClusterTLS `yaml:"tls"` // nil where servers are spoken to without
 }
@@ -155,6 +159,8 @@ func (l *Listener) setDefaults() {
 	l.UseRemote = true
 	l.ForwardCert.Mode = Sanitize
 	l.Upgrades = []string{"websocket"}
+	l.Transparent = Off
+	l.ProxyProtocol = ProxyProtocol{Accept: Off, Timeout: 5 * time.Second}
 	l.Limits = Limits{Head: 60 << 10, Headers: 100}
 	l.MaxVia, l.RequestID, l.Path.EscapedSlashes = 3, Keep, Keep
 	l.Timeouts = Timeouts{
@@ -169,6 +175,7 @@ func (l *Listener) setDefaults() {
 
 func (c *Cluster) setDefaults() {
 	c.Policy = "round_robin"
+	c.ProxyProtocol = Off
 	c.ConnectTimeout = 5 * time.Second
 	c.MaxIdle = 1024
 	c.IdleTimeout = time.Hour

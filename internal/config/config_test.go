@@ -148,6 +148,24 @@ func TestProblemsNameLineKeyAndMend(t *testing.T) {
 			`f:1: listeners[0].socket_mode: "rw" is not valid; must be an octal mode, as 0660`},
 		{"endpoint without path", "listeners: [{address: \":1\", cluster: a}]\nclusters: [{name: a, endpoints: [\"unix:\"]}]",
 			`f:2: clusters[0].endpoints[0]: unix: is not valid`},
+		{"headers of anybody", "listeners: [{address: \":1\", cluster: a, proxy_protocol: {accept: optional}}]" + cluster,
+			`f:1: listeners[0].proxy_protocol.trusted: must be there where headers are optional`},
+		{"headers always", "listeners: [{address: \":1\", cluster: a, proxy_protocol: {accept: always}}]" + cluster,
+			`f:1: listeners[0].proxy_protocol.accept: "always" is not valid; must be one of off, optional, required`},
+		{"trusted name", "listeners: [{address: \":1\", cluster: a, proxy_protocol: {accept: required, trusted: [lb]}}]" + cluster,
+			`f:1: listeners[0].proxy_protocol.trusted: "lb" is not valid; must be a network or an address`},
+		{"header without end", "listeners: [{address: \":1\", cluster: a, proxy_protocol: {accept: required, timeout: 0}}]" + cluster,
+			`f:1: listeners[0].proxy_protocol.timeout: must be more than 0`},
+		{"other header", "listeners: [{address: \":1\", cluster: a}]\nclusters: [{name: a, endpoints: [\"h:1\"], proxy_protocol: v3}]",
+			`f:2: clusters[0].proxy_protocol: "v3" is not valid; must be one of off, v1, v2`},
+		{"other transparency", "listeners: [{address: \":1\", cluster: a, transparent: yes}]" + cluster,
+			`f:1: listeners[0].transparent: "yes" is not valid; must be one of off, redirect, tproxy`},
+		{"transparent socket", "listeners: [{address: \"unix:@a\", cluster: a, transparent: redirect}]" + cluster,
+			`f:1: listeners[0].transparent: nobody is redirected to a Unix socket`},
+		{"destination that nobody knows", "listeners: [{address: \":1\", cluster: a}]\nclusters: [{name: a, endpoints: original_destination}]",
+			`f:1: listeners[0].transparent: must be redirect or tproxy: cluster "a" goes where clients wanted to go`},
+		{"destination and endpoint", "listeners: [{address: \":1\", cluster: a, transparent: redirect}]\nclusters: [{name: a, endpoints: [original_destination, \"h:1\"]}]",
+			`f:2: clusters[0].endpoints[0]: original_destination is instead of endpoints`},
 		{"upgrade to HTTP/2", "listeners: [{address: \":1\", cluster: a, upgrades: [h2c]}]" + cluster,
 			`f:1: listeners[0].upgrades[0]: h2c is not passed on`},
 		{"upgrade by CONNECT", "listeners: [{address: \":1\", cluster: a, upgrades: [CONNECT]}]" + cluster,
@@ -346,5 +364,14 @@ listeners:
 	}
 	if want := "[websocket] false [z] true [websocket] false [] false [x y] true [z] true"; got != want {
 		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+func TestOriginalDestinationStandsAlone(t *testing.T) {
+	for _, list := range []string{"original_destination", "[original_destination]"} {
+		c, err := Parse("f", []byte("listeners: [{address: \":1\", cluster: a, transparent: tproxy}]\nclusters: [{name: a, endpoints: "+list+"}]"))
+		if err != nil || !c.Clusters[0].Original() {
+			t.Errorf("%s: %v", list, err)
+		}
 	}
 }

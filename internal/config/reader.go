@@ -122,6 +122,9 @@ func (r *reader) each(n *yaml.Node, key string, f func(name string, k, v *yaml.N
 }
 
 func (r *reader) list(n *yaml.Node, v reflect.Value, key string) {
+	if n.Kind == yaml.ScalarNode && n.Value == OriginalDestination { // instead of a list of endpoints
+		n = &yaml.Node{Kind: yaml.SequenceNode, Line: n.Line, Content: []*yaml.Node{n}}
+	}
 	if n.Kind != yaml.SequenceNode {
 		r.wrong(key, "must be a list, each entry after \"- \" or in [ ], not %s", describe(n))
 		return

@@ -175,6 +175,8 @@ const (
 	EventOverlap       = "pitot.event.tcp_overlap"
 	EventLoss          = "pitot.event.loss"
 	EventViolation     = "pitot.event.protocol_violation"
+	EventOrigin        = "pitot.event.origin_unknown"
+	EventProxied       = "pitot.event.proxied_connection"
 	EventTLS           = "pitot.event.tls_connection"
 	EventTLSFailed     = "pitot.event.tls_handshake_failed"
 	EventCertReloaded  = "pitot.event.tls_certificate_reloaded"

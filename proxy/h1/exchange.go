@@ -132,7 +132,7 @@ func (e *exchange) run() {
 		e.direct()
 		return
 	}
-	host, err := e.route.Cluster.Pick()
+	host, err := e.route.Cluster.PickFor(e.conn.ctx)
 	if err != nil {
 		e.reply(hop.NoHost)
 		return
@@ -140,7 +140,7 @@ func (e *exchange) run() {
 	e.choose(host)
 	e.pass.Forward(&e.req, &e.x)
 	f := e.ask()
-	for hosts := len(e.route.Cluster.Hosts()); hosts > 1 && f.Unsent() && e.another(); hosts-- {
+	for hosts := e.route.Cluster.Choices(); hosts > 1 && f.Unsent() && e.another(); hosts-- {
 		f = e.ask()
 	}
 	if f != nil {

@@ -88,9 +88,9 @@ func (e *exchange) connect(reuse bool) (*upstream.Conn, *hop.Failure) {
 // be sent a second time.
 func (e *exchange) kept() *upstream.Conn {
 	if e.repeatable() {
-		return e.host.GetAgain(e.now)
+		return e.host.GetFor(e.conn.ctx, e.now)
 	}
-	return e.host.Get()
+	return e.host.GetFor(e.conn.ctx, 0)
 }
 
 // exchange sends e's request and reads the answer, inside of one Read: the

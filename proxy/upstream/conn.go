@@ -19,6 +19,7 @@ type Conn struct {
 	State         any // the protocol server's own, kept while the connection is idle
 
 	host   *Host
+	source Source // whose it is, where the cluster's connections are PerClient
 	local  netip.AddrPort
 	remote netip.AddrPort
 	raw    syscall.RawConn
@@ -33,13 +34,13 @@ type Conn struct {
 
 var errClosed = errors.New("cluster is closed")
 
-func newConn(h *Host, s *socket.Stream) (*Conn, error) {
+func newConn(h *Host, s *socket.Stream, source Source) (*Conn, error) {
 	raw, err := s.Socket.SyscallConn()
 	if err != nil {
 		_ = s.Close() // the first error tells more
 		return nil, err
 	}
-	c := &Conn{Stream: *s, host: h, raw: raw}
+	c := &Conn{Stream: *s, host: h, raw: raw, source: source}
 	c.local, c.remote = socket.AddrPort(s.LocalAddr()), socket.AddrPort(s.RemoteAddr())
 	if c.probe = c.look; s.TLS != nil {
 		c.probe = c.lookInside

@@ -106,15 +106,26 @@ func (h *Host) Dial(ctx context.Context) (*Conn, error) {
 	if err != nil {
 		return nil, h.dialFailed(err)
 	}
-	conn, err := newConn(h, stream)
+	var source Source
+	if h.PerClient() {
+		source = sourceOf(ctx)
+	}
+	conn, err := newConn(h, stream, source)
 	if err != nil {
 		return nil, h.dialFailed(err)
 	}
 	return conn, nil
 }
 
+// noDeadline takes a deadline back.
+var noDeadline time.Time
+
 // secured is the stream over a new socket, which it closes when there is none.
 func (h *Host) secured(ctx context.Context, c socket.Conn) (*socket.Stream, error) {
+	if err := h.greeting(ctx, c); err != nil {
+		_ = c.Close() // the first error tells more
+		return nil, err
+	}
 	if h.cluster.tls == nil {
 		return socket.Plain(c), nil
 	}

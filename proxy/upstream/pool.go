@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -51,16 +52,25 @@ func (p *pool) leave(c *Conn) {
 	c.prev, c.next = nil, nil
 }
 
-func (p *pool) pop() *Conn {
+// pop takes the idle connection of a source that was used last: the very last
+// one, where connections have no source.
+func (p *pool) pop(s Source) *Conn {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	n := len(p.idle) - 1
-	if n < 0 {
-		return nil
+	for i := len(p.idle) - 1; i >= 0; i-- {
+		if c := p.idle[i]; c.source == s {
+			p.idle = slices.Delete(p.idle, i, i+1)
+			return c
+		}
 	}
-	c := p.idle[n]
-	p.idle[n], p.idle = nil, p.idle[:n]
-	return c
+	return nil
+}
+
+// unused reports whether no connection is open.
+func (p *pool) unused() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.open == nil
 }
 
 func (p *pool) push(c *Conn, now time.Time) bool {
@@ -118,17 +128,18 @@ func (p *pool) expired(now time.Time) []*Conn {
 // well come right after the look.
 const trustFor = time.Millisecond
 
-// Get takes an idle connection that is still good, nil when there is none.
-func (h *Host) Get() *Conn { return h.take(0) }
+// Get takes an idle connection that is still good, nil when there is none. It
+// never gives one that is PerClient; GetFor does.
+func (h *Host) Get() *Conn { return h.take(0, Source{}) }
 
 // GetAgain is Get for an exchange that may be tried again on another
 // connection, should this one turn out to be closed. now is the time, in ns
 // since the Unix epoch: while a host is busy, no system call is spent on a look.
-func (h *Host) GetAgain(now int64) *Conn { return h.take(now) }
+func (h *Host) GetAgain(now int64) *Conn { return h.take(now, Source{}) }
 
-func (h *Host) take(now int64) *Conn {
+func (h *Host) take(now int64, s Source) *Conn {
 	for {
-		c := h.pool.pop()
+		c := h.pool.pop(s)
 		if c == nil || c.trusted(now) || c.Alive() {
 			return c
 		}

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/pitot-io/pitot/proxy/socket"
@@ -27,6 +28,16 @@ type Options struct {
 	MaxUses        int           // exchanges on one connection; 0 for no limit
 
 	TLS TLS // what connections are protected with; nil for nothing
+
+	// Greet adds to b what a host gets to know first on a connection, before
+	// TLS, about the client that it is for. Nil says nothing.
+	Greet func(b []byte, client, server netip.AddrPort) []byte
+
+	// Original has the cluster's hosts be where clients wanted to go; there are
+	// no Endpoints then. Own are addresses of the proxy itself, to which nothing
+	// goes.
+	Original bool
+	Own      func(netip.AddrPort) bool
 }
 
 // TLS is the client's side of TLS for one cluster.
@@ -53,14 +64,20 @@ type Cluster struct {
 	policy Policy
 	tls    TLS
 	none   Counter // upstream_cx_none_healthy
+
+	greet    func(b []byte, client, server netip.AddrPort) []byte
+	original *original // nil where there are endpoints
 }
 
 // New makes a cluster; it dials nothing yet.
 func New(o Options) *Cluster {
 	o = o.withDefaults()
-	c := &Cluster{name: o.Name, policy: o.Policy, tls: o.TLS}
+	c := &Cluster{name: o.Name, policy: o.Policy, tls: o.TLS, greet: o.Greet}
 	for i, address := range o.Endpoints {
 		c.hosts = append(c.hosts, newHost(c, i, address, o))
+	}
+	if o.Original {
+		c.original = newOriginal(o.Own, func(to netip.AddrPort) *Host { return newHost(c, 0, to.String(), o) })
 	}
 	return c
 }
@@ -87,9 +104,36 @@ func (c *Cluster) Secure() bool { return c.tls != nil }
 // Name is the cluster's name in the configuration.
 func (c *Cluster) Name() string { return c.name }
 
-// Hosts are the cluster's hosts, in the order of the configuration. They are
-// not to be changed.
-func (c *Cluster) Hosts() []*Host { return c.hosts }
+// Hosts are the cluster's hosts, in the order of the configuration; in no order
+// where they are the destinations of clients. They are not to be changed.
+func (c *Cluster) Hosts() []*Host {
+	if c.original != nil {
+		return c.original.all()
+	}
+	return c.hosts
+}
+
+// Choices is how many hosts there are to choose from for one exchange.
+func (c *Cluster) Choices() int {
+	if c.original != nil {
+		return 1
+	}
+	return len(c.hosts)
+}
+
+// PickFor is Pick for who has a source in ctx (WithSource), which decides where
+// a cluster without endpoints goes.
+func (c *Cluster) PickFor(ctx context.Context) (*Host, error) {
+	if c.original == nil {
+		return c.Pick()
+	}
+	h, err := c.original.pick(ctx)
+	if err != nil {
+		c.none.Add(1)
+		return nil, fmt.Errorf("cluster %q: %w", c.name, err)
+	}
+	return h, nil
+}
 
 // Pick chooses a host for one exchange and counts it active there until its
 // Done. It fails with ErrNoHost.
@@ -114,14 +158,14 @@ func (c *Cluster) PickAfter(h *Host) (*Host, error) {
 // closed, and those in use when they are put back. What still goes to it is
 // served.
 func (c *Cluster) Retire() {
-	for _, h := range c.hosts {
+	for _, h := range c.Hosts() {
 		h.retire()
 	}
 }
 
 // Open is the number of connections, idle or in use.
 func (c *Cluster) Open() (n int64) {
-	for _, h := range c.hosts {
+	for _, h := range c.Hosts() {
 		n += h.stats.cxActive.Load()
 	}
 	return n
@@ -130,7 +174,10 @@ func (c *Cluster) Open() (n int64) {
 // Close closes every connection of the cluster, idle or in use. What is dialled
 // or put back later is closed at once.
 func (c *Cluster) Close() {
-	for _, h := range c.hosts {
+	if c.original != nil {
+		c.original.close()
+	}
+	for _, h := range c.Hosts() {
 		h.close()
 	}
 }
