@@ -163,7 +163,7 @@ func (e *exchange) run() {
 		e.direct()
 		return
 	}
-	host, err := e.route.Cluster.Pick()
+	host, err := e.route.Cluster.PickFor(e.ctx)
 	if err != nil {
 		e.reply(hop.NoHost)
 		return
@@ -171,7 +171,7 @@ func (e *exchange) run() {
 	e.forward()
 	e.choose(host)
 	f := e.ask()
-	for hosts := len(e.route.Cluster.Hosts()); hosts > 1 && f != nil && f.Unsent() && e.another(); hosts-- {
+	for hosts := e.route.Cluster.Choices(); hosts > 1 && f != nil && f.Unsent() && e.another(); hosts-- {
 		f = e.ask()
 	}
 	if f != nil {

@@ -30,7 +30,7 @@ func (d *Dialer) Close() {}
 
 // Open implements relay.Dialer.
 func (d *Dialer) Open(ctx context.Context, host *upstream.Host, how relay.How) (relay.Upstream, error) {
-	if c := kept(host, how); c != nil {
+	if c := kept(ctx, host, how); c != nil {
 		return d.Use(c, true), nil
 	}
 	c, err := host.Dial(ctx)
@@ -40,14 +40,14 @@ func (d *Dialer) Open(ctx context.Context, host *upstream.Host, how relay.How) (
 	return d.Use(c, false), nil
 }
 
-func kept(host *upstream.Host, how relay.How) *upstream.Conn {
+func kept(ctx context.Context, host *upstream.Host, how relay.How) *upstream.Conn {
 	switch {
 	case how.Fresh:
 		return nil
 	case how.Again:
-		return host.GetAgain(how.Now)
+		return host.GetFor(ctx, how.Now)
 	}
-	return host.Get()
+	return host.GetFor(ctx, 0)
 }
 
 // Use makes an attempt on a connection that somebody has opened.
