@@ -33,6 +33,9 @@ func newExport(out string, files []string, keep *filter.Filter, given bool) (*ex
 			return nil, usagef("--pcapng %s would overwrite the capture; name another file", out)
 		}
 	}
+	if _, err := os.Stat(filepath.Dir(out)); err != nil {
+		return nil, fmt.Errorf("--pcapng %s: %w; name a file in a folder that can be written", out, err)
+	}
 	var choose func(*event.Exchange) bool
 	if given {
 		choose = keep.Match

@@ -34,7 +34,7 @@ func inspectCommand() *cobra.Command {
 			"bytes, protocol, kind and id of the message, and what it says. Files are read as replay reads them; - is standard input.\n" +
 			"--explain adds every exchange, and why it got its decode flags.",
 		Example: "  pitot inspect capture.pcap\n  pitot inspect capture.pcap --stream 3 --hex\n  pitot inspect capture.pcap --explain --filter '-decode:\"\"'",
-		Args:    usageArgs(cobra.MinimumNArgs(1)),
+		Args:    usageArgs(someFiles),
 		RunE: func(c *cobra.Command, files []string) error {
 			return f.run(c.Context(), files, readUntil(c.Context(), c.InOrStdin()), c.OutOrStdout(), c.ErrOrStderr())
 		},

@@ -46,7 +46,11 @@ func TestExitCodes(t *testing.T) {
 	}{
 		{"version", exitDone, "pitot "},
 		{"", exitDone, "Available Commands"},
-		{"nonsense", exitUsage, `unknown command "nonsense"`},
+		{"nonsense", exitUsage, `unknown command "nonsense"; 'pitot --help' lists them`},
+		{"inspct x", exitUsage, `unknown command "inspct" (did you mean inspect?); 'pitot --help' lists them`},
+		{"replay", exitUsage, "name a capture file, or - for standard input; see 'pitot replay --help'"},
+		{"replay --fliter x y", exitUsage, "unknown flag: --fliter (did you mean --filter?); see 'pitot replay --help'"},
+		{"inspect --stream x y", exitUsage, `invalid argument "x" for "--stream" flag, which wants another kind of value; see 'pitot inspect --help'`},
 		{"replay", exitUsage, "replay"},
 		{"replay --nonsense x", exitUsage, "--nonsense"},
 		{"replay nowhere.pcap", exitFailed, "nowhere.pcap"},

@@ -49,7 +49,7 @@ func replayCommand() *cobra.Command {
 		Long: "Decode captured traffic: pcap and pcapng files, also compressed by gzip or zstd; - is standard input.\n" +
 			"Several files are merged in order of time. Times are those of the capture, whatever the speed.",
 		Example: "  pitot replay capture.pcap\n  pitot replay a.pcap b.pcapng --json --filter 'status>=500'\n  tcpdump -w - -i lo | pitot replay - --json\n  pitot replay capture.pcap --json --har out.har --bodies 64KiB",
-		Args:    usageArgs(cobra.MinimumNArgs(1)),
+		Args:    usageArgs(someFiles),
 		RunE: func(c *cobra.Command, files []string) error {
 			o, err := f.options(c.Context(), files)
 			if err != nil {
@@ -308,7 +308,7 @@ func (f *replayFlags) storeName() string {
 // tellReplay prints what was met, and what was lost where.
 func tellReplay(w io.Writer, s *tap.Summary, took time.Duration) {
 	fmt.Fprintf(w, "%d exchanges on %d connections in %d packets, %s (%s captured) in %s\n",
-		s.Exchanges, s.TCP.Connections, s.Packets, size(s.Bytes), time.Duration(s.Last-s.First).Round(time.Millisecond), took.Round(time.Millisecond))
+		s.Exchanges, s.TCP.Connections, s.Packets, size(s.Bytes), rough(time.Duration(s.Last-s.First)), rough(took))
 	tellCounts(w, []count{
 		{s.TCP.Gaps, fmt.Sprintf("gaps, %s missing", size(s.TCP.Missing))},
 		{s.Cut, "packets cut by the capture's snapshot length"},
@@ -322,6 +322,15 @@ func tellReplay(w io.Writer, s *tap.Summary, took time.Duration) {
 		{s.Untold, fmt.Sprintf("comments beyond the first %d of their file", tap.DefaultReplayLimits().File.Comments)},
 		{s.Clamped, "packets with a time before the packet before"},
 	})
+}
+
+// rough is d for people: to the millisecond, or what is less than some to the
+// microsecond.
+func rough(d time.Duration) time.Duration {
+	if d < 10*time.Millisecond {
+		return d.Round(time.Microsecond)
+	}
+	return d.Round(time.Millisecond)
 }
 
 // count is how often something was met.
