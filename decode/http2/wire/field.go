@@ -1,6 +1,9 @@
 package wire
 
-import "unsafe"
+import (
+	"slices"
+	"unsafe"
+)
 
 // Unknown stands for text that HPACK cannot tell, since it was sent before the
 // connection was joined, or in a gap.
@@ -90,9 +93,16 @@ func (s *Section) keep(text string) string {
 
 func (s *Section) put(x *Field) {
 	s.Size += x.size()
-	s.Fields = append(s.Fields, *x)
+	n := len(s.Fields)
+	if n == cap(s.Fields) {
+		s.Fields = slices.Grow(s.Fields, minRing)
+	}
+	s.Fields = s.Fields[:n+1]
+	f := &s.Fields[n] // member by member: append would copy x twice, and wait for that
+	f.Name, f.Value = x.Name, x.Value
+	f.Role, f.Sensitive, f.Malformed = x.Role, x.Sensitive, x.Malformed
 	if at := &s.at[x.Role]; *at == 0 {
-		*at = uint16(len(s.Fields))
+		*at = uint16(n + 1)
 	}
 }
 

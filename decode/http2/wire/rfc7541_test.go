@@ -157,7 +157,7 @@ func TestMalformed(t *testing.T) {
 	for text, want := range map[string]bool{
 		"a: b": false, "a-b_c.1: x y": false, "A: b": true, "a b: c": true, "a\x00: c": true, ": c": true, ":: c": true, ":new: c": false, "a:b: c": true,
 		"a: b\r": true, "a: b\n c": true, "a: \x00": true, "a:  b": true, "a: b ": true, "a: b\t": true, "a: \xff": false, "a: ": false,
-		"content-type: a\nb": true, "\x7f: a": true,
+		"content-type: a\nb": true, "\x7f: a": true, "a: 0123456\r": true, "a: 012345678901234\n5": true, "a: 0123\t567\x80\xff": false, "a: 0123\t567890\x00": true,
 	} {
 		name, value, _ := strings.Cut(text, ": ")
 		if strings.HasPrefix(text, ": ") {

@@ -40,7 +40,10 @@ func malformedName(s string) bool {
 // malformedValue reports a value with a line's end or a NUL in it, or with a
 // blank at either end.
 func malformedValue(s string) bool {
-	for i := range len(s) {
+	i := 0
+	for ; i+8 <= len(s) && !controls(s[i:i+8]); i += 8 {
+	}
+	for ; i < len(s); i++ {
 		if chars[s[i]]&notInValue != 0 {
 			return true
 		}
@@ -49,3 +52,10 @@ func malformedValue(s string) bool {
 }
 
 func blank(c byte) bool { return c == ' ' || c == '\t' }
+
+// controls reports whether one of eight bytes is less than a blank.
+func controls(s string) bool {
+	_ = s[7]
+	w := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 | uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+	return (w-0x2020202020202020)&^w&0x8080808080808080 != 0
+}
