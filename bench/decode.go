@@ -30,7 +30,15 @@ func benchReplayGRPC(o options, dir string) error {
 }
 
 func benchReplayMongo(o options, dir string) error {
-	return o.decode(dir, decodeWork{"MongoDB, finds and inserts with comments", mongoCommands, false, strings.Fields("-d tcp.port==27017,mongo -Y mongo -T fields -e mongo.request_id -e mongo.response_to -e mongo.opcode -e mongo.element.name"), 32})
+	return o.decode(dir, decodeWork{"MongoDB, finds and inserts with comments", mongoCommands, false, mongoFields(), 32})
+}
+
+func benchReplayMongoLists(o options, dir string) error {
+	return o.decode(dir, decodeWork{"MongoDB, finds of ten documents and inserts", mongoLists, false, mongoFields(), 32})
+}
+
+func mongoFields() []string {
+	return strings.Fields("-d tcp.port==27017,mongo -Y mongo -T fields -e mongo.request_id -e mongo.response_to -e mongo.opcode -e mongo.element.name")
 }
 
 // decode reads one synthetic capture with pitot and its peers.
@@ -79,7 +87,7 @@ func (w decodeWork) peers(o options, file string) ([]program, error) {
 	if err != nil {
 		return nil, err
 	}
-	pitot := []string{o.pitot, "replay", file, "--json-file", "/dev/null"}
+	pitot := []string{o.pitot, "replay", file, "--json"}
 	all := []program{
 		{"tcpdump, printing", []string{"tcpdump", "-nn", "-q", "-r", file}, nil},
 		{"gopacket layers", []string{self, "-reader", "layers", file}, nil},

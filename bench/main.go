@@ -26,7 +26,7 @@ type options struct {
 func main() {
 	var o options
 	flag.StringVar(&o.pitot, "pitot", "bin/pitot", "the binary to measure")
-	flag.StringVar(&o.work, "work", "http1,http1-new,http1-mib,tls,handshakes,http2,grpc,websocket,mongo,tcp,idle,replay,replay-mixed,replay-grpc,replay-mongo,store,tui", "workloads, in this order")
+	flag.StringVar(&o.work, "work", "http1,http1-new,http1-mib,tls,handshakes,http2,grpc,websocket,mongo,tcp,idle,replay,replay-mixed,replay-grpc,replay-mongo,replay-mongo-lists,store,tui", "workloads, in this order")
 	flag.IntVar(&o.rounds, "rounds", 5, "rounds; every peer runs once in each")
 	flag.DurationVar(&o.secs, "secs", 2*time.Second, "length of one run (at most 60s)")
 	flag.IntVar(&o.conns, "conns", 64, "client connections (at most 1000)")
@@ -69,6 +69,7 @@ var workloads = []struct {
 	{"replay-mixed", benchReplayMixed},
 	{"replay-grpc", benchReplayGRPC},
 	{"replay-mongo", benchReplayMongo},
+	{"replay-mongo-lists", benchReplayMongoLists},
 	{"store", benchStore},
 	{"tui", benchTUI},
 }

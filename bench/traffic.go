@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 	"golang.org/x/net/http2"
@@ -112,10 +113,16 @@ func (c *grpcConn) headers(d int, last bool, pairs ...string) {
 }
 
 // mongoTraffic is what an application with a call-site comment sends: four
-// finds of one document to one insert.
-type mongoTraffic struct{ out [2]bytes.Buffer }
+// finds of some documents to one insert.
+type mongoTraffic struct {
+	found int
+	out   [2]bytes.Buffer
+}
 
-func mongoCommands() traffic { return new(mongoTraffic) }
+// mongoCommands find one document each, mongoLists ten: exchanges of some 600
+// bytes, and of 3 KiB.
+func mongoCommands() traffic { return &mongoTraffic{found: 1} }
+func mongoLists() traffic    { return &mongoTraffic{found: 10} }
 
 func (t *mongoTraffic) port() int              { return 27017 }
 func (t *mongoTraffic) open(int) (_, _ []byte) { return nil, nil }
@@ -127,7 +134,7 @@ func (t *mongoTraffic) exchange(_, n int) (client, server []byte) {
 	ask, answer := bson.D{{Key: "insert", Value: "orders"}, {Key: "documents", Value: bson.A{line}}, comment}, bson.D{{Key: "n", Value: int32(1)}, {Key: "ok", Value: 1.0}}
 	if n/scriptConns%5 != 0 {
 		ask = bson.D{{Key: "find", Value: "orders"}, {Key: "filter", Value: bson.D{{Key: "user", Value: "u-1042"}, {Key: "state", Value: "open"}}}, {Key: "limit", Value: int32(10)}, comment}
-		answer = bson.D{{Key: "cursor", Value: bson.D{{Key: "firstBatch", Value: bson.A{line}}, {Key: "id", Value: int64(0)}, {Key: "ns", Value: "shop.orders"}}}, {Key: "ok", Value: 1.0}}
+		answer = bson.D{{Key: "cursor", Value: bson.D{{Key: "firstBatch", Value: slices.Repeat(bson.A{line}, t.found)}, {Key: "id", Value: int64(0)}, {Key: "ns", Value: "shop.orders"}}}, {Key: "ok", Value: 1.0}}
 	}
 	t.message(0, int32(2*n+1), 0, append(ask, tail...))
 	t.message(1, int32(2*n+2), int32(2*n+1), answer)
