@@ -38,6 +38,8 @@ func newAuto(s Setup) (Handler, error) {
 			return nil, err
 		}
 		switch {
+		case p.Name == "http2" && a.byName["http1"] != nil:
+			a.byName[p.Name] = a.byName["http1"] // it serves both
 		case h != nil:
 			a.byName[p.Name] = h
 		case p.Name == "tls" && namesTLS(s.Listener):

@@ -62,6 +62,7 @@ type Setup struct {
 	Names     tap.Names // of services
 	IDs       tap.IDs
 	Protocols []decode.Protocol
+	Layers    []decode.Layer // that ride on HTTP
 	Stats     *ListenerStats
 	Failures  *Counter // of decoders
 	Attempts  bool     // tell a span for each upstream attempt

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"fmt"
 	"net/netip"
 	"time"
 
@@ -11,49 +10,98 @@ import (
 	"github.com/pitot-io/pitot/internal/event"
 	"github.com/pitot-io/pitot/proxy/h1"
 	"github.com/pitot-io/pitot/proxy/hop"
+	"github.com/pitot-io/pitot/proxy/relay"
+	relayh1 "github.com/pitot-io/pitot/proxy/relay/h1"
+	"github.com/pitot-io/pitot/proxy/relay/h2"
 	"github.com/pitot-io/pitot/proxy/route"
 	"github.com/pitot-io/pitot/proxy/socket"
 	"github.com/pitot-io/pitot/proxy/upstream"
+	"github.com/pitot-io/pitot/tap"
 )
 
-// httpServer serves a listener's HTTP/1.x clients.
-type httpServer struct{ *h1.Server }
+// httpServer serves a listener's HTTP clients, whatever version they speak:
+// HTTP/1.x on a plain socket in the fast way, where all clusters speak it on
+// plain sockets, too; everything else by way of the engine.
+type httpServer struct {
+	Setup
+	fast   *h1.Server // nil where not all is plain
+	engine *relay.Engine
+	h1     *relayh1.Server
+	h2     *h2.Server
+	up     dialers
+}
 
 func newHTTP(s Setup) (Handler, error) {
-	l := s.Listener
-	if err := s.plainOnly(); err != nil {
-		return nil, err
+	h := &httpServer{Setup: s}
+	if s.plain() {
+		h.fast = h1.New(s.fastOptions(h.resumeHTTP2))
 	}
-	var socket func(decode.Conn, decode.Handover) decode.Decoder
-	for _, p := range s.Protocols {
-		if p.Name == "websocket" {
-			socket = p.Take
+	h.up = newDialers(s.heads())
+	h.engine = relay.New(s.engineOptions(h.up.of))
+	h.h1 = relayh1.NewServer(h.engine, relayh1.ServerOptions{
+		Header: orNever(s.Listener.Timeouts.Header), Idle: orNever(s.Listener.Timeouts.Idle), Limits: s.heads(), Plain: &s.Hub.Plain,
+		HTTP2: func(ctx context.Context, c *socket.Stream, first []byte, info hop.Info, passed *tap.Passed) {
+			h.h2.Resume(ctx, c, first, info, passed)
+		},
+	})
+	h.h2 = h2.NewServer(h.engine, h.http2Options())
+	return h, nil
+}
+
+// plain reports whether no connection of the listener's needs the engine.
+func (s *Setup) plain() bool {
+	if s.Listener.TLS != nil {
+		return false
+	}
+	for _, name := range s.Listener.Clusters() {
+		if c := s.Clusters[name]; c != nil && (c.Secure() || c.Protocol() == config.HTTP2) {
+			return false
 		}
 	}
+	return true
+}
+
+// heads are the limits of heads.
+func (s *Setup) heads() decode.Limits {
 	limits := decode.DefaultLimits()
-	limits.Head, limits.Headers = int(l.Limits.Head), l.Limits.Headers
-	return httpServer{h1.New(h1.Options{
-		Listener: l.Name, Service: s.serviceOf(l.Cluster), Rules: s.rules(), Names: s.Names, Plain: &s.Hub.Plain, WebSocket: socket, Stats: (*httpStats)(s.Stats),
-		Publish:    func(key int64) event.Emitter { return s.Hub.Publisher(key) },
+	limits.Head, limits.Headers = int(s.Listener.Limits.Head), s.Listener.Limits.Headers
+	return limits
+}
+
+// webSocket is the decoder of what follows an upgrade to that protocol.
+func (s *Setup) webSocket() func(decode.Conn, decode.Handover) decode.Decoder {
+	for _, p := range s.Protocols {
+		if p.Name == "websocket" {
+			return p.Take
+		}
+	}
+	return nil
+}
+
+func (s *Setup) publish(key int64) event.Emitter { return s.Hub.Publisher(key) }
+
+func (s *Setup) fastOptions(http2 func(context.Context, socket.Conn, []byte, h1.Info, *tap.Passed)) h1.Options {
+	l := s.Listener
+	return h1.Options{
+		Listener: l.Name, Service: s.serviceOf(l.Cluster), Rules: s.rules(), Names: s.Names, Plain: &s.Hub.Plain,
+		WebSocket: s.webSocket(), HTTP2: http2, Stats: (*httpStats)(s.Stats), Publish: s.publish,
 		Header:     orNever(l.Timeouts.Header),
 		Request:    orNever(l.Timeouts.Request),
 		Idle:       orNever(l.Timeouts.Idle),
 		StreamIdle: orNever(l.Timeouts.Stream),
-		Limits:     limits, AttemptSpans: s.Attempts,
-	})}, nil
+		Limits:     s.heads(), Body: int64(l.Limits.Body), AttemptSpans: s.Attempts,
+	}
 }
 
-// plainOnly refuses what this server cannot do: it speaks on sockets, not TLS.
-func (s *Setup) plainOnly() error {
-	if s.Listener.TLS != nil {
-		return fmt.Errorf("listener %q: tls is for protocol mongodb and tcp", s.Listener.Name)
+func (s *Setup) engineOptions(dialer func(*upstream.Cluster) relay.Dialer) relay.Options {
+	l := s.Listener
+	return relay.Options{
+		Listener: l.Name, Service: s.serviceOf(l.Cluster), Rules: s.rules(), Dialer: dialer, Names: s.Names,
+		WebSocket: s.webSocket(), Layers: s.Layers, Stats: (*httpStats)(s.Stats), Publish: s.publish,
+		Request:    orNever(l.Timeouts.Request),
+		StreamIdle: orNever(l.Timeouts.Stream),
+		Limits:     s.heads(), Body: int64(l.Limits.Body), AttemptSpans: s.Attempts,
 	}
-	for name, c := range s.Clusters {
-		if c.Secure() {
-			return fmt.Errorf("listener %q: cluster %q has tls, which is for listeners of protocol mongodb and tcp", s.Listener.Name, name)
-		}
-	}
-	return nil
 }
 
 // orNever turns the configuration's 0, no limit, into that of h1.
@@ -64,9 +112,36 @@ func orNever(d time.Duration) time.Duration {
 	return d
 }
 
-func (h httpServer) Serve(ctx context.Context, c *socket.Stream, first []byte, info ConnInfo, done func()) {
+func (h *httpServer) Serve(ctx context.Context, c *socket.Stream, first []byte, info ConnInfo, done func()) {
 	defer done()
-	h.Server.Serve(ctx, c.Socket, first, h1.Info(info))
+	switch {
+	case c.TLS != nil && c.TLS.ConnectionState().NegotiatedProtocol == "h2", hop.Preface(first):
+		h.h2.Serve(ctx, c, first, hop.Info(info))
+	case h.fast != nil && c.TLS == nil:
+		h.fast.Serve(ctx, c.Socket, first, h1.Info(info))
+	default:
+		h.h1.Serve(ctx, c, first, hop.Info(info))
+	}
+}
+
+// Drain lets connections end as their exchanges do.
+func (h *httpServer) Drain() {
+	if h.fast != nil {
+		h.fast.Drain()
+	}
+	h.engine.Drain()
+	h.h2.Drain()
+	h.up.drain()
+}
+
+// Close breaks off what is under way.
+func (h *httpServer) Close() {
+	if h.fast != nil {
+		h.fast.Close()
+	}
+	h.engine.Close()
+	h.h2.Close()
+	h.up.close()
 }
 
 // rules are what the listener does to every request.
@@ -79,7 +154,7 @@ func (s *Setup) rules() hop.Rules {
 }
 
 // Retire is retirer's.
-func (h httpServer) Retire() { h.Drain() }
+func (h *httpServer) Retire() { h.Drain() }
 
 // table makes the listener's routes.
 func (s *Setup) table() (*route.Table, error) {

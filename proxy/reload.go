@@ -138,7 +138,7 @@ func (s *Server) newCluster(c *config.Cluster) (*cluster, error) {
 	}
 	o := upstream.Options{
 		Name: c.Name, Endpoints: c.Endpoints, Policy: policy, ConnectTimeout: c.ConnectTimeout,
-		MaxIdle: idle, IdleTimeout: c.IdleTimeout, MaxUses: c.MaxRequests, Greet: greeting(c.ProxyProtocol),
+		MaxIdle: idle, IdleTimeout: c.IdleTimeout, MaxUses: c.MaxRequests, Greet: greeting(c.ProxyProtocol), Protocol: c.Protocol,
 	}
 	if c.Original() {
 		o.Endpoints, o.Original, o.Own = nil, true, s.own

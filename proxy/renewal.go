@@ -41,7 +41,7 @@ func (s *Server) renewal(n *next, l *listener, c *config.Listener) (r *renewal, 
 		return r, err
 	}
 	setup.compiled = r.table
-	if shared && c.Protocol == config.HTTP && onlyRoutes(l.config, c) && !n.changesKind(s, c) {
+	if shared && c.Protocol == config.HTTP && onlyRoutes(l.config, c) && !n.changesKind(s, l.config, c) {
 		return r, nil
 	}
 	if r.handler, err = newHandler(setup); err != nil {
@@ -67,31 +67,25 @@ func onlyRoutes(a, b *config.Listener) bool {
 	return reflect.DeepEqual(x, y)
 }
 
-// clustersOf are the clusters that a listener names.
-func clustersOf(c *config.Listener) []string {
-	all := []string{c.Cluster}
-	for i := range c.Routes {
-		all = append(all, c.Routes[i].Cluster)
-	}
-	return all
-}
-
 // changes reports whether a cluster that the listener names is a new one.
 func (n *next) changes(c *config.Listener) bool {
-	all := clustersOf(c)
+	all := c.Clusters()
 	return slices.ContainsFunc(n.made, func(m *cluster) bool { return slices.Contains(all, m.config.Name) })
 }
 
-// changesKind reports whether what is spoken with a cluster that the listener
-// names is new, so that another server may be needed for it.
-func (n *next) changesKind(s *Server, c *config.Listener) bool {
-	for _, name := range clustersOf(c) {
-		now, was := n.clusters[name], s.clusters[name]
-		if now != nil && (was == nil || (now.tls == nil) != (was.tls == nil)) {
-			return true
-		}
+// changesKind reports whether the listener needs another server for what is
+// spoken with the clusters that it names.
+func (n *next) changesKind(s *Server, was, c *config.Listener) bool {
+	return engaged(was, s.clusters) != engaged(c, n.clusters)
+}
+
+// engaged reports whether an HTTP listener needs the engine of proxy/relay.
+func engaged(c *config.Listener, clusters map[string]*cluster) bool {
+	known := map[string]*upstream.Cluster{}
+	for name, c := range clusters {
+		known[name] = c.Cluster
 	}
-	return false
+	return !(&Setup{Listener: c, Clusters: known}).plain()
 }
 
 func (s *Server) setup(n *next, l *listener, c *config.Listener) Setup {
@@ -101,7 +95,7 @@ func (s *Server) setup(n *next, l *listener, c *config.Listener) Setup {
 	}
 	return Setup{
 		Listener: c, Clusters: clusters, routes: &l.routes, Hub: s.deps.Hub, Names: &n.config.Services, IDs: s.deps.IDs,
-		Protocols: s.deps.Protocols, Stats: l.stats, Failures: &s.failures, Attempts: n.config.Tracing.AttemptSpans,
-		Log: s.deps.Log, buffers: s.buffers,
+		Protocols: s.deps.Protocols, Layers: s.deps.Layers, Stats: l.stats, Failures: &s.failures,
+		Attempts: n.config.Tracing.AttemptSpans, Log: s.deps.Log, buffers: s.buffers,
 	}
 }

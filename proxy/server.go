@@ -22,6 +22,7 @@ import (
 type Deps struct {
 	Hub       *tap.Hub
 	Protocols []decode.Protocol
+	Layers    []decode.Layer           // that ride on HTTP: gRPC
 	IDs       tap.IDs                  // random ones by default
 	Sinks     func() []admin.SinkStats // may be nil
 	Sockets   *inherit.Sockets         // that listeners may take; may be nil

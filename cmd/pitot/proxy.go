@@ -163,7 +163,8 @@ func runProxy(ctx context.Context, cfg *config.Config, from *changes, open func(
 	if err != nil {
 		return err
 	}
-	protocols, err := builtin.Protocols(builtin.ProtocolOptions{CommentText: cfg.Redact.Comments, GRPC: calls})
+	decoders := builtin.ProtocolOptions{CommentText: cfg.Redact.Comments, GRPC: calls}
+	protocols, err := builtin.Protocols(decoders)
 	if err != nil {
 		return err
 	}
@@ -174,7 +175,9 @@ func runProxy(ctx context.Context, cfg *config.Config, from *changes, open func(
 	for _, w := range cfg.Warnings() {
 		log.Warn("configuration", "warning", w)
 	}
-	server, err := proxy.New(cfg, proxy.Deps{Hub: outs.hub, Protocols: protocols, Sinks: outs.stats, Sockets: sockets, Listening: sockets.Ready, Log: log})
+	server, err := proxy.New(cfg, proxy.Deps{
+		Hub: outs.hub, Protocols: protocols, Layers: builtin.Layers(decoders), Sinks: outs.stats,
+		Sockets: sockets, Listening: sockets.Ready, Log: log})
 	if err != nil {
 		return err
 	}

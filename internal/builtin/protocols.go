@@ -28,7 +28,7 @@ func Protocols(o ProtocolOptions) ([]decode.Protocol, error) {
 	if !ok {
 		return nil, fmt.Errorf("comment text %q is unknown: say off, short or full", o.CommentText)
 	}
-	layers := []decode.Layer{grpc.New(o.GRPC)}
+	layers := Layers(o)
 	return []decode.Protocol{
 		tls.Protocol(tls.Options{Keys: o.Keys}), // the header of its records is like nothing else
 		http1.Protocol(http1.Options{Layers: layers}),
@@ -37,3 +37,6 @@ func Protocols(o ProtocolOptions) ([]decode.Protocol, error) {
 		websocket.Protocol(),
 	}, nil
 }
+
+// Layers are the protocols that ride on HTTP's exchanges.
+func Layers(o ProtocolOptions) []decode.Layer { return []decode.Layer{grpc.New(o.GRPC)} }

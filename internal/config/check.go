@@ -136,6 +136,8 @@ func (c *Config) clusterNames() string {
 // upstream.Policies, which a test of the proxy compares.
 var policies = []string{"round_robin", "least_request"}
 
+var httpVersions = []string{HTTP1, HTTP2, AutoHTTP}
+
 func checkCluster(c *Cluster, key string, wrong report) {
 	if c.Name == "" {
 		wrong(key+".name", "must be there, so that listeners and routes can name the cluster")
@@ -161,6 +163,9 @@ func checkCluster(c *Cluster, key string, wrong report) {
 		}
 	}
 	c.checkProxyProtocol(key, wrong)
+	if !slices.Contains(httpVersions, c.Protocol) {
+		wrong(key+".protocol", "%q is not valid; must be one of %s", c.Protocol, strings.Join(httpVersions, ", "))
+	}
 	if !slices.Contains(policies, c.Policy) {
 		wrong(key+".policy", "%q is not valid; must be one of %s", c.Policy, strings.Join(policies, ", "))
 	}

@@ -91,6 +91,7 @@ type Cluster struct {
 	IdleTimeout    time.Duration `yaml:"idle_timeout"`         // of a kept connection
 	MaxRequests    int           `yaml:"max_requests_per_connection"`
 	ProxyProtocol  string        `yaml:"proxy_protocol"` // off, v1 or v2: what endpoints are told of clients
+	Protocol       string        `yaml:"protocol"`       // that HTTP is spoken in: http1, http2 or auto
 
 	TLS *ClusterTLS `yaml:"tls"` // nil where servers are spoken to without
 }
@@ -154,6 +155,19 @@ func Default() *Config {
 	}
 }
 
+// Clusters are the names of those that the listener's connections may go to.
+func (l *Listener) Clusters() (all []string) {
+	if l.Cluster != "" {
+		all = append(all, l.Cluster)
+	}
+	for i := range l.Routes {
+		if c := l.Routes[i].Cluster; c != "" {
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
 func (l *Listener) setDefaults() {
 	l.Protocol = Auto
 	l.UseRemote = true
@@ -173,7 +187,27 @@ func (l *Listener) setDefaults() {
 	}
 }
 
+// The protocols of a cluster. Which of the first two AutoHTTP is, TLS says
+// (ALPN); without TLS it is the first.
+const (
+	HTTP1    = "http1"
+	HTTP2    = "http2"
+	AutoHTTP = "auto"
+)
+
+// alpn is what a cluster's servers are asked for in TLS.
+func (c *Cluster) alpn() []string {
+	switch c.Protocol {
+	case HTTP2:
+		return []string{"h2"}
+	case AutoHTTP:
+		return []string{"h2", "http/1.1"}
+	}
+	return nil
+}
+
 func (c *Cluster) setDefaults() {
+	c.Protocol = HTTP1
 	c.Policy = "round_robin"
 	c.ProxyProtocol = Off
 	c.ConnectTimeout = 5 * time.Second
@@ -190,6 +224,11 @@ func (c *Config) settle() {
 		}
 		for j := range l.Routes {
 			l.Routes[j].settle(l)
+		}
+	}
+	for i := range c.Clusters {
+		if cl := &c.Clusters[i]; cl.TLS != nil && len(cl.TLS.ALPN) == 0 {
+			cl.TLS.ALPN = cl.alpn()
 		}
 	}
 }

@@ -1,6 +1,7 @@
 package h1
 
 import (
+	"bytes"
 	"context"
 	"net/netip"
 	"syscall"
@@ -38,6 +39,8 @@ type conn struct {
 	linger  bool      // and the client may still send
 	err     error     // what ended reading
 	started int64     // first byte of the request
+	served  bool      // there was a request before
+	handed  bool      // the client speaks HTTP/2
 }
 
 func newConn(s *Server, ctx context.Context, nc socket.Conn, info Info) (*conn, error) {
@@ -155,6 +158,9 @@ func (c *conn) proceed() {
 		e := c.e
 		n, err := e.req.ParseRequest(c.in.bytes(), http1.Strict, c.srv.o.Limits)
 		switch {
+		case err != nil && c.speaksHTTP2():
+			c.over, c.handed = true, true
+			return
 		case err != nil:
 			e.begin(0)
 			e.refuse(err)
@@ -168,13 +174,31 @@ func (c *conn) proceed() {
 			return
 		}
 		e.begin(n)
-		c.partial = false
+		c.partial, c.served = false, true
 		if c.inside && e.needsSocket() {
 			c.pending = true
 			return
 		}
 		c.carryOut()
 	}
+}
+
+// speaksHTTP2 reports whether the client began the connection with HTTP/2's
+// preface, and somebody serves that.
+func (c *conn) speaksHTTP2() bool {
+	return !c.served && c.srv.o.HTTP2 != nil && hop.Preface(c.in.bytes())
+}
+
+// handOver gives the connection to who serves HTTP/2.
+func (c *conn) handOver() {
+	first := bytes.Clone(c.in.bytes())
+	c.in.release(&c.srv.buffers)
+	c.recycle()
+	if c.why() == notCut {
+		c.srv.o.HTTP2(c.ctx, c.net, first, c.info, &c.passed)
+		return
+	}
+	_ = c.net.Close() // it ends at once
 }
 
 // carryOut carries out the exchange whose head has been read.
@@ -236,6 +260,10 @@ func (c *conn) close() {
 	c.shard.mu.Lock()
 	c.shard.move(c, unwatched)
 	c.shard.mu.Unlock()
+	if c.handed {
+		c.handOver()
+		return
+	}
 	c.showClose()
 	switch {
 	case c.abort:

@@ -2,11 +2,13 @@ package h1
 
 import (
 	"cmp"
+	"context"
 	"time"
 
 	"github.com/pitot-io/pitot/decode"
 	"github.com/pitot-io/pitot/internal/event"
 	"github.com/pitot-io/pitot/proxy/hop"
+	"github.com/pitot-io/pitot/proxy/socket"
 	"github.com/pitot-io/pitot/tap"
 )
 
@@ -32,6 +34,11 @@ type Options struct {
 	// WebSocket makes the decoder of what follows an upgrade to that protocol.
 	// Where it is nil, as for any other protocol, a tunnel's bytes pass unseen.
 	WebSocket func(decode.Conn, decode.Handover) decode.Decoder
+
+	// HTTP2, where set, serves a client that begins to speak HTTP/2 (RFC 9113,
+	// 3.4). first is what was read, and shown to Plain with passed. It closes
+	// the connection.
+	HTTP2 func(ctx context.Context, nc socket.Conn, first []byte, info Info, passed *tap.Passed)
 
 	Stats Stats
 

@@ -57,3 +57,10 @@ func Idempotent(method []byte) bool {
 func Inline(i *Info, listener string) tap.Inline {
 	return tap.Inline{ID: i.ID, Listener: listener, Client: i.Client, Server: i.Server}
 }
+
+// Preface reports whether b begins as a client of HTTP/2 does that knows that
+// it is understood (RFC 9113, 3.4): with a request that HTTP/1.1 refuses.
+func Preface(b []byte) bool {
+	const start = "PRI * HTTP/2.0\r\n"
+	return len(b) >= len(start) && string(b[:len(start)]) == start
+}

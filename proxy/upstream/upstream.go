@@ -27,6 +27,8 @@ type Options struct {
 	IdleTimeout    time.Duration // after which an idle connection is closed; 1 h by default
 	MaxUses        int           // exchanges on one connection; 0 for no limit
 
+	Protocol string // what HTTP is spoken in, for those who speak it; not looked at here
+
 	TLS TLS // what connections are protected with; nil for nothing
 
 	// Greet adds to b what a host gets to know first on a connection, before
@@ -63,6 +65,7 @@ type Cluster struct {
 	hosts  []*Host
 	policy Policy
 	tls    TLS
+	speaks string
 	none   Counter // upstream_cx_none_healthy
 
 	greet    func(b []byte, client, server netip.AddrPort) []byte
@@ -72,7 +75,7 @@ type Cluster struct {
 // New makes a cluster; it dials nothing yet.
 func New(o Options) *Cluster {
 	o = o.withDefaults()
-	c := &Cluster{name: o.Name, policy: o.Policy, tls: o.TLS, greet: o.Greet}
+	c := &Cluster{name: o.Name, policy: o.Policy, tls: o.TLS, greet: o.Greet, speaks: o.Protocol}
 	for i, address := range o.Endpoints {
 		c.hosts = append(c.hosts, newHost(c, i, address, o))
 	}
@@ -100,6 +103,9 @@ func (o Options) withDefaults() Options {
 
 // Secure reports whether connections to the cluster speak TLS.
 func (c *Cluster) Secure() bool { return c.tls != nil }
+
+// Protocol is what HTTP is spoken in with the cluster.
+func (c *Cluster) Protocol() string { return c.speaks }
 
 // Name is the cluster's name in the configuration.
 func (c *Cluster) Name() string { return c.name }

@@ -1,6 +1,7 @@
 package h1
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"sync"
@@ -26,8 +27,10 @@ type conn struct {
 	out  writer
 	req  http1.Head
 
-	passed tap.Passed // what was shown of it
+	passed tap.Passed // what was shown
 
+	served bool // there was a request before
+	handed bool // the client speaks HTTP/2
 	keep   bool // the connection may be used again
 	tunnel bool // it has become opaque
 	headed bool // the answer's head has been written
@@ -87,7 +90,7 @@ func newConn(v *Server, s *socket.Stream, info hop.Info) (*conn, error) {
 
 // serve reads and carries out requests until the connection is over.
 func (c *conn) serve(ctx context.Context, first []byte) {
-	defer c.close()
+	defer c.close(ctx)
 	c.enter(idle, c.info.Accepted)
 	c.srv.engine.Watch().Add(&c.watched, c.info.ID)
 	c.showOpen()
@@ -115,6 +118,9 @@ func (c *conn) readHead() bool {
 		if !c.in.empty() {
 			n, err := c.req.ParseRequest(c.in.buf[c.in.r:c.in.w], http1.Strict, c.srv.o.Limits)
 			switch {
+			case err != nil && c.speaksHTTP2():
+				c.handed = true
+				return false
 			case err != nil:
 				c.refuse(func() { c.srv.engine.Malformed(c, err) })
 				return false
@@ -131,8 +137,26 @@ func (c *conn) readHead() bool {
 	}
 }
 
+// speaksHTTP2 reports whether the client began the connection with HTTP/2's
+// preface, and somebody serves that.
+func (c *conn) speaksHTTP2() bool {
+	return !c.served && c.srv.o.HTTP2 != nil && hop.Preface(c.in.buf[c.in.r:c.in.w])
+}
+
+// handOver gives the connection to who serves HTTP/2.
+func (c *conn) handOver(ctx context.Context) {
+	first := bytes.Clone(c.in.buf[c.in.r:c.in.w])
+	c.in.release()
+	if c.why() == notCut {
+		c.srv.o.HTTP2(ctx, c.net, first, c.info.Info, &c.passed)
+		return
+	}
+	_ = c.net.Close() // it ends at once
+}
+
 // begin begins the exchange of the request whose head, n bytes long, was read.
 func (c *conn) begin(n int) {
+	c.served = true
 	c.enter(busy, c.in.began)
 	c.keep, c.headed = !c.req.Close, false
 	c.in.begin(n, c.req.Framing, c.req.Length)
@@ -177,8 +201,12 @@ func (c *conn) conclude() {
 
 // close ends the connection: by a reset where the client has to see that the
 // answer is cut, else so that it can read what was sent before.
-func (c *conn) close() {
+func (c *conn) close(ctx context.Context) {
 	c.srv.engine.Watch().Remove(&c.watched)
+	if c.handed {
+		c.handOver(ctx)
+		return
+	}
 	c.showClose()
 	switch {
 	case c.abort:

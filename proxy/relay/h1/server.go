@@ -21,7 +21,13 @@ type ServerOptions struct {
 	Idle   time.Duration // of a connection between requests
 	Linger time.Duration // for a client to take the last answer in before its connection is cut
 	Limits decode.Limits // of heads
-	Plain  *tap.Plain    // is shown the bytes of clients' connections, out of TLS; none by default
+
+	// HTTP2, where set, serves a client that begins to speak HTTP/2 (RFC 9113,
+	// 3.4). first is what was read, and shown to Plain with passed. It closes
+	// the connection.
+	HTTP2 func(ctx context.Context, s *socket.Stream, first []byte, info hop.Info, passed *tap.Passed)
+
+	Plain *tap.Plain // is shown the bytes of clients' connections, out of TLS; none by default
 }
 
 // Defaults of ServerOptions.

@@ -69,7 +69,8 @@ type serverConn struct {
 	ctx    context.Context // what upstream hosts are dialled with
 	info   *relay.Info
 	heads  decode.Limits
-	passed tap.Passed // what was shown
+	passed *tap.Passed // what was shown
+	shown  int         // of the bytes to come from the client, those that were shown before
 
 	fresh     []*request // that the bytes in hand have begun
 	exchanges sync.WaitGroup
@@ -80,21 +81,34 @@ type serverConn struct {
 // first is what was read from nc already. ctx is what upstream hosts are dialled
 // with; when it ends the connection is broken off.
 func (s *Server) Serve(ctx context.Context, nc *socket.Stream, first []byte, info hop.Info) {
-	c := &serverConn{srv: s, ctx: ctx, heads: s.o.heads()}
+	c := &serverConn{srv: s, ctx: ctx, heads: s.o.heads(), passed: new(tap.Passed)}
+	s.serve(c, nc, first, info)
+}
+
+// Resume is Serve for a connection that somebody else has begun to serve, who
+// has shown its beginning and first to Plain, and counted that in passed.
+func (s *Server) Resume(ctx context.Context, nc *socket.Stream, first []byte, info hop.Info, passed *tap.Passed) {
+	c := &serverConn{srv: s, ctx: ctx, heads: s.o.heads(), passed: passed, shown: len(first)}
+	s.serve(c, nc, first, info)
+}
+
+func (s *Server) serve(c *serverConn, nc *socket.Stream, first []byte, info hop.Info) {
 	c.server = true
 	c.side = c
 	c.watch = c.show
 	c.info = s.engine.Enter(info, nc.TLS != nil)
 	defer s.engine.Leave(c.info)
 	c.init(&s.o.Limits, &s.mem, nc)
-	c.showOpen()
+	if c.shown == 0 {
+		c.showOpen()
+	}
 	c.greet("", append(c.settings(),
 		wire.Setting{ID: wire.SettingMaxConcurrentStreams, Value: uint32(s.o.MaxStreams)},
 		wire.Setting{ID: wire.SettingEnableConnectProtocol, Value: 1},
 		wire.Setting{ID: wire.SettingNoRFC7540Priorities, Value: 1}))
 	s.enter(c)
 	defer s.exit(c)
-	stop := context.AfterFunc(ctx, c.shut)
+	stop := context.AfterFunc(c.ctx, c.shut)
 	defer stop()
 	c.run(first)
 	c.exchanges.Wait()
@@ -148,8 +162,12 @@ func (s *Server) Conns() int {
 
 // show shows bytes from or to the client to who listens to them.
 func (c *serverConn) show(d event.Dir, at int64, b []byte) {
-	if p := c.srv.o.Plain; p.On() {
-		p.Passed(c.inline(), &c.passed, d, at, b)
+	if d == event.ToServer && c.shown > 0 {
+		n := min(c.shown, len(b))
+		c.shown, b = c.shown-n, b[n:]
+	}
+	if p := c.srv.o.Plain; p.On() && len(b) > 0 {
+		p.Passed(c.inline(), c.passed, d, at, b)
 	}
 }
 

@@ -1,0 +1,60 @@
+package proxy
+
+import (
+	"context"
+
+	"github.com/pitot-io/pitot/decode"
+	"github.com/pitot-io/pitot/internal/config"
+	"github.com/pitot-io/pitot/proxy/h1"
+	"github.com/pitot-io/pitot/proxy/relay"
+	"github.com/pitot-io/pitot/proxy/relay/alpn"
+	relayh1 "github.com/pitot-io/pitot/proxy/relay/h1"
+	"github.com/pitot-io/pitot/proxy/relay/h2"
+	"github.com/pitot-io/pitot/proxy/socket"
+	"github.com/pitot-io/pitot/proxy/upstream"
+	"github.com/pitot-io/pitot/tap"
+)
+
+func (h *httpServer) http2Options() h2.ServerOptions {
+	l := h.Listener
+	return h2.ServerOptions{
+		Limits: h2.Limits{
+			HeaderList: int(l.Limits.Head), Headers: l.Limits.Headers,
+			Frame: orNever(l.Timeouts.Header), Idle: orNever(l.Timeouts.Idle),
+		},
+		Plain: &h.Hub.Plain,
+	}
+}
+
+// resumeHTTP2 goes on with a client of HTTP/2 that proxy/h1 has met.
+func (h *httpServer) resumeHTTP2(ctx context.Context, c socket.Conn, first []byte, info h1.Info, passed *tap.Passed) {
+	h.h2.Resume(ctx, socket.Plain(c), first, info, passed)
+}
+
+// dialers make attempts at clusters, by what is spoken there.
+type dialers struct {
+	h1   *relayh1.Dialer
+	h2   *h2.Dialer
+	auto *alpn.Dialer
+}
+
+func newDialers(limits decode.Limits) (d dialers) {
+	d.h1 = relayh1.NewDialer(limits)
+	d.h2 = h2.NewDialer(h2.DialerOptions{Limits: h2.Limits{HeaderList: limits.Head, Headers: limits.Headers}})
+	d.auto = alpn.New(d.h1, d.h2)
+	return d
+}
+
+// of is the one for a cluster.
+func (d *dialers) of(c *upstream.Cluster) relay.Dialer {
+	switch {
+	case c.Protocol() == config.HTTP2:
+		return d.h2
+	case c.Protocol() == config.AutoHTTP && c.Secure():
+		return d.auto
+	}
+	return d.h1
+}
+
+func (d *dialers) drain() { d.h2.Drain() }
+func (d *dialers) close() { d.h2.Close() }
