@@ -25,7 +25,7 @@ func (c *conn) Wire() relay.Wire {
 }
 
 func (c *conn) Interim(h *http1.Head) error {
-	b := appendStatus(c.out.space(0), h)
+	b := appendStatus(c.out.space(0), h, false)
 	c.out.out = append(b, "\r\n"...)
 	return c.out.err
 }
@@ -34,13 +34,14 @@ func (c *conn) Interim(h *http1.Head) error {
 // can be used again.
 func (c *conn) Answer(h *http1.Head, end bool) error {
 	c.headed = true
-	b := appendStatus(c.out.space(0), h)
+	c.out.chunked = !end && c.req.Minor > 0 && chunks(h)
+	b := appendStatus(c.out.space(0), h, c.out.chunked)
 	switch {
 	case h.Status == 101:
-		c.tunnel = true
+		c.tunnel, c.out.chunked = true, false
 		b = c.appendUpgrade(b, h)
 	case string(c.req.Method) == "CONNECT" && h.Status >= 200 && h.Status < 300:
-		c.tunnel = true
+		c.tunnel, c.out.chunked = true, false
 	default:
 		b = c.appendFraming(b, h, end)
 	}
@@ -55,7 +56,6 @@ func (c *conn) appendFraming(b []byte, h *http1.Head, end bool) []byte {
 	if string(c.req.Method) == "CONNECT" || h.Status == 403 && len(c.req.Upgrade) > 0 {
 		c.keep = false // what follows may be meant for the tunnel that was asked for
 	}
-	c.out.chunked = !end && h.Framing != http1.Length && !old
 	c.keep = c.keep && c.in.ended.Load() && !c.srv.engine.Draining() && (end || h.Framing == http1.Length || !old)
 	switch {
 	case !c.keep:
@@ -86,15 +86,37 @@ func (c *conn) appendUpgrade(b []byte, h *http1.Head) []byte {
 	return b
 }
 
+// chunks reports whether a body has to be sent in chunks: because its length is
+// not known, or for the trailers that it announces, which HTTP/2 and HTTP/1.1
+// take differently after a body of known length.
+func chunks(h *http1.Head) bool {
+	if h.Framing != http1.Length {
+		return true
+	}
+	for i := range h.Fields {
+		if h.Fields[i].ID == http1.Trailer {
+			return true
+		}
+	}
+	return false
+}
+
 // appendStatus adds an answer's status line and its fields.
-func appendStatus(b []byte, h *http1.Head) []byte {
+func appendStatus(b []byte, h *http1.Head, chunked bool) []byte {
 	b = append(b, "HTTP/1.1 "...)
 	b = strconv.AppendInt(b, int64(h.Status), 10)
 	b = append(b, ' ')
 	b = append(b, h.Reason...)
 	b = append(b, "\r\n"...)
+	return appendFields(b, h, chunked)
+}
+
+// appendFields adds a head's fields; in chunks there is no length.
+func appendFields(b []byte, h *http1.Head, chunked bool) []byte {
 	for i := range h.Fields {
-		b = appendField(b, &h.Fields[i])
+		if f := &h.Fields[i]; !chunked || f.ID != http1.ContentLength {
+			b = appendField(b, f)
+		}
 	}
 	return b
 }

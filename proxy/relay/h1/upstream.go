@@ -111,10 +111,9 @@ func (l *link) Send(h *http1.Head, end bool) error {
 	b = appendTarget(b, h)
 	b = append(b, " HTTP/1.1\r\n"...)
 	b = l.appendHost(b, h)
-	for i := range h.Fields {
-		b = appendField(b, &h.Fields[i])
-	}
-	if l.out.chunked = !end && h.Framing == http1.Chunked && len(h.Upgrade) == 0; l.out.chunked {
+	l.out.chunked = !end && h.Framing != http1.NoBody && chunks(h) && len(h.Upgrade) == 0 && h.Form != http1.Authority
+	b = appendFields(b, h, l.out.chunked)
+	if l.out.chunked {
 		b = append(b, "transfer-encoding: chunked\r\n"...)
 	}
 	if len(h.Upgrade) > 0 {
