@@ -14,26 +14,15 @@ func NewDetector(protocols []Protocol, c Conn) Decoder {
 	return &detector{protocols: protocols, conn: c}
 }
 
-// piece is one Feed, Gap or End that waits for a decoder.
-type piece struct {
-	dir   event.Dir
-	at    int64
-	start int // of its bytes in detector.kept
-	n     int
-	seq   uint32 // TCP sequence number of its first byte, where known
-	gap   int64  // bytes missing, -1 for an End
-}
-
 type detector struct {
 	protocols []Protocol
 	conn      Conn
 	inner     Decoder // nil until decided
 	swapped   bool    // the sides were taken the wrong way round
-	late      *piece  // what the decoder is catching up with
+	late      *Held   // what the decoder is catching up with
 
-	kept   []byte
-	pieces []piece
-	first  [2][]byte // contiguous first bytes of each direction
+	kept  Backlog
+	first [2][]byte // contiguous first bytes of each direction
 }
 
 func (t *detector) Feed(d event.Dir, at int64, b []byte, emit event.Emitter) error {
@@ -48,8 +37,8 @@ func (t *detector) Feed(d event.Dir, at int64, b []byte, emit event.Emitter) err
 	switch {
 	case p != nil:
 		return t.decide(p.New, swap, emit)
-	case !more || len(t.kept) >= t.conn.Limits.Detect:
-		return t.undecided(emit)
+	case !more || t.kept.Bytes() >= t.conn.Limits.Detect:
+		return t.undecided(at, emit)
 	}
 	return nil
 }
@@ -62,12 +51,11 @@ func (t *detector) role(d event.Dir) event.Dir {
 }
 
 func (t *detector) keep(d event.Dir, at int64, b []byte) {
-	p := piece{dir: d, at: at, start: len(t.kept), n: len(b)}
+	h := Held{Dir: d, At: at}
 	if t.conn.Position != nil {
-		p.seq = t.conn.Position(d, 0)
+		h.Seq = t.conn.Position(d, 0)
 	}
-	t.pieces = append(t.pieces, p)
-	t.kept = append(t.kept, b...)
+	t.kept.Add(h, b)
 	if len(t.first[d]) < t.conn.Limits.Detect {
 		t.first[d] = append(t.first[d], b...)
 	}
@@ -98,9 +86,9 @@ func (t *detector) look(d event.Dir, latest []byte) (found *Protocol, swap, more
 	return nil, false, more
 }
 
-func (t *detector) undecided(emit event.Emitter) error {
-	if t.conn.MidStream && len(t.kept) >= t.conn.Limits.Detect {
-		t.forget()
+func (t *detector) undecided(at int64, emit event.Emitter) error {
+	if t.conn.MidStream && t.kept.Bytes() >= t.conn.Limits.Detect {
+		t.forget(at)
 		return nil // somewhere in a long body perhaps: go on looking
 	}
 	return t.decide(NewOpaque, false, emit)
@@ -108,17 +96,11 @@ func (t *detector) undecided(emit event.Emitter) error {
 
 // forget drops what was kept of a connection joined in the middle, but for the
 // count of its bytes, which the decoder to come learns as a gap.
-func (t *detector) forget() {
-	var missing [2]int64
-	for _, p := range t.pieces {
-		missing[p.dir] += max(int64(p.n), p.gap)
-	}
-	at := t.pieces[len(t.pieces)-1].at
-	t.kept, t.pieces = t.kept[:0], t.pieces[:0]
-	for d := range missing {
+func (t *detector) forget(at int64) {
+	for d, n := range t.kept.Missing() {
 		t.first[d] = t.first[d][:0]
-		if missing[d] > 0 {
-			t.pieces = append(t.pieces, piece{dir: event.Dir(d), at: at, gap: missing[d]})
+		if n > 0 {
+			t.kept.Add(Held{Dir: event.Dir(d), At: at, Gap: n}, nil)
 		}
 	}
 }
@@ -136,39 +118,21 @@ func (t *detector) decide(make func(Conn) Decoder, swap bool, emit event.Emitter
 		c.Position = t.position
 	}
 	t.inner = make(c)
-	pieces, kept := t.pieces, t.kept
-	t.pieces, t.kept, t.first = nil, nil, [2][]byte{}
+	t.first = [2][]byte{}
 	defer func() { t.late = nil }()
-	for i := range pieces {
-		p := &pieces[i]
-		t.late = p
-		if err := t.replay(p, kept[p.start:p.start+p.n], emit); err != nil {
-			return err
-		}
-	}
-	return nil
+	return t.kept.Each(func(h *Held, b []byte) error {
+		t.late = h
+		return h.To(t.inner, t.role(h.Dir), b, emit)
+	})
 }
 
 // position answers for the piece that is being caught up with, else for the
 // Feed call that is under way.
 func (t *detector) position(d event.Dir, off int) uint32 {
 	if t.late != nil {
-		return t.late.seq + uint32(off)
+		return t.late.Seq + uint32(off)
 	}
 	return t.conn.Position(t.role(d), off)
-}
-
-func (t *detector) replay(p *piece, b []byte, emit event.Emitter) error {
-	d := t.role(p.dir)
-	switch {
-	case p.gap > 0:
-		t.inner.Gap(d, p.at, p.gap, emit)
-	case p.gap < 0:
-		t.inner.End(d, p.at, emit)
-	default:
-		return t.inner.Feed(d, p.at, b, emit)
-	}
-	return nil
 }
 
 func (t *detector) Gap(d event.Dir, at int64, n int64, emit event.Emitter) {
@@ -178,11 +142,7 @@ func (t *detector) Gap(d event.Dir, at int64, n int64, emit event.Emitter) {
 	}
 	t.conn.MidStream = true // from here on the bytes may begin anywhere
 	t.first[d] = t.first[d][:0]
-	if k := len(t.pieces); k > 0 && t.pieces[k-1].gap > 0 && t.pieces[k-1].dir == d {
-		t.pieces[k-1].gap += n // so that gaps alone cannot grow the list
-		return
-	}
-	t.pieces = append(t.pieces, piece{dir: d, at: at, gap: max(n, 1), start: len(t.kept)})
+	t.kept.Add(Held{Dir: d, At: at, Gap: max(n, 1)}, nil)
 }
 
 func (t *detector) End(d event.Dir, at int64, emit event.Emitter) {
@@ -190,7 +150,7 @@ func (t *detector) End(d event.Dir, at int64, emit event.Emitter) {
 		t.inner.End(t.role(d), at, emit)
 		return
 	}
-	t.pieces = append(t.pieces, piece{dir: d, at: at, gap: -1, start: len(t.kept)})
+	t.kept.Add(Held{Dir: d, At: at, End: true}, nil)
 }
 
 func (t *detector) Close(at int64, emit event.Emitter) {

@@ -106,11 +106,11 @@ func TestPositionsSurviveTheWait(t *testing.T) {
 	var r testkit.Recorder
 	for i, text := range []string{"a", "sk", "!"} {
 		seq = uint32(100 + i)
-		if err := d.Feed(event.ToServer, 1, []byte(text), &r); err != nil {
+		if err := d.Feed(event.ToServer, int64(1+i), []byte(text), &r); err != nil {
 			t.Fatal(err)
 		}
 	}
-	d.Close(2, &r)
+	d.Close(9, &r)
 	if got, want := r.Notices[0].Body, "invalid AddrPort @100 to_server:a @101 to_server:sk @102 to_server:! "; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}

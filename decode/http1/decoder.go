@@ -72,9 +72,9 @@ type conn struct {
 	half    [2]half
 	queue   queue
 
-	ahead   ahead
+	ahead   decode.Backlog  // what waits until it is known how to read it
 	waiting *entry          // whose answer, or body's end, ahead waits for
-	late    *held           // what is being caught up with
+	late    *decode.Held    // what is being caught up with
 	after   decode.Handover // what follows once waiting's request has ended
 	next    decode.Decoder  // of what follows HTTP; nil while HTTP is spoken
 	base    int             // offset in the Feed call under way of what next is shown
@@ -206,7 +206,7 @@ func (t *conn) position(d event.Dir, off int) uint32 {
 	case t.c.Position == nil:
 		return 0
 	case t.late != nil:
-		return t.late.seq + uint32(off)
+		return t.late.Seq + uint32(off)
 	}
 	return t.c.Position(d, off)
 }

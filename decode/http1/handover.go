@@ -12,36 +12,17 @@ import (
 // maxHeldPieces bounds how many pieces Limits.Ahead may be spread over.
 const maxHeldPieces = 1024
 
-// held is one Feed, Gap or End that waits until it is known how to read it: what
-// a client sends ahead of the answer to CONNECT or to a wish to upgrade, and
-// what a server sends as another protocol before the request's body has ended.
-type held struct {
-	dir   event.Dir
-	at    int64
-	start int // of its bytes in ahead.kept
-	n     int
-	seq   uint32 // TCP sequence number of its first byte, where known
-	gap   int64  // bytes missing (0 is an unknown number), unless n > 0
-	end   bool
-}
-
-// ahead holds them, at most Limits.Ahead bytes.
-type ahead struct {
-	pieces []held
-	kept   []byte
-}
-
 // hold keeps b for later and is how many bytes of it that was: all, unless the
 // limit was met and reading has to go on without knowing.
 func (t *conn) hold(d event.Dir, at int64, b []byte, off int, emit event.Emitter) int {
 	a := &t.ahead
-	room := t.c.Limits.Ahead - len(a.kept)
-	if len(a.pieces) >= maxHeldPieces {
+	room := t.c.Limits.Ahead - a.Bytes()
+	if a.Len() >= maxHeldPieces {
 		room = 0
 	}
 	n := max(0, min(room, len(b)))
 	if n > 0 {
-		a.add(held{dir: d, at: at, n: n, seq: t.position(d, off)}, b[:n])
+		a.Add(decode.Held{Dir: d, At: at, Seq: t.position(d, off)}, b[:n])
 	}
 	switch {
 	case n == len(b):
@@ -53,53 +34,25 @@ func (t *conn) hold(d event.Dir, at int64, b []byte, off int, emit event.Emitter
 		t.release(emit)
 		return n
 	}
-	a.add(held{dir: d, at: at, gap: int64(len(b) - n)}, nil)
+	a.Add(decode.Held{Dir: d, At: at, Gap: int64(len(b) - n)}, nil)
 	return len(b)
-}
-
-// add joins what belongs together, so that cuts make no difference.
-func (a *ahead) add(p held, b []byte) {
-	if k := len(a.pieces); k > 0 {
-		switch last := &a.pieces[k-1]; {
-		case last.dir != p.dir || last.end || p.end:
-		case last.n > 0 && p.n > 0 && last.at == p.at:
-			last.n += p.n
-			a.kept = append(a.kept, b...)
-			return
-		case last.n == 0 && p.n == 0:
-			last.gap += p.gap
-			return
-		}
-	}
-	p.start = len(a.kept)
-	a.pieces = append(a.pieces, p)
-	a.kept = append(a.kept, b...)
 }
 
 // release goes on with what was held: as HTTP, unless upgrade changed that.
 func (t *conn) release(emit event.Emitter) {
-	a := t.ahead
-	t.ahead, t.waiting = ahead{}, nil
+	t.waiting = nil
 	for d := range t.half {
 		if t.half[d].state == holding {
 			t.half[d].state = between
 		}
 	}
 	defer func() { t.late = nil }()
-	for i := range a.pieces {
-		p := &a.pieces[i]
-		t.late = p
-		switch {
-		case p.end:
-			t.End(p.dir, p.at, emit)
-		case p.n == 0:
-			t.Gap(p.dir, p.at, p.gap, emit)
-		default:
-			if err := t.Feed(p.dir, p.at, a.kept[p.start:p.start+p.n], emit); err != nil {
-				t.err = err
-				return
-			}
-		}
+	err := t.ahead.Each(func(h *decode.Held, b []byte) error {
+		t.late = h
+		return h.To(t, h.Dir, b, emit)
+	})
+	if err != nil {
+		t.err = err
 	}
 }
 
@@ -183,9 +136,7 @@ func (t *conn) rewind() {
 		h := &t.half[d]
 		if h.state == between && len(h.buf) > 0 {
 			h.pos -= int64(len(h.buf))
-			first := held{dir: event.Dir(d), at: h.at, start: len(t.ahead.kept), n: len(h.buf), seq: h.seq}
-			t.ahead.kept = append(t.ahead.kept, h.buf...)
-			t.ahead.pieces = append([]held{first}, t.ahead.pieces...)
+			t.ahead.Prepend(decode.Held{Dir: event.Dir(d), At: h.at, Seq: h.seq}, h.buf)
 			h.buf = nil
 		}
 	}
@@ -196,7 +147,7 @@ func (t *conn) drain(emit event.Emitter) {
 	for d := range t.half {
 		h := &t.half[d]
 		if h.state == over {
-			t.ahead.add(held{dir: event.Dir(d), at: h.last, end: true}, nil)
+			t.ahead.Add(decode.Held{Dir: event.Dir(d), At: h.last, End: true}, nil)
 		}
 		h.head.Reset()
 		h.cur, h.buf, h.state = nil, nil, handed
@@ -223,7 +174,7 @@ func (t *conn) missedAnswer(at int64, emit event.Emitter) {
 	case !e.tunnel:
 		t.release(emit)
 		return
-	case t.queue.front() != e || len(t.ahead.pieces) == 0:
+	case t.queue.front() != e || t.ahead.Len() == 0:
 		return
 	}
 	e.x.Decode |= gapFlag(event.ToClient)

@@ -3,6 +3,7 @@ package http1
 import (
 	"bytes"
 
+	"github.com/pitot-io/pitot/decode"
 	"github.com/pitot-io/pitot/internal/event"
 )
 
@@ -11,7 +12,7 @@ import (
 func (t *conn) Gap(d event.Dir, at, n int64, emit event.Emitter) {
 	h := &t.half[d]
 	if h.state == holding {
-		t.ahead.add(held{dir: d, at: at, gap: n}, nil)
+		t.ahead.Add(decode.Held{Dir: d, At: at, Gap: n}, nil)
 		return
 	}
 	if h.state != handed {
@@ -217,7 +218,7 @@ func (t *conn) examine(d event.Dir, at int64, emit event.Emitter) {
 func (t *conn) End(d event.Dir, at int64, emit event.Emitter) {
 	h := &t.half[d]
 	if h.state == holding {
-		t.ahead.add(held{dir: d, at: at, end: true}, nil)
+		t.ahead.Add(decode.Held{Dir: d, At: at, End: true}, nil)
 		return
 	}
 	if h.state == inBody && h.head.Framing == UntilClose {
