@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/pitot-io/pitot/internal/testca"
 )
@@ -27,6 +28,20 @@ func TestTLSDefaults(t *testing.T) {
 	}
 	if c.Clusters[1].TLS != nil {
 		t.Error("a cluster without tls has it")
+	}
+	text, err := c.YAML()
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := Parse("shown", text)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	if diff := cmp.Diff(c.Listeners, again.Listeners, cmpopts.EquateEmpty()); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(c.Clusters, again.Clusters, cmpopts.EquateEmpty()); diff != "" {
+		t.Error(diff)
 	}
 }
 
