@@ -361,6 +361,8 @@ func TestTLSIdleUpstreamConnections(t *testing.T) {
 		close(said)
 		<-leave
 	})
+	release := sync.OnceFunc(func() { close(leave) })
+	defer release()
 	r := run(t, towards(ca, nil), address)
 	h, err := r.clusters["main"].Pick()
 	if err != nil {
@@ -377,7 +379,7 @@ func TestTLSIdleUpstreamConnections(t *testing.T) {
 			t.Fatal("taken for dead")
 		}
 	}
-	close(leave)
+	release()
 	for late := time.Now().Add(patience); c.Alive(); runtime.Gosched() {
 		if time.Now().After(late) {
 			t.Fatal("taken for alive")
