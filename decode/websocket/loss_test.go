@@ -1,6 +1,7 @@
 package websocket
 
 import (
+	"fmt"
 	"testing"
 
 	"github.com/pitot-io/pitot/decode"
@@ -106,16 +107,30 @@ func FuzzFeed(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, ask, answer []byte, chunk, gap int) {
 		play := func(chunk int) *testkit.Recorder {
-			return testkit.Play(session(), chunk, testkit.C(string(ask)), testkit.S(string(answer)))
+			c := testConn()
+			c.Keep.Body = 50
+			return testkit.Play(Take(c, upgraded()), chunk, testkit.C(string(ask)), testkit.S(string(answer)))
 		}
 		whole := play(0)
 		check(t, whole, int64(len(ask)), int64(len(answer)))
-		if got, want := play(1+abs(chunk)%64).JSON(), whole.JSON(); got != want {
+		cut := play(1 + abs(chunk)%64)
+		if got, want := cut.JSON(), whole.JSON(); got != want {
 			t.Fatalf("in pieces\n%s\nwhole\n%s", got, want)
+		}
+		if got, want := kept(cut), kept(whole); got != want {
+			t.Fatalf("kept in pieces\n%s\nwhole\n%s", got, want)
 		}
 		from := abs(gap) % (len(answer) + 1)
 		check(t, lossy(string(answer), from, min(len(answer), from+1+abs(chunk)%9), chunk < 0), 0, int64(len(answer)))
 	})
+}
+
+// kept are the messages of a session, without their times.
+func kept(r *testkit.Recorder) (all string) {
+	for _, m := range r.Exchanges[0].WebSocket.Messages {
+		all += fmt.Sprintln(m.Dir, m.Binary, m.Cut, m.Data)
+	}
+	return all
 }
 
 func check(t *testing.T, r *testkit.Recorder, ask, answer int64) {
