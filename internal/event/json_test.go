@@ -71,6 +71,22 @@ func TestNamesComeBack(t *testing.T) {
 	}
 }
 
+// TestJSONAllocatesNothing, whatever kinds of attribute there are.
+func TestJSONAllocatesNothing(t *testing.T) {
+	x := Exchange{
+		Name: "find orders", Client: netip.MustParseAddrPort("10.0.0.1:50000"), Start: 1e18, End: 1e18 + 5, Decode: MidStream,
+		GRPC:  &RPC{Method: "a.B/C", Metadata: []KeyValue{{"pitot.grpc.metadata.x", "1"}}},
+		Mongo: &Mongo{Database: "shop", Shape: 1 << 63, Site: CallSite{Name: "f", Extra: []KeyValue{{"host\n", "web-1"}}}},
+	}
+	buf := x.AppendJSON(nil)
+	if n := testing.AllocsPerRun(100, func() { buf = x.AppendJSON(buf[:0]) }); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
+	if !json.Valid(buf) {
+		t.Errorf("this is no JSON: %s", buf)
+	}
+}
+
 // BenchmarkJSON measures one HTTP exchange as a line.
 func BenchmarkJSON(b *testing.B) {
 	x := Exchange{Name: "GET /cart/{id}", Service: "shop", Protocol: HTTP11, Start: 1e18, End: 1e18 + 5, HTTP: &HTTP{Method: "GET", Path: "/cart/7", Host: "shop.example", StatusCode: 200}}
