@@ -22,7 +22,10 @@ type Body struct {
 	limit   int   // of line
 	digits  int
 
-	told    bool   // that it is ambiguous
+	told  bool           // that it is ambiguous
+	name  [maxKnown]byte // of the trailer field that is read; Strict only
+	named int            // its length
+
 	collect bool   // the trailer section
 	trailer []byte // as it is, at most limit bytes
 }
@@ -301,9 +304,11 @@ func (b *Body) trailers(in []byte) (int, error) {
 	case trailerName:
 		if c == ':' || b.mode == Lenient && c != '\r' && c != '\n' {
 			b.state = trailerValue
+			return 1, b.trailerNamed()
 		} else if !token[c] {
 			return 1, b.trailerEnds(c, "http1.invalid_trailer")
 		}
+		b.spell(c)
 	case trailerValue:
 		if n := textEnd(in, 0); n > 0 {
 			return n, b.lined(n-1, b.limit)
@@ -329,11 +334,33 @@ func (b *Body) trailerBegins(c byte) error {
 		b.forgive(bareLF)
 		b.state = bodyDone
 	case token[c]:
-		b.state = trailerName
+		b.state, b.named = trailerName, 0
+		b.spell(c)
 	case b.mode == Lenient:
 		b.state = trailerValue
 	default:
 		return bad("http1.invalid_trailer")
+	}
+	return nil
+}
+
+// spell keeps one more byte of a trailer field's name.
+func (b *Body) spell(c byte) {
+	if b.named < len(b.name) {
+		b.name[b.named] = c
+	}
+	b.named++
+}
+
+// trailerNamed refuses fields that have their meaning before a body and none
+// after it: who takes both for one reads another message (RFC 9110, 6.5.1).
+func (b *Body) trailerNamed() error {
+	if b.mode != Strict || b.named > len(b.name) {
+		return nil
+	}
+	switch fieldID(b.name[:b.named]) {
+	case ContentLength, TransferEncoding, HostField, Connection, UpgradeField, TE, Trailer, Expect:
+		return bad("http1.forbidden_trailer")
 	}
 	return nil
 }

@@ -36,6 +36,9 @@ const (
 	HTTP2Settings
 )
 
+// maxKnown is the length of the longest known name, proxy-authorization.
+const maxKnown = 19
+
 // names are the known fields by the length of their names.
 var names = nameTable()
 
@@ -46,7 +49,7 @@ type name struct {
 	id          FieldID
 }
 
-func nameTable() (t [20][]name) {
+func nameTable() (t [maxKnown + 1][]name) {
 	for id, text := range map[FieldID]string{
 		Connection: "connection", ContentLength: "content-length", TransferEncoding: "transfer-encoding", HostField: "host",
 		Expect: "expect", UpgradeField: "upgrade", KeepAliveField: "keep-alive", ProxyConnection: "proxy-connection",

@@ -1,0 +1,101 @@
+package desync
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// startPeers starts what is installed of nginx and HAProxy, each with n ports
+// before n origins, and gives them by number.
+func startPeers(t *testing.T, n int) [][]*front {
+	t.Helper()
+	all := make([][]*front, n)
+	for _, p := range []struct {
+		name  string
+		write func(dir string, fronts []*front) (file, text string, args []string)
+	}{{"nginx", nginx}, {"haproxy", haproxy}} {
+		path, err := exec.LookPath(p.name)
+		if err != nil {
+			t.Logf("without %s, which is not installed", p.name)
+			continue
+		}
+		for i, f := range startPeer(t, path, p.name, n, p.write) {
+			all[i] = append(all[i], f)
+		}
+	}
+	return all
+}
+
+func startPeer(t *testing.T, path, name string, n int, write func(string, []*front) (string, string, []string)) (fronts []*front) {
+	t.Helper()
+	for range n {
+		fronts = append(fronts, &front{name: name, addr: freePort(t), origin: newOrigin(t)})
+	}
+	dir := t.TempDir()
+	file, text, args := write(dir, fronts)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(path, args...)
+	said := new(strings.Builder)
+	cmd.Stderr = said
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	for late := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		c, err := net.Dial("tcp", fronts[n-1].addr)
+		if err == nil {
+			c.Close()
+			return fronts
+		}
+		if time.Now().After(late) {
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait()
+			t.Fatalf("%s does not listen: %v\n%s", name, err, said)
+		}
+	}
+}
+
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+func nginx(dir string, fronts []*front) (file, text string, args []string) {
+	var b strings.Builder
+	fmt.Fprintf(&b, "daemon off; master_process off; pid %[1]s/pid; error_log %[1]s/error.log; events { worker_connections 512; }\n", dir)
+	fmt.Fprintf(&b, "http { access_log off; client_header_timeout %[1]dms; client_body_timeout %[1]dms; keepalive_timeout %[2]dms; lingering_close off;\n", part.Milliseconds(), next.Milliseconds())
+	fmt.Fprintf(&b, "proxy_http_version 1.1; proxy_set_header Connection \"\"; proxy_set_header Host $host; client_max_body_size 4k;\n")
+	for _, kind := range []string{"client_body", "proxy", "fastcgi", "uwsgi", "scgi"} {
+		fmt.Fprintf(&b, "%s_temp_path %s/%s;\n", kind, dir, kind)
+	}
+	for _, f := range fronts {
+		fmt.Fprintf(&b, "server { listen %s; location / { proxy_pass http://%s; } }\n", f.addr, f.origin.addr)
+	}
+	b.WriteString("}\n")
+	file = filepath.Join(dir, "nginx.conf")
+	return file, b.String(), []string{"-c", file, "-p", dir}
+}
+
+func haproxy(dir string, fronts []*front) (file, text string, args []string) {
+	var b strings.Builder
+	b.WriteString("global\n nbthread 1\ndefaults\n mode http\n option http-server-close\n http-reuse never\n retries 0\n timeout connect 2s\n timeout server 700ms\n")
+	fmt.Fprintf(&b, " timeout client %[1]dms\n timeout http-request %[1]dms\n timeout http-keep-alive %[2]dms\n", part.Milliseconds(), next.Milliseconds())
+	for i, f := range fronts {
+		fmt.Fprintf(&b, "listen l%d\n bind %s\n server s %s\n", i, f.addr, f.origin.addr)
+	}
+	file = filepath.Join(dir, "haproxy.cfg")
+	return file, b.String(), []string{"-db", "-q", "-f", file}
+}
