@@ -62,7 +62,6 @@ func TestHeadsOfRequests(t *testing.T) {
 		refused("http/1.1", "GET /g http/1.1\r\nHost: x\r\n\r\n", 400, line),
 		refused("HTTP/1.", "GET /g HTTP/1.\r\nHost: x\r\n\r\n", 400, line),
 		refused("answer for a request", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", 400, line),
-		refused("preface of HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 505, "http1.version_not_supported"),
 		refused("TLS", "\x16\x03\x01\x00\x05hello\r\n\r\n", 400, codec+"invalid_character"),
 		forwarded("method of one's own", "FROB /p HTTP/1.1\r\nHost: x\r\n"+length+end+"hello", "FROB /p HTTP/1.1\r\nHost: x\r\n"+length+end+"hello"),
 		refused("connect", "connect x:1 HTTP/1.1\r\nHost: x:1\r\n\r\n", 400, "http1.ambiguous_method"),

@@ -96,7 +96,8 @@ func agree(t *testing.T, peers []*front, send, sent string) {
 // lanes spreads cases over sets of proxies, so that their timeouts run at the
 // same time.
 func lanes[C any](t *testing.T, cases []C, name func(C) string, try func(*testing.T, *lane, C)) {
-	const n = 8
+	const n = 12
+	t.Parallel()
 	peers := startPeers(t, n)
 	queue := make(chan C, len(cases))
 	for _, c := range cases {
