@@ -11,6 +11,7 @@ import (
 
 	"github.com/pitot-io/pitot/decode"
 	"github.com/pitot-io/pitot/internal/config"
+	"github.com/pitot-io/pitot/proxy/accesslog"
 	"github.com/pitot-io/pitot/proxy/hop"
 	"github.com/pitot-io/pitot/proxy/route"
 	"github.com/pitot-io/pitot/proxy/socket"
@@ -68,8 +69,9 @@ type Setup struct {
 	Attempts  bool     // tell a span for each upstream attempt
 	Log       *slog.Logger
 	buffers   *buffers
-	routes    *routes      // the listener's, as they are at any time
-	compiled  *route.Table // as they are for this configuration
+	routes    *routes        // the listener's, as they are at any time
+	compiled  *route.Table   // as they are for this configuration
+	accessLog *accesslog.Log // nil for none
 }
 
 // meta is what a span tells of the way to an upstream host.

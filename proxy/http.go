@@ -13,7 +13,6 @@ import (
 	"github.com/pitot-io/pitot/proxy/relay"
 	relayh1 "github.com/pitot-io/pitot/proxy/relay/h1"
 	"github.com/pitot-io/pitot/proxy/relay/h2"
-	"github.com/pitot-io/pitot/proxy/route"
 	"github.com/pitot-io/pitot/proxy/socket"
 	"github.com/pitot-io/pitot/proxy/upstream"
 	"github.com/pitot-io/pitot/tap"
@@ -144,24 +143,8 @@ func (h *httpServer) Close() {
 	h.up.close()
 }
 
-// rules are what the listener does to every request.
-func (s *Setup) rules() hop.Rules {
-	l := s.Listener
-	return hop.Rules{
-		Route: s.routes.Find, Response: s.compiled.Response, Normal: route.NewNormal(l.Path), Trust: !l.UseRemote, Hops: l.TrustedHops,
-		Via: l.Via, MaxVia: l.MaxVia, ForwardedHost: l.ForwardedHost, MakeID: l.RequestID == config.Make,
-	}
-}
-
 // Retire is retirer's.
 func (h *httpServer) Retire() { h.Drain() }
-
-// table makes the listener's routes.
-func (s *Setup) table() (*route.Table, error) {
-	return route.New(s.Listener, func(cluster string) (*upstream.Cluster, string) {
-		return s.Clusters[cluster], s.serviceOf(cluster)
-	})
-}
 
 // serviceOf is the name of what answers in a cluster: as the configuration
 // names the listener's own, or the cluster's first endpoint, or the cluster.

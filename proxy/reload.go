@@ -213,6 +213,7 @@ func (s *Server) adopt(n *next) {
 		}
 	}
 	s.retire(n)
+	s.logs.keep(n.config)
 	s.config = n.config
 	s.sourced.Store(slices.ContainsFunc(slices.Collect(maps.Values(n.clusters)), func(c *cluster) bool { return c.config.Original() || c.PerClient() }))
 }

@@ -44,6 +44,9 @@ func (s *Server) renewal(n *next, l *listener, c *config.Listener) (r *renewal, 
 	if shared && c.Protocol == config.HTTP && onlyRoutes(l.config, c) && !n.changesKind(s, l.config, c) {
 		return r, nil
 	}
+	if setup.accessLog, err = s.accessLog(c); err != nil {
+		return r, err
+	}
 	if r.handler, err = newHandler(setup); err != nil {
 		return r, err
 	}

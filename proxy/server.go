@@ -2,9 +2,11 @@ package proxy
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"maps"
 	"net"
+	"os"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -28,6 +30,7 @@ type Deps struct {
 	Sockets   *inherit.Sockets         // that listeners may take; may be nil
 	Listening func()                   // called once connections are accepted; may be nil
 	Log       *slog.Logger             // none by default
+	Stdout    io.Writer                // for access logs; the process's by default
 }
 
 // Server is a running proxy: listeners, clusters and the operator's port.
@@ -40,6 +43,7 @@ type Server struct {
 	draining atomic.Bool
 	sourced  atomic.Bool     // there are clusters that ask whose a connection is
 	files    *secure.Watcher // of certificates
+	logs     *logs
 
 	accepting sync.WaitGroup // goroutines of listeners
 	reloading sync.Mutex     // one new configuration at a time
@@ -61,11 +65,15 @@ func New(cfg *config.Config, d Deps) (*Server, error) {
 	if d.Log == nil {
 		d.Log = slog.New(slog.DiscardHandler)
 	}
-	s := &Server{config: &config.Config{}, deps: d, clusters: map[string]*cluster{}, buffers: newBuffers()}
+	if d.Stdout == nil {
+		d.Stdout = os.Stdout
+	}
+	s := &Server{config: &config.Config{}, deps: d, logs: newLogs(), clusters: map[string]*cluster{}, buffers: newBuffers()}
 	s.number.Store(-1) // so that the first connection is number 0
 	s.files = secure.NewWatcher(secure.WatcherOptions{Log: d.Log, Tell: d.Hub.Publisher(0).Notice})
 	n, err := s.prepare(cfg)
 	if err != nil {
+		s.logs.close()
 		return nil, err
 	}
 	s.adopt(n)
@@ -142,6 +150,7 @@ func (s *Server) Close() {
 		s.admin.Close()
 	}
 	s.closeTraffic()
+	s.logs.close()
 }
 
 // closeTraffic breaks off what is left of all connections.
@@ -161,6 +170,7 @@ func (s *Server) Run(ctx context.Context) error {
 	life, end := context.WithCancel(context.WithoutCancel(ctx))
 	defer end()
 	var serving sync.WaitGroup
+	s.logs.begin()
 	s.begin(life)
 	if s.deps.Listening != nil {
 		s.deps.Listening()
@@ -185,6 +195,7 @@ func (s *Server) Run(ctx context.Context) error {
 		l.wg.Wait()
 	}
 	serving.Wait()
+	s.logs.close() // nobody is left to tell anything
 	return nil
 }
 

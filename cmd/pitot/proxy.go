@@ -78,6 +78,11 @@ func (f *proxyFlags) underScreen(ctx context.Context, cfg *config.Config, from *
 	if f.json {
 		return usagef("--top and --json both want standard output; use --json-file")
 	}
+	for i := range cfg.Listeners {
+		if cfg.Listeners[i].LogsTo("-") {
+			return usagef("--top and an access log both want standard output; give the log a file")
+		}
+	}
 	if err := needTerminal(stdout); err != nil {
 		return err
 	}
@@ -177,7 +182,7 @@ func runProxy(ctx context.Context, cfg *config.Config, from *changes, open func(
 	}
 	server, err := proxy.New(cfg, proxy.Deps{
 		Hub: outs.hub, Protocols: protocols, Layers: builtin.Layers(decoders), Sinks: outs.stats,
-		Sockets: sockets, Listening: sockets.Ready, Log: log})
+		Sockets: sockets, Listening: sockets.Ready, Log: log, Stdout: stdout})
 	if err != nil {
 		return err
 	}
@@ -189,11 +194,14 @@ func runProxy(ctx context.Context, cfg *config.Config, from *changes, open func(
 		server.Close()
 		return errors.Join(err, outs.finish(ctx))
 	}
+	moved, unmoved := filesMoved()
+	defer unmoved()
 	serving, served := context.WithCancel(context.WithoutCancel(ctx))
 	var beside sync.WaitGroup
 	beside.Go(func() { outs.hub.Run(serving) })
 	beside.Go(func() { outs.watch(serving) })
 	beside.Go(func() { tendMemory(serving) })
+	beside.Go(func() { reopenLogs(serving, moved, server, log) })
 	ctx, leave := context.WithCancelCause(ctx)
 	if from != nil {
 		beside.Go(func() { from.follow(serving, server.Reload, log) })

@@ -23,7 +23,9 @@ func AppendValue(b, name, value []byte) []byte {
 }
 
 func holdsURI(name []byte) bool {
-	for _, n := range [...]string{":path", "referer", "location", "content-location"} {
+	for _, n := range [...]string{
+		":path", "referer", "location", "content-location", "x-envoy-original-path", "x-original-url", "x-original-uri", "x-forwarded-uri", "x-rewrite-url",
+	} {
 		if bytes.EqualFold(name, []byte(n)) {
 			return true
 		}

@@ -306,4 +306,5 @@ func (l *Listener) checkForwarding(key string, wrong report) {
 	}
 	l.RequestHeaders.check(key+".request_headers", wrong)
 	l.ResponseHeaders.check(key+".response_headers", wrong)
+	l.checkLogs(key, wrong)
 }

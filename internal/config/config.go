@@ -49,6 +49,7 @@ type Listener struct {
 	Path            PathOptions `yaml:"path"`                 // done to a path before routes see it
 	RequestHeaders  HeaderEdits `yaml:"request_headers"`      // after the route's own
 	ResponseHeaders HeaderEdits `yaml:"response_headers"`
+	AccessLog       []AccessLog `yaml:"access_log"`
 	SNI             []SNIRoute  `yaml:"sni"` // where TLS goes that is not terminated here
 
 	ForwardCert ForwardCert `yaml:"forward_client_cert"` // what becomes of x-forwarded-client-cert
@@ -224,6 +225,9 @@ func (c *Config) settle() {
 		}
 		for j := range l.Routes {
 			l.Routes[j].settle(l)
+		}
+		for j := range l.AccessLog {
+			l.AccessLog[j].settle(l)
 		}
 	}
 	for i := range c.Clusters {

@@ -2,6 +2,7 @@ package config
 
 import (
 	"net/url"
+	"slices"
 
 	"go.yaml.in/yaml/v4"
 )
@@ -14,6 +15,10 @@ func (c *Config) YAML() ([]byte, error) {
 	shown := *c
 	if shown.Admin.Token != "" {
 		shown.Admin.Token = redacted
+	}
+	shown.Listeners = slices.Clone(c.Listeners)
+	for i := range shown.Listeners {
+		shown.Listeners[i].hide()
 	}
 	shown.Store.DSN = RedactDSN(shown.Store.DSN)
 	return yaml.Dump(&shown)
@@ -33,4 +38,16 @@ func RedactDSN(dsn string) string {
 		u.RawQuery = q.Encode()
 	}
 	return u.String()
+}
+
+// hide takes secrets out of a copy of a listener.
+func (l *Listener) hide() {
+	l.AccessLog = slices.Clone(l.AccessLog)
+	for i := range l.AccessLog {
+		h := &l.AccessLog[i].OTLP.Headers
+		*h = slices.Clone(*h)
+		for j := range *h {
+			(*h)[j].Value = redacted
+		}
+	}
 }

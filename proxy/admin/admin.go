@@ -40,6 +40,7 @@ type Options struct {
 	Clusters       func() []*upstream.Cluster
 	Sinks          func() []SinkStats
 	Capture        func() []Listener                        // of a live capture, where there is one: interfaces and their numbers
+	Logs           func() []Listener                        // access logs and their numbers; may be nil
 	Certificates   func(now time.Time) []secure.Certificate // may be nil
 	DecodeFailures func() uint64
 	Config         func() ([]byte, error) // YAML, without secrets

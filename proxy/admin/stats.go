@@ -31,6 +31,11 @@ func (s *Server) groups() []group {
 			all = append(all, group{"capture", l.Name, l.Stats})
 		}
 	}
+	if s.o.Logs != nil {
+		for _, l := range s.o.Logs() {
+			all = append(all, group{"access_log", l.Name, l.Stats})
+		}
+	}
 	for _, c := range s.o.Clusters() {
 		all = append(all, group{"cluster", c.Name(), c.Stats()})
 	}

@@ -57,3 +57,8 @@ func escapeJSON(b, s []byte) []byte {
 	}
 	return b
 }
+
+// AppendString adds s as a string of JSON.
+func AppendString(b []byte, s string) []byte {
+	return append(escapeJSON(append(b, '"'), []byte(s)), '"')
+}

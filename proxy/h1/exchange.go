@@ -34,6 +34,8 @@ type exchange struct {
 	abort bool    // it has to be reset, so that the client sees that the answer is cut
 	code  [3]byte // a status as text
 
+	requestEnd int64 // when the request's last byte was there; 0 for never
+
 	route   *Route
 	upgrade []byte // the protocol that the upstream is asked to change to
 	host    *upstream.Host
@@ -86,7 +88,7 @@ func (e *exchange) begin(n int) {
 	e.pass.Begin(&o.Rules, c.info.Client, "http")
 	e.pass.Cert = c.info.Cert
 	e.keep, e.abort, e.whole, e.fault, e.body = false, false, false, nil, nil
-	e.upgrade = nil
+	e.upgrade, e.requestEnd = nil, 0
 	e.route, e.host, e.begun, e.taken, e.pumped, e.why = nil, nil, false, 0, 0, nil
 	e.read.Store(false)
 	e.fresh()
@@ -105,6 +107,9 @@ func (e *exchange) begin(n int) {
 	c.in.r += n
 	m, _, done, err := e.reqBody.Next(c.in.bytes())
 	e.body, e.whole, e.fault = c.in.bytes()[:m], done, err
+	if done {
+		e.requestEnd = e.now
+	}
 	e.read.Store(done)
 	c.in.r += m
 	e.x.RequestBytes = int64(n + m)

@@ -31,6 +31,22 @@ func (e *exchange) arrive(f *hop.Failure) {
 	}
 }
 
+// log writes the exchange down.
+func (e *exchange) log() {
+	if e.conn.srv.o.Log == nil {
+		return
+	}
+	o := hop.Over{RequestEnd: e.requestEnd}
+	if e.host != nil {
+		o.Attempt = &e.a.X
+	}
+	h := &e.req
+	if len(h.Method) == 0 { // it could not be read
+		h = nil
+	}
+	e.pass.Log(h, &e.x, o)
+}
+
 // finish tells the exchange.
 func (e *exchange) finish() {
 	c := e.conn
@@ -44,6 +60,7 @@ func (e *exchange) finish() {
 	}
 	c.srv.o.Stats.RequestEnds(e.p.StatusCode, e.x.RequestBytes, e.x.ResponseBytes, e.x.Flags&event.FlagDC != 0)
 	c.out.Exchange(&e.x)
+	e.log()
 	if e.tunnel != nil {
 		c.out.Notice(&event.Notice{Time: e.x.End, Name: event.EventUpgraded, Service: e.x.Service, TraceID: e.x.TraceID,
 			Body: "http1: connection goes on as " + e.p.Upgrade})

@@ -48,7 +48,8 @@ func (e *exchange) pumpOn(up *upstream.Conn) bool {
 	case limit > 0 && e.reqBody.Payload > limit:
 		return e.breakOff(hop.BodyTooLarge, up)
 	case done: // told before it is sent: the answer may be here sooner than we return
-		e.conn.completed(time.Now().UnixNano())
+		e.requestEnd = time.Now().UnixNano()
+		e.conn.completed(e.requestEnd)
 		e.read.Store(true)
 	}
 	sent, err := up.Write(v.buf[:n])

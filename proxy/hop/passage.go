@@ -22,6 +22,16 @@ type Rules struct {
 	MaxVia        int    // how often that may stand there already
 	ForwardedHost bool   // tell the upstream which host was asked for
 	MakeID        bool   // do not keep a client's x-request-id
+
+	Log Logger // is told every exchange that is over; may be nil
+}
+
+// Logger writes exchanges down. It is not to keep an entry, nor to wait.
+type Logger interface {
+	Log(*format.Entry)
+	// Wanted are the names, in lower case, of the fields that it needs of
+	// answers' heads and trailers.
+	Wanted() (answer, trailers [][]byte)
 }
 
 // Passage takes one request through a listener's rules, and its answer back. It
@@ -37,6 +47,8 @@ type Passage struct {
 	peer    netip.AddrPort
 	scratch route.Scratch
 	entry   format.Entry
+
+	answer, trailers format.Kept // of the answer, what the log wants
 }
 
 // Begin takes on a request that came from peer by scheme.
@@ -45,6 +57,8 @@ func (p *Passage) Begin(r *Rules, peer netip.AddrPort, scheme string) {
 	p.Client, p.Scheme, p.Cert, p.TLS = peer.Addr(), scheme, ClientCert{}, nil
 	p.Trust, p.KeepProto, p.MakeID = r.Trust, r.Trust || r.Hops > 0, r.MakeID
 	p.scratch.Reset()
+	p.answer.Reset()
+	p.trailers.Reset()
 }
 
 // Find brings h's path into its form, and finds the route. It notes in x where
@@ -113,6 +127,39 @@ func (p *Passage) Answer(answer, request *http1.Head, x *event.Exchange) {
 	if !edits.None() {
 		answer.Fields = edits.Apply(answer.Fields, p.Entry(request, x), &p.scratch)
 	}
+	if p.rules.Log != nil {
+		wanted, _ := p.rules.Log.Wanted()
+		p.answer.Keep(answer.Fields, wanted)
+	}
+}
+
+// Trailers notes what came after an answer.
+func (p *Passage) Trailers(fields []http1.Field) {
+	if p.rules.Log != nil {
+		_, wanted := p.rules.Log.Wanted()
+		p.trailers.Keep(fields, wanted)
+	}
+}
+
+// Over is what else a log tells of an exchange.
+type Over struct {
+	Attempt    *event.Exchange // the last one; nil when there was none
+	RequestEnd int64           // when the request's last byte was there, ns since the Unix epoch; 0 for never
+}
+
+// Log writes the exchange down, where the listener has a log. h is as for Entry.
+func (p *Passage) Log(h *http1.Head, x *event.Exchange, o Over) {
+	if p.rules.Log == nil {
+		return
+	}
+	e := p.Entry(h, x)
+	e.Answer, e.Trailers, e.RequestEnd = p.answer.Fields, p.trailers.Fields, o.RequestEnd
+	if a := o.Attempt; a != nil {
+		e.UpstreamLocal, e.UpstreamRemote, e.UpstreamProtocol = a.Client, a.Server, a.Protocol
+		e.UpstreamSent, e.UpstreamReceived, e.AttemptStart = a.RequestBytes, a.ResponseBytes, a.Start
+	}
+	p.rules.Log.Log(e)
+	*e = format.Entry{}
 }
 
 // Entry is what formats are made of, as far as it is known. h is nil for a

@@ -25,7 +25,6 @@ type Options struct {
 	Publish func(key int64) event.Emitter // spans of connection number key go there
 	Names   tap.Names                     // may be nil
 	Stats   hop.Stats
-	Logged  func(*Finished) // is told every exchange after its spans; may be nil
 
 	// WebSocket makes the decoder of what follows an upgrade to that protocol.
 	// Where it is nil, as for any other protocol, a tunnel's bytes pass unseen.
@@ -49,14 +48,4 @@ func (o Options) withDefaults() Options {
 	o.StreamIdle = cmp.Or(o.StreamIdle, DefaultStreamIdle)
 	o.Limits.Text = cmp.Or(o.Limits.Text, decode.DefaultLimits().Text)
 	return o
-}
-
-// Finished is an exchange that is over, as an access log wants it. It is lent
-// for the length of the call.
-type Finished struct {
-	Exchange *event.Exchange
-	Attempt  *event.Exchange // the last one; nil when none was made
-	Request  *Head           // as the client sent it; nil where it could not be read
-	Answer   *Head           // as the client got it; nil where it got none
-	Local    bool            // the answer is the proxy's own
 }

@@ -137,7 +137,7 @@ func (e *exchange) tell() {
 	o := &e.g.o
 	o.Stats.RequestEnds(e.p.StatusCode, e.x.RequestBytes, e.x.ResponseBytes, e.x.Flags&event.FlagDC != 0)
 	e.conn.out.Exchange(&e.x)
-	if o.Logged != nil {
+	if o.Log != nil {
 		e.log()
 	}
 	e.layer.told()
@@ -170,13 +170,11 @@ func (e *exchange) call(ax *event.Exchange) {
 	}
 }
 
+// log writes the exchange down.
 func (e *exchange) log() {
-	f := Finished{Exchange: &e.x, Request: e.req, Local: e.local}
-	if e.via != nil {
-		f.Attempt = &e.a.X
+	o := hop.Over{RequestEnd: e.requestEnd.Load()}
+	if e.host != nil {
+		o.Attempt = &e.a.X
 	}
-	if e.answered {
-		f.Answer = &e.resp
-	}
-	e.g.o.Logged(&f)
+	e.rules.Log(e.req, &e.x, o)
 }

@@ -50,14 +50,11 @@ func (e *exchange) try(how How) *hop.Failure {
 	if !e.opened { // else it has arrived already
 		e.arrive(f)
 	}
-	if e.g.o.Logged == nil {
-		e.closeVia()
-	}
+	e.closeVia()
 	return f
 }
 
-// closeVia ends the use of the attempt's connection. An access log wants the
-// answer's fields before.
+// closeVia ends the use of the attempt's connection.
 func (e *exchange) closeVia() {
 	if e.via != nil && !e.closed {
 		e.closed = true
@@ -278,5 +275,6 @@ func (e *exchange) passBody() {
 
 func (e *exchange) endAnswer(trailers []http1.Field) {
 	e.layer.trailers(event.ToClient, trailers)
+	e.rules.Trailers(trailers)
 	e.done = e.write(flushed(e.c, e.c.Finish(trailers)))
 }

@@ -27,14 +27,15 @@ type watching struct {
 	since   int64  // when it began
 	timeout int64  // of the route: from the end of the request to the head of the answer
 
-	why       atomic.Uint32 // a cut, the first
-	complete  atomic.Bool   // the request has been read to its end
-	streaming atomic.Bool   // the final answer's head has come
-	tunnelled atomic.Bool   // bytes of another protocol pass
-	deadline  atomic.Int64  // for the answer's head; 0 for none
-	limit     atomic.Int64  // for all of the call of gRPC; 0 for none
-	still     atomic.Int64  // how long nothing may move, ns; 0 and less for any time
-	moved     atomic.Int64  // when bytes of a body last moved
+	why        atomic.Uint32 // a cut, the first
+	complete   atomic.Bool   // the request has been read to its end
+	streaming  atomic.Bool   // the final answer's head has come
+	tunnelled  atomic.Bool   // bytes of another protocol pass
+	deadline   atomic.Int64  // for the answer's head; 0 for none
+	limit      atomic.Int64  // for all of the call of gRPC; 0 for none
+	requestEnd atomic.Int64  // when the request's last byte was there; 0 for never
+	still      atomic.Int64  // how long nothing may move, ns; 0 and less for any time
+	moved      atomic.Int64  // when bytes of a body last moved
 
 	mu sync.Mutex // guards up; taken inside of the watch's and the client codec's locks
 	up Upstream   // that may be cancelled
@@ -48,6 +49,7 @@ func (w *watching) reset() {
 	w.tunnelled.Store(false)
 	w.deadline.Store(0)
 	w.limit.Store(0)
+	w.requestEnd.Store(0)
 	w.moved.Store(0)
 }
 
@@ -64,6 +66,7 @@ func (e *exchange) requestEnded(now int64) {
 		e.deadline.Store(now + e.timeout)
 	}
 	e.complete.Store(true)
+	e.requestEnd.Store(now)
 }
 
 // look is Watched.Look.

@@ -11,15 +11,15 @@ import (
 	"github.com/pitot-io/pitot/proxy/format"
 )
 
-// condition is one on a header field or a query parameter.
-type condition struct {
+// Condition is one on a header field or a query parameter.
+type Condition struct {
 	name   []byte
 	absent bool
 	fits   func(value []byte) bool
 }
 
-func newCondition(c *config.FieldMatch, header bool) (condition, error) {
-	f := condition{name: []byte(c.Name), absent: c.Absent}
+func NewCondition(c *config.FieldMatch, header bool) (Condition, error) {
+	f := Condition{name: []byte(c.Name), absent: c.Absent}
 	if header {
 		f.name = []byte(strings.ToLower(c.Name))
 	}
@@ -75,9 +75,9 @@ func number(b []byte) (n int64, ok bool) {
 	return n, true
 }
 
-// header reports whether the request's fields fit: one of that name does, or
+// Header reports whether the request's fields fit: one of that name does, or
 // there is none where it must be absent.
-func (c *condition) header(h *http1.Head) bool {
+func (c *Condition) Header(h *http1.Head) bool {
 	if c.name[0] == ':' {
 		v := pseudo(h, c.name)
 		return c.absent != (len(v) > 0 && c.fits(v))
@@ -108,9 +108,9 @@ func pseudo(h *http1.Head, name []byte) []byte {
 // unescaped lends memory for values with escapes.
 var unescaped = sync.Pool{New: func() any { return new([]byte) }}
 
-// parameter reports whether the first query parameter of that name fits, with
+// Parameter reports whether the first query parameter of that name fits, with
 // escapes undone.
-func (c *condition) parameter(query []byte) bool {
+func (c *Condition) Parameter(query []byte) bool {
 	v, ok := format.Parameter(query, c.name)
 	if !ok || c.absent {
 		return ok != c.absent

@@ -17,8 +17,8 @@ type match struct {
 	path    func(path []byte) bool // nil for any
 	grpc    bool                   // calls of gRPC only
 	methods []string
-	headers []condition
-	query   []condition
+	headers []Condition
+	query   []Condition
 }
 
 func newMatch(c *config.Match) (m match, err error) {
@@ -27,14 +27,14 @@ func newMatch(c *config.Match) (m match, err error) {
 		return m, err
 	}
 	for i := range c.Headers {
-		f, err := newCondition(&c.Headers[i], true)
+		f, err := NewCondition(&c.Headers[i], true)
 		if err != nil {
 			return m, err
 		}
 		m.headers = append(m.headers, f)
 	}
 	for i := range c.Query {
-		f, err := newCondition(&c.Query[i], false)
+		f, err := NewCondition(&c.Query[i], false)
 		if err != nil {
 			return m, err
 		}
@@ -97,12 +97,12 @@ func (m *match) takes(h *http1.Head) bool {
 		return false
 	}
 	for i := range m.headers {
-		if !m.headers[i].header(h) {
+		if !m.headers[i].Header(h) {
 			return false
 		}
 	}
 	for i := range m.query {
-		if !m.query[i].parameter(h.Query) {
+		if !m.query[i].Parameter(h.Query) {
 			return false
 		}
 	}
