@@ -135,7 +135,7 @@ func (c *conn) stray(h wire.Header, s *stream) *wire.Error {
 	switch {
 	case ended == byUs:
 		return nil // it was on its way
-	case s == nil && h.Type == wire.FrameHeaders && ended == inOrder:
+	case h.Type == wire.FrameHeaders && ended == inOrder:
 		return &wire.Error{Code: wire.StreamClosed, Reason: "HEADERS on a stream that has ended"}
 	case s == nil && h.Type == wire.FrameHeaders && ended == forgotten:
 		return &wire.Error{Code: wire.ProtocolError, Reason: "HEADERS on a stream of the past"}

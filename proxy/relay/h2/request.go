@@ -13,9 +13,9 @@ type request struct {
 	stream
 	srv     *serverConn
 	head    http1.Head
-	carry   func() // bound once
-	refused error  // what is wrong with its head
-	muted   bool   // and the client has been told so: what is answered goes nowhere
+	refused error   // what is wrong with its head
+	digits  [3]byte // of the answer's status
+	muted   bool    // and the client has been told so: what is answered goes nowhere
 }
 
 // parse fills in the head of a request's section; reason says what is malformed
@@ -239,8 +239,8 @@ func (r *request) Flush() error {
 // answer appends a head. Locked.
 func (r *request) answer(status int, fields []http1.Field, end bool) {
 	x := r.c.begin(16 + sizeOf(fields))
-	digits := [3]byte{byte('0' + status/100%10), byte('0' + status/10%10), byte('0' + status%10)}
-	x.pseudo(wire.RoleStatus, digits[:])
+	r.digits = [3]byte{byte('0' + status/100%10), byte('0' + status/10%10), byte('0' + status%10)}
+	x.pseudo(wire.RoleStatus, r.digits[:])
 	x.fields(fields)
 	x.done(&r.stream, end)
 }

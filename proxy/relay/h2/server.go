@@ -37,6 +37,7 @@ type Server struct {
 	o        ServerOptions
 	mem      memory
 	requests sync.Pool // of *request
+	workers  workers
 
 	mu       sync.Mutex
 	conns    map[*serverConn]struct{}
@@ -52,13 +53,14 @@ func NewServer(engine Engine, o ServerOptions) *Server {
 	}
 	s := &Server{engine: engine, o: o, conns: make(map[*serverConn]struct{})}
 	s.mem.init()
+	s.workers.most, s.workers.old = idleWorkers, workersOld
 	s.requests.New = func() any { return newRequest() }
 	return s
 }
 
 func newRequest() *request {
 	r := new(request)
-	r.carry, r.user = r.run, r
+	r.user = r
 	return r
 }
 
@@ -131,7 +133,9 @@ func (s *Server) enter(c *serverConn) {
 func (s *Server) exit(c *serverConn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	delete(s.conns, c)
+	if delete(s.conns, c); len(s.conns) == 0 {
+		s.workers.dismiss()
+	}
 }
 
 // Drain lets all connections, those to come too, end as their exchanges do.
@@ -277,14 +281,15 @@ func (c *serverConn) begin() {
 	for i, r := range c.fresh {
 		c.fresh[i] = nil
 		c.exchanges.Add(1)
-		go r.carry()
+		c.srv.workers.carry(r)
 	}
 	c.fresh = c.fresh[:0]
 }
 
-// run carries the exchange out, in a goroutine of its own.
-func (r *request) run() {
-	c := r.srv
+// run carries the exchange out, in a worker's goroutine. It gives the connection,
+// which waits for it, and about the time.
+func (r *request) run() (c *serverConn, now int64) {
+	c = r.srv
 	if r.refused != nil {
 		c.srv.engine.Malformed(r, r.refused)
 	} else {
@@ -305,9 +310,10 @@ func (r *request) run() {
 	}
 	c.running--
 	c.leave(&r.stream)
+	now = c.readAt
 	c.mu.Unlock()
 	c.flush()
-	c.exchanges.Done()
+	return c, now
 }
 
 // recycle implements user.

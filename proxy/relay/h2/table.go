@@ -8,7 +8,10 @@ type table struct {
 	n     int
 }
 
-const leastSlots = 8
+const (
+	leastSlots = 8
+	keptSlots  = 128 // by a connection without streams
+)
 
 func (t *table) home(id uint32) int { return int(id>>1) & (len(t.slots) - 1) }
 
@@ -68,9 +71,9 @@ func (t *table) remove(id uint32) {
 	t.slots[i] = nil
 }
 
-// shrink gives the memory of a table back that no stream is in.
+// shrink gives the memory of a large table back that no stream is in.
 func (t *table) shrink() {
-	if t.n == 0 && len(t.slots) > leastSlots {
+	if t.n == 0 && len(t.slots) > keptSlots {
 		t.slots = nil
 	}
 }
