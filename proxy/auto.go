@@ -62,6 +62,10 @@ func serverOf(s Setup, protocol string) (Handler, error) {
 }
 
 func (a *auto) Serve(ctx context.Context, c *socket.Stream, first []byte, info ConnInfo, done func()) {
+	if h := a.agreed(c); h != nil {
+		h.Serve(ctx, c, first, info, done)
+		return
+	}
 	first, found, err := a.detect(c, first, time.Now().Add(a.Listener.Timeouts.Detect))
 	switch {
 	case err == nil:
@@ -75,6 +79,18 @@ func (a *auto) Serve(ctx context.Context, c *socket.Stream, first []byte, info C
 	default: // the client went without a word
 		done()
 	}
+}
+
+// agreed is who serves what client and proxy have agreed on in TLS (RFC 7301).
+func (a *auto) agreed(c *socket.Stream) Handler {
+	if c.TLS == nil {
+		return nil
+	}
+	switch c.TLS.ConnectionState().NegotiatedProtocol {
+	case "h2", "http/1.1":
+		return a.byName["http1"] // it serves both
+	}
+	return nil
 }
 
 // handler is who serves a protocol whose first bytes have come; nil is one that

@@ -70,6 +70,9 @@ func (l *listener) renew(r *renewal) {
 	}
 	if l.secure != nil {
 		l.secure.Close()
+		if r.secure != nil {
+			r.secure.Follow(l.secure)
+		}
 	}
 	l.serving, l.secure = &serving{Handler: r.handler, forward: r.config.ForwardCert.Mode, whence: r.whence}, r.secure
 }

@@ -6,7 +6,6 @@ import (
 	"crypto/x509"
 	"fmt"
 	"net"
-	"os"
 	"sync"
 	"sync/atomic"
 
@@ -19,7 +18,8 @@ import (
 type Client struct {
 	c        *config.ClusterTLS
 	identity *identity
-	keylog   *os.File
+	keylog   *keyLog
+	files    *Watcher
 	stats    Stats
 
 	mu          sync.Mutex // guards what settings are made of
@@ -40,7 +40,7 @@ type settings struct {
 
 // NewClient reads the files of a cluster, and lets w read them again. Close it.
 func NewClient(cluster string, c *config.ClusterTLS, w *Watcher) (*Client, error) {
-	l := &Client{c: c}
+	l := &Client{c: c, files: w}
 	if err := l.open(fmt.Sprintf("cluster %q", cluster), w); err != nil {
 		l.Close()
 		return nil, fmt.Errorf("cluster %q: tls: %w", cluster, err)
@@ -56,12 +56,12 @@ func (l *Client) open(user string, w *Watcher) (err error) {
 		return err
 	}
 	if l.c.CA != "" {
-		if err := w.add(user, []string{l.c.CA}, l.readAuthorities); err != nil {
+		if err := w.add(l, user, []string{l.c.CA}, l.readAuthorities); err != nil {
 			return err
 		}
 	}
 	if l.c.Cert != "" {
-		if err := w.add(user, []string{l.c.Cert, l.c.Key}, l.readPair); err != nil {
+		if err := w.add(l, user, []string{l.c.Cert, l.c.Key}, l.readPair); err != nil {
 			return err
 		}
 	}
@@ -172,7 +172,6 @@ func (l *Client) Stats() []upstream.Stat { return l.stats.All() }
 
 // Close frees what the client holds open.
 func (l *Client) Close() {
-	if l.keylog != nil {
-		_ = l.keylog.Close() // each line was written whole
-	}
+	l.files.drop(l)
+	l.keylog.close()
 }

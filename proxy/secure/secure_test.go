@@ -508,3 +508,33 @@ func TestKeyLogIsWritten(t *testing.T) {
 		t.Errorf("others may read it: %v", i.Mode())
 	}
 }
+
+// A server or a client that is closed leaves nothing to look at, and what it
+// has begun goes on.
+func TestClosedServersAreForgotten(t *testing.T) {
+	ca := testca.New(t)
+	w, told := watcher()
+	web := ca.Issue("web", testca.Year(), "web.test")
+	keys := func(l *config.ListenerTLS) { l.KeyLog = t.TempDir() + "/keys" }
+	first, second := server(t, w, keys, web), server(t, w, nil, web)
+	l := towards(t, w, func(c *config.ClusterTLS) { c.CA, c.Cert, c.Key = ca.File, web.Cert, web.Key })
+	if n := len(w.Certificates(time.Now())); n != 4 {
+		t.Errorf("%d certificates", n)
+	}
+	shown(t, meet(t, first, &tls.Config{InsecureSkipVerify: true}))
+	first.Close()
+	l.Close()
+	shown(t, meet(t, first, &tls.Config{InsecureSkipVerify: true}))
+	if n := len(w.Certificates(time.Now())); n != 1 {
+		t.Errorf("%d certificates", n)
+	}
+	ca.Issue("web", testca.Year(), "web.test")
+	if !w.Look() || len(told.named(event.EventCertReloaded)) != 1 {
+		t.Errorf("told %+v", told.all)
+	}
+	second.Follow(first)
+	shown(t, meet(t, second, &tls.Config{InsecureSkipVerify: true}))
+	if n := second.Stats().handshake.Load(); n != 3 {
+		t.Errorf("counted %d", n)
+	}
+}

@@ -5,7 +5,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"sync/atomic"
 	"time"
@@ -23,14 +22,15 @@ type Server struct {
 	identity *identity
 	config   atomic.Pointer[tls.Config]
 	slots    chan struct{} // one for each handshake under way
-	keylog   *os.File
-	stats    Stats
+	keylog   *keyLog
+	files    *Watcher
+	stats    *Stats
 }
 
 // NewServer reads the certificates of a listener, and lets w read them again.
 // alpn is what is spoken where the configuration does not tell. Close it.
 func NewServer(listener string, c *config.ListenerTLS, forward config.ForwardCert, alpn []string, w *Watcher) (*Server, error) {
-	s := &Server{c: c, forward: forward, alpn: c.ALPN, store: newStore(len(c.Certificates)), slots: make(chan struct{}, c.MaxHandshakes)}
+	s := &Server{files: w, stats: new(Stats), c: c, forward: forward, alpn: c.ALPN, store: newStore(len(c.Certificates)), slots: make(chan struct{}, c.MaxHandshakes)}
 	if len(c.ALPN) == 0 {
 		s.alpn = alpn
 	}
@@ -50,7 +50,7 @@ func (s *Server) open(user string, w *Watcher) (err error) {
 		return err
 	}
 	for i, p := range s.c.Certificates {
-		if err := w.add(user, []string{p.Cert, p.Key}, func() ([]*Leaf, error) { return s.readPair(i) }); err != nil {
+		if err := w.add(s, user, []string{p.Cert, p.Key}, func() ([]*Leaf, error) { return s.readPair(i) }); err != nil {
 			return err
 		}
 	}
@@ -58,7 +58,7 @@ func (s *Server) open(user string, w *Watcher) (err error) {
 		s.config.Store(s.settings(nil))
 		return nil
 	}
-	return w.add(user, []string{id.CA}, s.readAuthorities)
+	return w.add(s, user, []string{id.CA}, s.readAuthorities)
 }
 
 func (s *Server) readPair(i int) ([]*Leaf, error) {
@@ -105,22 +105,41 @@ func (s *Server) settings(authorities *x509.CertPool) *tls.Config {
 }
 
 // protect fills in what both sides of TLS have in common.
-func protect(c *tls.Config, least, most string, ciphers []string, keylog *os.File) {
+func protect(c *tls.Config, least, most string, ciphers []string, keylog *keyLog) {
 	c.MinVersion, c.MaxVersion = config.VersionID(least), config.VersionID(most)
 	for _, name := range ciphers {
 		id, _ := config.CipherID(name) // checked with the configuration
 		c.CipherSuites = append(c.CipherSuites, id)
 	}
 	if keylog != nil {
-		c.KeyLogWriter = io.Writer(keylog)
+		c.KeyLogWriter = keylog
 	}
 }
 
-func openKeyLog(file string) (*os.File, error) {
+// keyLog writes secrets. A session does without it when that fails: the file
+// may be closed while a handshake is under way.
+type keyLog struct{ file *os.File }
+
+func (k *keyLog) Write(b []byte) (int, error) {
+	_, _ = k.file.Write(b)
+	return len(b), nil
+}
+
+func (k *keyLog) close() {
+	if k != nil {
+		_ = k.file.Close() // each line was written whole
+	}
+}
+
+func openKeyLog(file string) (*keyLog, error) {
 	if file == "" {
 		return nil, nil
 	}
-	return os.OpenFile(file, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	f, err := os.OpenFile(file, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	return &keyLog{f}, nil
 }
 
 // greeted is called when the client's hello has come, before anything costly.
@@ -187,13 +206,16 @@ func (s *Server) Handshake(c socket.Conn) (*socket.Stream, *Session, error) {
 }
 
 // Stats are the numbers of the listener's sessions.
-func (s *Server) Stats() *Stats { return &s.stats }
+func (s *Server) Stats() *Stats { return s.stats }
 
-// Close frees what the server holds open.
+// Follow counts on where the server before has counted. It comes before the
+// first handshake.
+func (s *Server) Follow(before *Server) { s.stats = before.stats }
+
+// Close frees what the server holds open. Handshakes that are under way go on.
 func (s *Server) Close() {
-	if s.keylog != nil {
-		_ = s.keylog.Close() // each line was written whole
-	}
+	s.files.drop(s)
+	s.keylog.close()
 }
 
 // localOf is the certificate that stands for a session that was resumed, and

@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -28,7 +29,8 @@ type WatcherOptions struct {
 type Watcher struct {
 	o WatcherOptions
 
-	mu      sync.Mutex // guards sources and what they hold but for look
+	looking sync.Mutex // one look at a time
+	mu      sync.Mutex // guards sources and what they hold
 	sources []*source
 }
 
@@ -37,6 +39,7 @@ func NewWatcher(o WatcherOptions) *Watcher { return &Watcher{o: o} }
 
 // source is one or more files that are used together.
 type source struct {
+	owner   any    // a Server or a Client
 	user    string // as `listener "web"`
 	files   []string
 	read    func() ([]*Leaf, error) // and puts into use what it read
@@ -74,10 +77,10 @@ func (s *source) look() (stamps []stamp, changed bool) {
 	return stamps, changed
 }
 
-// add reads files for the first time. read is called again, by one goroutine
-// at a time, when they have changed.
-func (w *Watcher) add(user string, files []string, read func() ([]*Leaf, error)) error {
-	s := &source{user: user, files: files, read: read}
+// add reads files of owner's for the first time. read is called again, by one
+// goroutine at a time, when they have changed.
+func (w *Watcher) add(owner any, user string, files []string, read func() ([]*Leaf, error)) error {
+	s := &source{owner: owner, user: user, files: files, read: read}
 	s.stamps, _ = s.look()
 	var err error
 	if s.leaves, err = read(); err != nil {
@@ -85,8 +88,15 @@ func (w *Watcher) add(user string, files []string, read func() ([]*Leaf, error))
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.sources = append(w.sources, s)
+	w.sources = append(slices.Clip(w.sources), s)
 	return nil
+}
+
+// drop forgets the files of owner. They may be read once more.
+func (w *Watcher) drop(owner any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.sources = slices.DeleteFunc(slices.Clone(w.sources), func(s *source) bool { return s.owner == owner })
 }
 
 // Run looks at the files until ctx is done.
@@ -111,6 +121,8 @@ func (w *Watcher) Run(ctx context.Context) {
 // Look reads what has changed, and what could not be used at the last look. It
 // reports whether something new is in use.
 func (w *Watcher) Look() (renewed bool) {
+	w.looking.Lock()
+	defer w.looking.Unlock()
 	for _, s := range w.all() {
 		if stamps, changed := s.look(); changed || s.tries > 0 {
 			renewed = w.renew(s, stamps) || renewed
