@@ -359,7 +359,7 @@ func (b *Body) trailerNamed() error {
 		return nil
 	}
 	switch fieldID(b.name[:b.named]) {
-	case ContentLength, TransferEncoding, HostField, Connection, UpgradeField, TE, Trailer, Expect:
+	case ContentLength, TransferEncoding, HostField, Connection, UpgradeField, TE, Expect:
 		return bad("http1.forbidden_trailer")
 	}
 	return nil

@@ -363,6 +363,9 @@ func (h *Head) frameResponse(k *known) error {
 }
 
 func (h *Head) checkResponse(k *known) error {
+	if k.lengths > 0 && (h.Status < 200 || h.Status == 204) {
+		h.dropLength()
+	}
 	switch {
 	case k.codings == 0:
 		return nil
@@ -374,4 +377,14 @@ func (h *Head) checkResponse(k *known) error {
 		return bad("http1.transfer_encoding_not_allowed") // RFC 9112, 6.1
 	}
 	return nil
+}
+
+// dropLength marks content-length where there is no body and must be no length
+// (RFC 9110, 8.6), so that nobody waits for one.
+func (h *Head) dropLength() {
+	for i := range h.Fields {
+		if f := &h.Fields[i]; f.ID == ContentLength {
+			f.Hop = true
+		}
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -22,6 +23,7 @@ import (
 	"github.com/pitot-io/pitot/decode/http1"
 	"github.com/pitot-io/pitot/internal/config"
 	"github.com/pitot-io/pitot/internal/event"
+	"github.com/pitot-io/pitot/internal/testca"
 	"github.com/pitot-io/pitot/proxy"
 	"github.com/pitot-io/pitot/tap"
 )
@@ -31,7 +33,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 const (
 	patience = 10 * time.Second
 	part     = 500 * time.Millisecond // for the rest of a message
-	next     = 200 * time.Millisecond // for the next one
+	next     = 400 * time.Millisecond // for the next one
 )
 
 // origin is an upstream that keeps what it gets.
@@ -159,10 +161,12 @@ type front struct {
 	addr   string
 	origin *origin
 	sub    *tap.Subscription // pitot's
+	tls    *tls.Config       // nil for none
 }
 
-// pitot starts a proxy.
-func pitot(t *testing.T) *front {
+// pitot starts a proxy; with a certificate, one whose clients speak TLS, which
+// another engine serves than those who do not.
+func pitot(t *testing.T, cert *testca.Pair) *front {
 	t.Helper()
 	f := &front{name: "pitot", origin: newOrigin(t)}
 	cfg := config.FromFlags("127.0.0.1:0", f.origin.addr)
@@ -172,6 +176,11 @@ func pitot(t *testing.T) *front {
 	l.Protocol, l.Limits.Body = config.HTTP, 4<<10
 	l.Timeouts.Header, l.Timeouts.Stream, l.Timeouts.Idle = part, part, next
 	l.Limits.Head = 8 << 10
+	if cert != nil {
+		f.name, f.tls = "over TLS", &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}}
+		l.TLS = config.NewListenerTLS()
+		l.TLS.Certificates = []config.Certificate{{Cert: cert.Cert, Key: cert.Key}}
+	}
 	if err := cfg.Validate(); err != nil {
 		t.Fatal(err)
 	}
@@ -215,10 +224,17 @@ func (f *front) forget() {
 	}
 }
 
+func (f *front) dial() (net.Conn, error) {
+	if f.tls == nil {
+		return net.Dial("tcp", f.addr)
+	}
+	return tls.Dial("tcp", f.addr, f.tls)
+}
+
 // ask sends bytes and gives what comes back until the connection ends, and
 // whether that was a reset.
 func (f *front) ask(send string) (got string, reset bool) {
-	c, err := net.Dial("tcp", f.addr)
+	c, err := f.dial()
 	if err != nil {
 		return "dial: " + err.Error(), false
 	}

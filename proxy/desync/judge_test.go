@@ -6,7 +6,10 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
+
+	"github.com/pitot-io/pitot/internal/testca"
 )
 
 // reading is what somebody took bytes for.
@@ -98,27 +101,26 @@ func agree(t *testing.T, peers []*front, send, sent string) {
 func lanes[C any](t *testing.T, cases []C, name func(C) string, try func(*testing.T, *lane, C)) {
 	const n = 12
 	t.Parallel()
-	peers := startPeers(t, n)
+	peers, cert := startPeers(t, n), testca.New(t).Issue("x", testca.Year(), "x")
 	queue := make(chan C, len(cases))
 	for _, c := range cases {
 		queue <- c
 	}
 	close(queue)
-	t.Run("lane", func(t *testing.T) {
-		for i := range n {
-			l := &lane{pitot: pitot(t), peers: peers[i]}
-			t.Run("", func(t *testing.T) {
-				t.Parallel()
-				for c := range queue {
-					t.Run(name(c), func(t *testing.T) { try(t, l, c) })
-				}
-			})
-		}
-	})
+	var all sync.WaitGroup
+	for i := range n {
+		l := &lane{pitots: []*front{pitot(t, nil), pitot(t, &cert)}, peers: peers[i]}
+		all.Go(func() {
+			for c := range queue {
+				t.Run(name(c), func(t *testing.T) { try(t, l, c) })
+			}
+		})
+	}
+	all.Wait()
 }
 
 // lane is one of each proxy.
 type lane struct {
-	pitot *front
-	peers []*front
+	pitots []*front
+	peers  []*front
 }

@@ -42,25 +42,43 @@ func testRequests(t *testing.T, all []request) {
 }
 
 func (r request) try(t *testing.T, l *lane) {
-	got, _ := l.pitot.ask(r.send)
-	sent := plain(l.pitot.origin.took())
+	var sent string
+	for _, p := range l.pitots {
+		sent = r.through(t, p)
+	}
+	agree(t, l.peers, r.send, sent)
+}
+
+// through is what the upstream of p gets of r.
+func (r request) through(t *testing.T, p *front) string {
+	t.Helper()
+	got, _ := p.ask(r.send)
+	sent := plain(p.origin.took())
 	codes, _ := answered(got, strings.SplitN(r.send, " ", 2)[0])
-	t.Logf("%-8s %v, passed on %q", "pitot", codes, passed(sent))
+	t.Logf("%-8s %v, passed on %q", p.name, codes, passed(sent))
 	if len(codes) == 0 || codes[0] != r.status || strings.Contains(got, "(still open)") {
-		t.Errorf("%q is answered %q, want %d", cut(r.send), cut(got), r.status)
+		t.Errorf("%s: %q is answered %q, want %d", p.name, cut(r.send), cut(got), r.status)
 	}
-	if sent != r.sent {
-		t.Errorf("the upstream got %q, want %q", cut(sent), cut(r.sent))
+	if sent != r.sent && !(p.tls != nil && rechunked(sent, r.sent)) {
+		t.Errorf("%s: the upstream got %q, want %q", p.name, cut(sent), cut(r.sent))
 	}
-	x := l.pitot.span()
+	x := p.span()
+	p.forget()
 	if x.StatusMessage != r.detail || r.detail != "" && len(codes) != 1 {
-		t.Errorf("told as %q with flags %q, want %q; answers %v", x.StatusMessage, x.Flags, r.detail, codes)
+		t.Errorf("%s: told as %q with flags %q, want %q; answers %v", p.name, x.StatusMessage, x.Flags, r.detail, codes)
 	}
 	if want := strings.Contains(r.detail, "http1.") || r.detail == "missing_host_header"; (x.Flags == event.FlagDPE) != want {
-		t.Errorf("flags %q of %q", x.Flags, r.detail)
+		t.Errorf("%s: flags %q of %q", p.name, x.Flags, r.detail)
 	}
-	l.pitot.forget()
-	agree(t, l.peers, r.send, sent)
+	return sent
+}
+
+// rechunked reports whether two texts hold the same messages in other chunks:
+// the engine of TLS and HTTP/2 makes its own. It sends a head before it has
+// seen the first chunk, which then may prove wrong.
+func rechunked(a, b string) bool {
+	head := func(s string) string { h, _, _ := strings.Cut(s, "\r\n\r\n"); return h }
+	return same(passed(a), passed(b)) && (b == "" || head(a) == head(b))
 }
 
 // cut makes long bytes fit for a message.

@@ -119,7 +119,7 @@ func (l *link) Send(h *http1.Head, end bool) error {
 	if len(h.Upgrade) > 0 {
 		b = l.appendUpgrade(b, h)
 	}
-	if end && h.Framing != http1.Length && meansContent(h.Method) {
+	if end && h.Framing != http1.Length && h.ContentLength < 0 && meansContent(h.Method) {
 		b = append(b, "content-length: 0\r\n"...) // RFC 9110, 8.6
 	}
 	l.out.out = append(b, "\r\n"...)
