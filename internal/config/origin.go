@@ -92,6 +92,9 @@ func (c *Cluster) checkProxyProtocol(key string, wrong report) {
 	if v := c.ProxyProtocol; v != Off && v != V1 && v != V2 {
 		wrong(key+".proxy_protocol", "%q is not valid; must be one of %s, %s, %s", v, Off, V1, V2)
 	}
+	if c.Protocol != HTTP1 && (c.ProxyProtocol != Off || c.Original()) {
+		wrong(key+".protocol", "must be %s where connections are for one client each or go where clients wanted to go: many clients share one of HTTP/2", HTTP1)
+	}
 }
 
 // checkOriginals wants listeners to know where their clients wanted to go, where

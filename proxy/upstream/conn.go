@@ -30,6 +30,7 @@ type Conn struct {
 
 	idle       time.Time // when it was put back; from here on guarded by the pool, while c is in it
 	prev, next *Conn     // all open connections of the host
+	retire     func()    // what OnRetire was given
 }
 
 var errClosed = errors.New("cluster is closed")

@@ -18,8 +18,10 @@ type pool struct {
 	idle   []*Conn    // by time of return
 	open   *Conn      // list of all
 	closed bool
-	sweep  *time.Timer // runs while something is idle
-	armed  bool
+
+	retired bool        // a new configuration has another host in this one's place
+	sweep   *time.Timer // runs while something is idle
+	armed   bool
 }
 
 func (p *pool) init(o Options) { p.max, p.timeout, p.uses = o.MaxIdle, o.IdleTimeout, o.MaxUses }
@@ -172,18 +174,41 @@ func (h *Host) close() {
 }
 
 func (h *Host) retire() {
-	for _, c := range h.pool.empty() {
+	idle, tell := h.pool.retire()
+	for _, c := range idle {
 		_ = c.Close() // nobody uses it
+	}
+	for _, f := range tell {
+		f()
 	}
 }
 
-// empty takes all idle connections, and has none kept from now on.
-func (p *pool) empty() []*Conn {
+// OnRetire has f called, from any goroutine, when the cluster is replaced: for
+// who keeps the connection open for exchanges to come without handing it back.
+func (c *Conn) OnRetire(f func()) {
+	p := &c.host.pool
+	p.mu.Lock()
+	c.retire = f
+	now := p.retired
+	p.mu.Unlock()
+	if now {
+		f()
+	}
+}
+
+// retire takes all idle connections, and has none kept from now on. tell is
+// what those want to have called that are in use.
+func (p *pool) retire() (idle []*Conn, tell []func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	idle := p.idle
-	p.idle, p.max = nil, -1
-	return idle
+	idle = p.idle
+	p.idle, p.max, p.retired = nil, -1, true
+	for c := p.open; c != nil; c = c.next {
+		if c.retire != nil {
+			tell = append(tell, c.retire)
+		}
+	}
+	return idle, tell
 }
 
 func (p *pool) shut() (all []*Conn) {

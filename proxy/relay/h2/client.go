@@ -81,6 +81,14 @@ func (c *clientConn) spareSlot() {
 	c.armIdle()
 }
 
+// retire lets the connection end with the attempts that it has.
+func (c *clientConn) retire() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.full = true
+	c.spareSlot()
+}
+
 // bye ends the connection in order. Locked.
 func (c *clientConn) bye() {
 	if c.fate != nil || c.closing {

@@ -210,6 +210,7 @@ func (d *Dialer) connect(ctx context.Context, host *upstream.Host, p *pool) (*cl
 	c.heard, c.quiet = c.began, 0
 	c.used()
 	c.greet(wire.Preface, append(c.settings(), wire.Setting{ID: wire.SettingEnablePush}))
+	up.OnRetire(c.retire)
 	return c, nil
 }
 
