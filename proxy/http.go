@@ -144,7 +144,14 @@ func (h *httpServer) Close() {
 }
 
 // Retire is retirer's.
-func (h *httpServer) Retire() { h.Drain() }
+func (h *httpServer) Retire() {
+	if h.fast != nil {
+		h.fast.Retire()
+	}
+	h.engine.Retire()
+	h.h2.Drain()
+	h.up.drain()
+}
 
 // serviceOf is the name of what answers in a cluster: as the configuration
 // names the listener's own, or the cluster's first endpoint, or the cluster.

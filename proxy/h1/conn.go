@@ -65,7 +65,7 @@ func (s *Server) lookup(a netip.AddrPort) string {
 // serve reads and carries out requests until the connection is over.
 func (c *conn) serve(first []byte) {
 	defer c.close()
-	c.enter(idle, c.info.Accepted)
+	c.enter(fresh, c.info.Accepted)
 	c.showOpen()
 	c.take(first)
 	for !c.over {

@@ -47,6 +47,13 @@ func (s *Server) Serve(ctx context.Context, nc socket.Conn, first []byte, info I
 // after the exchange under way.
 func (s *Server) Drain() {
 	s.draining.Store(true)
+	s.watch.each(cutDrain, fresh, idle, resting)
+}
+
+// Retire is Drain but for connections that wait for their first request: it
+// may be on its way, and its client would not ask again.
+func (s *Server) Retire() {
+	s.draining.Store(true)
 	s.watch.each(cutDrain, idle, resting)
 }
 
@@ -54,5 +61,5 @@ func (s *Server) Drain() {
 // return soon after; the last one ends the server's own goroutine.
 func (s *Server) Close() {
 	s.draining.Store(true)
-	s.watch.each(cutStop, idle, resting, heading, busy, tunnelled)
+	s.watch.each(cutStop, fresh, idle, resting, heading, busy, tunnelled)
 }

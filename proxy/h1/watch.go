@@ -19,6 +19,7 @@ type phase uint8
 
 const (
 	unwatched phase = iota
+	fresh           // waits for its first request
 	idle            // waits for a request, and its client was there a tick later
 	resting         // has just begun to wait
 	heading         // has part of a request's head
@@ -281,8 +282,10 @@ func (w *watcher) look(now int64) {
 }
 
 func (w *watcher) lookOver(s *shard, now int64) {
-	for c := s.lists[idle].first; c != nil && over(now, c.since, w.idle); c = c.next {
-		s.end(c, cutIdle)
+	for _, p := range [...]phase{fresh, idle} {
+		for c := s.lists[p].first; c != nil && over(now, c.since, w.idle); c = c.next {
+			s.end(c, cutIdle)
+		}
 	}
 	for c := s.lists[heading].first; c != nil && over(now, c.since, w.header); c = c.next {
 		s.end(c, cutHead)

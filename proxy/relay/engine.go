@@ -19,6 +19,7 @@ type Engine struct {
 	watch     Watch
 	exchanges sync.Pool // of *exchange
 	draining  atomic.Bool
+	ending    atomic.Bool
 	closed    atomic.Bool
 }
 
@@ -93,7 +94,18 @@ func (g *Engine) Malformed(c Client, err error) {
 }
 
 // Drain says that connections end after the exchange under way.
-func (g *Engine) Drain() { g.draining.Store(true) }
+func (g *Engine) Drain() {
+	g.draining.Store(true)
+	g.ending.Store(true)
+}
+
+// Retire is Drain but for connections that wait for their first request: it
+// may be on its way, and its client would not ask again.
+func (g *Engine) Retire() { g.draining.Store(true) }
+
+// Ending reports whether connections are to end that wait for their first
+// request, too.
+func (g *Engine) Ending() bool { return g.ending.Load() }
 
 // Draining reports whether connections are to end after the exchange under way.
 func (g *Engine) Draining() bool { return g.draining.Load() }
@@ -101,7 +113,7 @@ func (g *Engine) Draining() bool { return g.draining.Load() }
 // Close breaks off what is still under way, tunnels included. Calls of Carry
 // return soon after.
 func (g *Engine) Close() {
-	g.draining.Store(true)
+	g.Drain()
 	g.closed.Store(true)
 	g.watch.Each(func(x *Watched) { x.Look(time.Now().UnixNano()) })
 }

@@ -66,6 +66,7 @@ type watching struct {
 	watched relay.Watched
 	mu      sync.Mutex // guards what follows
 	phase   phase
+	again   bool // there was a request before
 	cut     cut
 	since   int64
 	gone    func() // of the exchange

@@ -15,7 +15,7 @@ var past = time.Unix(1, 0)
 func (c *conn) enter(p phase, now int64) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.phase, c.since = p, now
+	c.phase, c.since, c.again = p, now, c.again || p == busy
 	if p == busy && (c.cut == cutIdle || c.cut == cutDrain) {
 		c.cut = notCut
 		_ = c.net.SetReadDeadline(time.Time{})
@@ -42,7 +42,7 @@ func (c *conn) look(now int64) {
 	defer c.mu.Unlock()
 	o, g := &c.srv.o, c.srv.engine
 	switch {
-	case c.phase == idle && g.Draining():
+	case c.phase == idle && (g.Ending() || g.Draining() && c.again):
 		c.end(cutDrain)
 	case c.phase == idle && over(now, c.since, int64(o.Idle)):
 		c.end(cutIdle)
