@@ -79,7 +79,7 @@ func TestPipelinedRequests(t *testing.T) {
 func TestByteByByte(t *testing.T) {
 	p := start(t, serveHTTP(t, hello))
 	c := p.dial()
-	for _, b := range []byte("GET /slow HTTP/1.1\r\nHost: x\r\n\r\nPOST /up HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nTrailer: 1\r\n\r\n") {
+	for _, b := range []byte("GET /slow HTTP/1.1\r\nHost: x\r\n\r\nPOST /up HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-Trailer: 1\r\n\r\n") {
 		c.send(string([]byte{b}))
 	}
 	if _, body := c.answer("GET"); body != "hello /slow" {
