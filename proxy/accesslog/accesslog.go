@@ -19,6 +19,7 @@ import (
 type Log struct {
 	logs             []*one
 	answer, trailers [][]byte
+	lines            sync.Pool // of *[]byte, memory for one line
 }
 
 // one is one entry of the configuration.
@@ -31,7 +32,7 @@ type one struct {
 // New compiles a listener's logs. open gives the output of each; two logs may
 // share one.
 func New(all []config.AccessLog, open func(*config.AccessLog) (*Output, error)) (*Log, error) {
-	l := new(Log)
+	l := &Log{lines: sync.Pool{New: func() any { b := make([]byte, 0, 1<<10); return &b }}}
 	for i := range all {
 		c := &all[i]
 		o, err := l.compile(c)
@@ -96,11 +97,8 @@ func (l *Log) want(f *format.Format) {
 // of their trailers.
 func (l *Log) Wanted() (answer, trailers [][]byte) { return l.answer, l.trailers }
 
-// lines lends memory for one line.
-var lines = sync.Pool{New: func() any { b := make([]byte, 0, 1<<10); return &b }}
-
-// maxLine is where a line is cut, in bytes: URLs and fields can be long.
-const maxLine = 64 << 10
+// longLine is the size of a line whose memory is not kept for the next.
+const longLine = 64 << 10
 
 // Log writes the exchange down, where the filters let it.
 func (l *Log) Log(e *format.Entry) {
@@ -108,11 +106,11 @@ func (l *Log) Log(e *format.Entry) {
 		if !o.filter.takes(e) {
 			continue
 		}
-		b := lines.Get().(*[]byte)
+		b := l.lines.Get().(*[]byte)
 		*b = o.append((*b)[:0], e)
 		o.out.put(*b)
-		if cap(*b) <= maxLine {
-			lines.Put(b)
+		if cap(*b) <= longLine {
+			l.lines.Put(b)
 		}
 	}
 }

@@ -191,8 +191,8 @@ func TestConfigurationKnowsAllFlags(t *testing.T) {
 			break
 		}
 	}
-	if strings.Join(all, " ") != strings.Join(config.ResponseFlags, " ") {
-		t.Errorf("configuration %v, events %v", config.ResponseFlags, all)
+	if strings.Join(all, " ") != strings.Join(config.ResponseFlags(), " ") {
+		t.Errorf("configuration %v, events %v", config.ResponseFlags(), all)
 	}
 }
 

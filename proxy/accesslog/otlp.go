@@ -148,6 +148,9 @@ const (
 	backoff = 250 * time.Millisecond
 )
 
+// maxAnswer is how much of a server's answer is read, in bytes.
+const maxAnswer = 64 << 10
+
 func (s *server) deliver(ctx context.Context, records []byte) error {
 	s.body = nested(s.body[:0], requestResourceLogs, func(b []byte) []byte {
 		b = append(b, s.before...)
@@ -188,7 +191,7 @@ func (s *server) post(ctx context.Context) (again bool, err error) {
 		return true, err
 	}
 	defer resp.Body.Close()
-	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxLine)) // so that the connection can be used again
+	_, _ = io.Copy(io.Discard, io.LimitReader(resp.Body, maxAnswer)) // so that the connection can be used again
 	switch c := resp.StatusCode; {
 	case c < 300:
 		return false, nil

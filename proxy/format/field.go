@@ -200,8 +200,17 @@ type Kept struct {
 	text   []byte
 }
 
+// keptText is how much memory for text is kept from one exchange to the next, in
+// bytes.
+const keptText = 16 << 10
+
 // Reset forgets what was kept.
-func (k *Kept) Reset() { k.Fields, k.text = k.Fields[:0], k.text[:0] }
+func (k *Kept) Reset() {
+	if cap(k.text) > keptText {
+		k.text = nil
+	}
+	k.Fields, k.text = k.Fields[:0], k.text[:0]
+}
 
 // Keep adds those of fields whose name, in lower case, is one of names.
 func (k *Kept) Keep(fields []http1.Field, names [][]byte) {

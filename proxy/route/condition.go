@@ -16,12 +16,15 @@ type Condition struct {
 	name   []byte
 	absent bool
 	fits   func(value []byte) bool
+	memory *sync.Pool // of *[]byte, for values of parameters with escapes
 }
 
 func NewCondition(c *config.FieldMatch, header bool) (Condition, error) {
 	f := Condition{name: []byte(c.Name), absent: c.Absent}
 	if header {
 		f.name = []byte(strings.ToLower(c.Name))
+	} else {
+		f.memory = &sync.Pool{New: func() any { return new([]byte) }}
 	}
 	switch {
 	case c.Regex != "":
@@ -105,9 +108,6 @@ func pseudo(h *http1.Head, name []byte) []byte {
 	return nil
 }
 
-// unescaped lends memory for values with escapes.
-var unescaped = sync.Pool{New: func() any { return new([]byte) }}
-
 // Parameter reports whether the first query parameter of that name fits, with
 // escapes undone.
 func (c *Condition) Parameter(query []byte) bool {
@@ -118,8 +118,8 @@ func (c *Condition) Parameter(query []byte) bool {
 	if bytes.IndexByte(v, '%') < 0 && bytes.IndexByte(v, '+') < 0 {
 		return c.fits(v)
 	}
-	b := unescaped.Get().(*[]byte)
-	defer unescaped.Put(b)
+	b := c.memory.Get().(*[]byte)
+	defer c.memory.Put(b)
 	*b = format.Unescape((*b)[:0], v)
 	return c.fits(*b)
 }

@@ -120,8 +120,17 @@ type Scratch struct {
 	host []byte // what the client asked for, where that was rewritten
 }
 
+// keptText is how much memory for text is kept from one request to the next, in
+// bytes: a few long heads are not to make all exchanges large.
+const keptText = 16 << 10
+
 // Reset forgets everything.
-func (s *Scratch) Reset() { s.text, s.late, s.host = s.text[:0], s.late[:0], nil }
+func (s *Scratch) Reset() {
+	if cap(s.text) > keptText {
+		s.text = nil
+	}
+	s.text, s.late, s.host = s.text[:0], s.late[:0], nil
+}
 
 // since is the text from at on.
 func (s *Scratch) since(at int) []byte { return s.text[at:len(s.text):len(s.text)] }
