@@ -281,7 +281,7 @@ func TestTLSReloadUnderLoad(t *testing.T) {
 
 func TestTLSFailuresAreTold(t *testing.T) {
 	ca := testca.New(t)
-	front := ca.Issue("front", testca.Year(), "front.test")
+	front := ca.Issue("front", time.Now().Add(50*time.Hour), "front.test")
 	opaque := func(c *config.Config) { c.Listeners[0].Protocol = config.TCP }
 	r := run(t, all(withAdmin, opaque, terminating(func(l *config.ListenerTLS) { l.Client.Mode, l.Client.CA = config.ClientRequire, ca.File }, front)), serve(t, echo))
 	c := tls.Client(r.dial(), &tls.Config{RootCAs: ca.Pool, ServerName: "front.test"})
@@ -296,6 +296,9 @@ func TestTLSFailuresAreTold(t *testing.T) {
 	}
 	if _, stats := r.get("/stats"); !strings.Contains(stats, "listener.main.ssl.fail_verify_no_cert: 1\n") || !strings.Contains(stats, "listener.main.ssl.connection_error: 1\n") {
 		t.Errorf("stats %s", stats)
+	}
+	if _, tapped := r.get("/tap?events=true&for=10ms"); !strings.Contains(tapped, `"name":"pitot.event.tls_certificate_expiring"`) {
+		t.Errorf("who comes late is told %q", tapped)
 	}
 	if _, metrics := r.get("/metrics"); !strings.Contains(metrics, `pitot_listener_ssl_connection_error_total{listener="main"} 1`) ||
 		!strings.Contains(metrics, `pitot_tls_certificate_expiry_seconds{path="`+front.Cert) {

@@ -15,6 +15,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/pitot-io/pitot/internal/event"
 	"github.com/pitot-io/pitot/proxy/secure"
 	"github.com/pitot-io/pitot/proxy/upstream"
 	"github.com/pitot-io/pitot/tap"
@@ -33,7 +34,7 @@ type Listener struct {
 }
 
 // Options say what there is to show. All functions must be there, but Sinks,
-// Capture and Certificates.
+// Capture, Certificates and Standing.
 type Options struct {
 	Hub            *tap.Hub
 	Listeners      func() []Listener
@@ -42,6 +43,7 @@ type Options struct {
 	Capture        func() []Listener                        // of a live capture, where there is one: interfaces and their numbers
 	Logs           func() []Listener                        // access logs and their numbers; may be nil
 	Certificates   func(now time.Time) []secure.Certificate // may be nil
+	Standing       func(now time.Time) []event.Notice       // events of what is wrong now, for who comes late; may be nil
 	DecodeFailures func() uint64
 	Config         func() ([]byte, error) // YAML, without secrets
 	Draining       func() bool

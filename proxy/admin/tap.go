@@ -58,6 +58,11 @@ func (s *Server) tap(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	defer context.AfterFunc(s.ctx, cancel)()
+	if t.events && s.o.Standing != nil {
+		for _, n := range s.o.Standing(time.Now()) {
+			t.buf = n.AppendJSON(t.buf)
+		}
+	}
 	t.run(ctx)
 }
 

@@ -89,20 +89,46 @@ const (
 // remind tells of the certificates that expire soon.
 func (w *Watcher) remind(now time.Time) {
 	for _, c := range w.Certificates(now) {
-		if left := c.NotAfter.Sub(now); left < ExpiresSoon {
-			w.remindOf(&c, left)
+		if n, soon := c.expires(now); soon {
+			w.told(n)
 		}
 	}
 }
 
-func (w *Watcher) remindOf(c *Certificate, left time.Duration) {
+// Standing are the events of what is wrong now, told anew: certificates that
+// expire soon, and files that cannot be used.
+func (w *Watcher) Standing(now time.Time) (all []event.Notice) {
+	for _, c := range w.Certificates(now) {
+		if n, soon := c.expires(now); soon {
+			all = append(all, n)
+		}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, s := range w.sources {
+		if s.failure != "" {
+			all = append(all, s.failed(now))
+		}
+	}
+	return all
+}
+
+// expires is the event of a certificate that expires soon.
+func (c *Certificate) expires(now time.Time) (n event.Notice, soon bool) {
+	left := c.NotAfter.Sub(now)
+	if left >= ExpiresSoon {
+		return n, false
+	}
 	when := fmt.Sprintf("expires in %d days, on %s", c.DaysLeft, c.NotAfter.Format(time.DateOnly))
 	if left < 0 {
 		when = "has expired on " + c.NotAfter.Format(time.DateOnly)
 	}
 	name := cmp.Or(strings.Join(c.SANs, ", "), c.Subject)
-	w.notice(event.EventCertExpiring, event.Warn, fmt.Sprintf("certificate of %s for %s %s: %s", c.UsedBy, name, when, c.Path), []event.KeyValue{
-		{Key: "files", Value: c.Path}, {Key: "used_by", Value: c.UsedBy}, {Key: "serial", Value: c.Serial},
-		{Key: "not_after", Value: c.NotAfter.Format(time.RFC3339)}, {Key: "days_left", Value: fmt.Sprint(c.DaysLeft)},
-	})
+	return event.Notice{
+		Time: now.UnixNano(), Name: event.EventCertExpiring, Severity: event.Warn,
+		Body: fmt.Sprintf("certificate of %s for %s %s: %s", c.UsedBy, name, when, c.Path), Attributes: []event.KeyValue{
+			{Key: "files", Value: c.Path}, {Key: "used_by", Value: c.UsedBy}, {Key: "serial", Value: c.Serial},
+			{Key: "not_after", Value: c.NotAfter.Format(time.RFC3339)}, {Key: "days_left", Value: fmt.Sprint(c.DaysLeft)},
+		},
+	}, true
 }

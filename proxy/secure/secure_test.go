@@ -192,6 +192,9 @@ func TestReloadKeepsWhatWorks(t *testing.T) {
 	if c := w.Certificates(time.Now()); len(c) != 1 || c[0].Failure == "" || c[0].SANs[0] != "web.test" || c[0].UsedBy != `listener "web"` || c[0].DaysLeft < 364 {
 		t.Errorf("certificates %+v", c)
 	}
+	if s := w.Standing(time.Now()); len(s) != 1 || s[0].Name != event.EventCertFailed {
+		t.Errorf("standing %+v", s)
+	}
 	ca.Issue("web", testca.Year(), "web.test")
 	if !w.Look() || serialOf() == now || w.Certificates(time.Now())[0].Failure != "" {
 		t.Error("not mended")

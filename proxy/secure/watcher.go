@@ -32,6 +32,7 @@ type Watcher struct {
 	looking sync.Mutex // one look at a time
 	mu      sync.Mutex // guards sources and what they hold
 	sources []*source
+	added   bool // some of them, since the last look
 }
 
 // NewWatcher makes a watcher that knows no files yet.
@@ -88,7 +89,7 @@ func (w *Watcher) add(owner any, user string, files []string, read func() ([]*Le
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.sources = append(slices.Clip(w.sources), s)
+	w.sources, w.added = append(slices.Clip(w.sources), s), true
 	return nil
 }
 
@@ -103,12 +104,13 @@ func (w *Watcher) drop(owner any) {
 func (w *Watcher) Run(ctx context.Context) {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
+	w.more()
 	w.remind(time.Now())
 	reminded := time.Now()
 	for {
 		select {
 		case now := <-tick.C:
-			if w.Look() || now.Sub(reminded) >= remindEvery {
+			if w.Look() || w.more() || now.Sub(reminded) >= remindEvery {
 				w.remind(now)
 				reminded = now
 			}
@@ -131,6 +133,14 @@ func (w *Watcher) Look() (renewed bool) {
 	return renewed
 }
 
+// more reports whether there are certificates of which nobody was reminded.
+func (w *Watcher) more() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	defer func() { w.added = false }()
+	return w.added
+}
+
 func (w *Watcher) all() []*source {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -147,7 +157,7 @@ func (w *Watcher) renew(s *source, stamps []stamp) bool {
 		return false
 	}
 	s.leaves, s.failure, s.tries = leaves, "", 0
-	w.tell(event.EventCertReloaded, event.Info, s, "in use from now on: "+strings.Join(s.files, ", "))
+	w.told(s.notice(time.Now(), event.EventCertReloaded, event.Info, "in use from now on: "+strings.Join(s.files, ", ")))
 	return true
 }
 
@@ -160,21 +170,28 @@ func (w *Watcher) failed(s *source, err error) {
 		return
 	}
 	s.failure = err.Error()
-	w.tell(event.EventCertFailed, event.Warn, s, s.failure+"; the one before stays in use")
+	w.told(s.failed(time.Now()))
 }
 
-func (w *Watcher) tell(name string, level event.Severity, s *source, text string) {
-	kv := []event.KeyValue{{Key: "files", Value: strings.Join(s.files, ",")}, {Key: "used_by", Value: s.user}}
-	w.notice(name, level, "certificate of "+s.user+": "+text, kv)
+func (s *source) failed(now time.Time) event.Notice {
+	return s.notice(now, event.EventCertFailed, event.Warn, s.failure+"; the one before stays in use")
 }
 
-func (w *Watcher) notice(name string, level event.Severity, body string, kv []event.KeyValue) {
-	if level >= event.Warn {
-		w.o.Log.Warn(body)
+func (s *source) notice(now time.Time, name string, level event.Severity, text string) event.Notice {
+	return event.Notice{
+		Time: now.UnixNano(), Name: name, Severity: level, Body: "certificate of " + s.user + ": " + text,
+		Attributes: []event.KeyValue{{Key: "files", Value: strings.Join(s.files, ",")}, {Key: "used_by", Value: s.user}},
+	}
+}
+
+// told tells an event, and logs it.
+func (w *Watcher) told(n event.Notice) {
+	if n.Severity >= event.Warn {
+		w.o.Log.Warn(n.Body)
 	} else {
-		w.o.Log.Info(body)
+		w.o.Log.Info(n.Body)
 	}
 	if w.o.Tell != nil {
-		w.o.Tell(&event.Notice{Time: time.Now().UnixNano(), Name: name, Severity: level, Body: body, Attributes: kv})
+		w.o.Tell(&n)
 	}
 }
