@@ -46,11 +46,9 @@ func changesOf(file string, read func() (*config.Config, error)) *changes {
 }
 
 // follow calls apply with every new configuration of the file until ctx is
-// done. One that cannot be used is told, and the old one stays. SIGHUP asks for
-// a look at a file that seems the same.
-func (c *changes) follow(ctx context.Context, apply func(*config.Config) error, log *slog.Logger) {
-	again, stop := hangups()
-	defer stop()
+// done. One that cannot be used is told, and the old one stays. again asks for a
+// look at a file that seems the same.
+func (c *changes) follow(ctx context.Context, again <-chan os.Signal, apply func(*config.Config) error, log *slog.Logger) {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
 	for {

@@ -38,8 +38,10 @@ func TestConfigurationFilesAreFollowed(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var all sync.WaitGroup
 	c := changesOf(file, read)
+	again, stop := hangups()
+	defer stop()
 	all.Go(func() {
-		c.follow(ctx, func(c *config.Config) error { applied <- c.Admin.Address; return nil }, slog.New(slog.DiscardHandler))
+		c.follow(ctx, again, func(c *config.Config) error { applied <- c.Admin.Address; return nil }, slog.New(slog.DiscardHandler))
 	})
 	defer all.Wait()
 	defer cancel()
@@ -56,7 +58,7 @@ func TestConfigurationFilesAreFollowed(t *testing.T) {
 	}
 	write(file, "two two")
 	expect("two two")
-	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil { // it is listened to: a change was applied
+	if err := syscall.Kill(os.Getpid(), syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
 	expect("two two")

@@ -173,6 +173,10 @@ func runProxy(ctx context.Context, cfg *config.Config, from *changes, open func(
 	if err != nil {
 		return err
 	}
+	again, deaf := hangups() // from here on, so that no signal comes too early
+	defer deaf()
+	asked, deafer := successions()
+	defer deafer()
 	sockets, err := inherit.FromEnvironment()
 	if err != nil {
 		return err
@@ -204,10 +208,10 @@ func runProxy(ctx context.Context, cfg *config.Config, from *changes, open func(
 	beside.Go(func() { reopenLogs(serving, moved, server, log) })
 	ctx, leave := context.WithCancelCause(ctx)
 	if from != nil {
-		beside.Go(func() { from.follow(serving, server.Reload, log) })
+		beside.Go(func() { from.follow(serving, again, server.Reload, log) })
 	}
 	if open == nil {
-		beside.Go(func() { succeeding(serving, server, leave, log) })
+		beside.Go(func() { succeeding(serving, asked, server, leave, log) })
 	}
 	var shown error
 	if open != nil {

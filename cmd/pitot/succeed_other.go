@@ -14,9 +14,10 @@ import (
 var errSucceeded = errors.New("a successor has taken over")
 
 // succeeding waits for ctx: this system has no signal that asks for a successor.
-func succeeding(ctx context.Context, _ *proxy.Server, _ func(error), _ *slog.Logger) {
+func succeeding(ctx context.Context, _ <-chan os.Signal, _ *proxy.Server, _ func(error), _ *slog.Logger) {
 	<-ctx.Done()
 }
 
-// hangups has none here.
-func hangups() (<-chan os.Signal, func()) { return nil, func() {} }
+// successions and hangups have none here.
+func successions() (<-chan os.Signal, func()) { return nil, func() {} }
+func hangups() (<-chan os.Signal, func())     { return nil, func() {} }

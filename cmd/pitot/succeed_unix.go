@@ -21,13 +21,22 @@ const successorLimit = 30 * time.Second
 // errSucceeded is why a run ended whose sockets another process serves now.
 var errSucceeded = errors.New("a successor has taken over")
 
-// succeeding starts a successor each time SIGUSR2 comes: this program anew,
+// successions delivers SIGUSR2 until stop is called.
+func successions() (asked <-chan os.Signal, stop func()) { return signals(syscall.SIGUSR2) }
+
+// hangups delivers SIGHUP until stop is called.
+func hangups() (asked <-chan os.Signal, stop func()) { return signals(syscall.SIGHUP) }
+
+func signals(s os.Signal) (<-chan os.Signal, func()) {
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, s)
+	return c, func() { signal.Stop(c) }
+}
+
+// succeeding starts a successor each time it is asked to: this program anew,
 // from its file, with the same arguments and the listening sockets. Once one
 // listens, leave is called; until then nothing changes for clients.
-func succeeding(ctx context.Context, server *proxy.Server, leave func(error), log *slog.Logger) {
-	asked := make(chan os.Signal, 1)
-	signal.Notify(asked, syscall.SIGUSR2)
-	defer signal.Stop(asked)
+func succeeding(ctx context.Context, asked <-chan os.Signal, server *proxy.Server, leave func(error), log *slog.Logger) {
 	for {
 		select {
 		case <-ctx.Done():
@@ -53,11 +62,4 @@ func startSuccessor(ctx context.Context, sockets []inherit.Named) (int, error) {
 	ctx, cancel := context.WithTimeout(ctx, successorLimit)
 	defer cancel()
 	return inherit.Start(ctx, program, os.Args[1:], sockets)
-}
-
-// hangups delivers SIGHUP until stop is called.
-func hangups() (asked <-chan os.Signal, stop func()) {
-	c := make(chan os.Signal, 1)
-	signal.Notify(c, syscall.SIGHUP)
-	return c, func() { signal.Stop(c) }
 }

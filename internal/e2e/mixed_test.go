@@ -153,7 +153,7 @@ func exchange(c *http.Client, base string) error {
 
 func (e *every) otherLoads(t *testing.T) []*load {
 	call := func(listener string, creds credentials.TransportCredentials) *load {
-		cc, err := grpc.NewClient(e.at(listener), grpc.WithTransportCredentials(creds), grpc.WithAuthority("grpc.test"))
+		cc, err := grpc.NewClient(e.at(listener), grpc.WithTransportCredentials(creds))
 		if err != nil {
 			t.Fatal(err)
 		}
