@@ -11,6 +11,7 @@ import (
 	"github.com/pitot-io/pitot/proxy/h1"
 	"github.com/pitot-io/pitot/proxy/hop"
 	"github.com/pitot-io/pitot/proxy/relay"
+	"github.com/pitot-io/pitot/proxy/relay/grpcweb"
 	relayh1 "github.com/pitot-io/pitot/proxy/relay/h1"
 	"github.com/pitot-io/pitot/proxy/relay/h2"
 	"github.com/pitot-io/pitot/proxy/socket"
@@ -32,16 +33,18 @@ type httpServer struct {
 
 func newHTTP(s Setup) (Handler, error) {
 	h := &httpServer{Setup: s}
+	resume, resumeFast := h.resumeHTTP2, h.resumePlain
+	if !s.Listener.Speaks(config.HTTP20) {
+		resume, resumeFast = nil, nil
+	}
 	if s.plain() {
-		h.fast = h1.New(s.fastOptions(h.resumeHTTP2))
+		h.fast = h1.New(s.fastOptions(resumeFast))
 	}
 	h.up = newDialers(s.heads())
 	h.engine = relay.New(s.engineOptions(h.up.of))
 	h.h1 = relayh1.NewServer(h.engine, relayh1.ServerOptions{
 		Header: orNever(s.Listener.Timeouts.Header), Idle: orNever(s.Listener.Timeouts.Idle), Limits: s.heads(), Plain: &s.Hub.Plain,
-		HTTP2: func(ctx context.Context, c *socket.Stream, first []byte, info hop.Info, passed *tap.Passed) {
-			h.h2.Resume(ctx, c, first, info, passed)
-		},
+		HTTP2: resume,
 	})
 	h.h2 = h2.NewServer(h.engine, h.http2Options())
 	return h, nil
@@ -49,7 +52,7 @@ func newHTTP(s Setup) (Handler, error) {
 
 // plain reports whether no connection of the listener's needs the engine.
 func (s *Setup) plain() bool {
-	if s.Listener.TLS != nil {
+	if s.Listener.TLS != nil || s.Listener.GRPCWeb {
 		return false
 	}
 	for _, name := range s.Listener.Clusters() {
@@ -94,7 +97,12 @@ func (s *Setup) fastOptions(http2 func(context.Context, socket.Conn, []byte, h1.
 
 func (s *Setup) engineOptions(dialer func(*upstream.Cluster) relay.Dialer) relay.Options {
 	l := s.Listener
+	var wrap func(relay.Client) relay.Client
+	if l.GRPCWeb {
+		wrap = grpcweb.Wrap
+	}
 	return relay.Options{
+		Wrap:     wrap,
 		Listener: l.Name, Service: s.serviceOf(l.Cluster), Rules: s.rules(), Dialer: dialer, Names: s.Names,
 		WebSocket: s.webSocket(), Layers: s.Layers, Stats: (*httpStats)(s.Stats), Publish: s.publish,
 		Request:    orNever(l.Timeouts.Request),
@@ -114,7 +122,8 @@ func orNever(d time.Duration) time.Duration {
 func (h *httpServer) Serve(ctx context.Context, c *socket.Stream, first []byte, info ConnInfo, done func()) {
 	defer done()
 	switch {
-	case c.TLS != nil && c.TLS.ConnectionState().NegotiatedProtocol == "h2", hop.Preface(first):
+	case c.TLS != nil && c.TLS.ConnectionState().NegotiatedProtocol == "h2", !h.Listener.Speaks(config.HTTP11),
+		hop.Preface(first) && h.Listener.Speaks(config.HTTP20):
 		h.h2.Serve(ctx, c, first, hop.Info(info))
 	case h.fast != nil && c.TLS == nil:
 		h.fast.Serve(ctx, c.Socket, first, h1.Info(info))

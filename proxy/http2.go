@@ -6,6 +6,7 @@ import (
 	"github.com/pitot-io/pitot/decode"
 	"github.com/pitot-io/pitot/internal/config"
 	"github.com/pitot-io/pitot/proxy/h1"
+	"github.com/pitot-io/pitot/proxy/hop"
 	"github.com/pitot-io/pitot/proxy/relay"
 	"github.com/pitot-io/pitot/proxy/relay/alpn"
 	relayh1 "github.com/pitot-io/pitot/proxy/relay/h1"
@@ -26,8 +27,13 @@ func (h *httpServer) http2Options() h2.ServerOptions {
 	}
 }
 
-// resumeHTTP2 goes on with a client of HTTP/2 that proxy/h1 has met.
-func (h *httpServer) resumeHTTP2(ctx context.Context, c socket.Conn, first []byte, info h1.Info, passed *tap.Passed) {
+// resumeHTTP2 goes on with a client of HTTP/2 that the codec of HTTP/1 has met.
+func (h *httpServer) resumeHTTP2(ctx context.Context, c *socket.Stream, first []byte, info hop.Info, passed *tap.Passed) {
+	h.h2.Resume(ctx, c, first, info, passed)
+}
+
+// resumePlain is resumeHTTP2 for proxy/h1.
+func (h *httpServer) resumePlain(ctx context.Context, c socket.Conn, first []byte, info h1.Info, passed *tap.Passed) {
 	h.h2.Resume(ctx, socket.Plain(c), first, info, passed)
 }
 

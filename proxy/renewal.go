@@ -52,7 +52,7 @@ func (s *Server) renewal(n *next, l *listener, c *config.Listener) (r *renewal, 
 	}
 	r.whence = newWhence(c, s.own, s.buffers, l.stats)
 	if c.TLS != nil {
-		r.secure, err = secure.NewServer(c.Name, c.TLS, c.ForwardCert, alpnOf(c.Protocol), s.files)
+		r.secure, err = secure.NewServer(c.Name, c.TLS, c.ForwardCert, alpnOf(c), s.files)
 	}
 	return r, err
 }

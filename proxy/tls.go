@@ -13,12 +13,17 @@ import (
 )
 
 // alpnOf is what a listener's protocol is called in TLS.
-func alpnOf(protocol string) []string {
-	switch protocol {
-	case config.HTTP, config.Auto:
-		return []string{"h2", "http/1.1"}
+func alpnOf(l *config.Listener) (names []string) {
+	if l.Protocol != config.HTTP && l.Protocol != config.Auto {
+		return nil
 	}
-	return nil
+	if l.Speaks(config.HTTP20) {
+		names = append(names, "h2")
+	}
+	if l.Speaks(config.HTTP11) {
+		names = append(names, "http/1.1")
+	}
+	return names
 }
 
 // handshake makes a session with a client and hands it to the listener's

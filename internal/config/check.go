@@ -93,6 +93,7 @@ func (c *Config) checkListener(l *Listener, key string, wrong report) {
 		wrong(key+".routes", "only HTTP has routes; remove them, or set protocol to %s or %s", HTTP, Auto)
 	}
 	c.checkReference(l.Cluster, key+".cluster", wrong)
+	l.checkVersions(key, wrong)
 	checkUpgrades(l.Upgrades, key+".upgrades", wrong)
 	for i := range l.Routes {
 		c.checkRoute(&l.Routes[i], fmt.Sprintf("%s.routes[%d]", key, i), wrong)

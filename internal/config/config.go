@@ -31,6 +31,8 @@ type Listener struct {
 	Timeouts       Timeouts `yaml:"timeouts"`
 	Limits         Limits   `yaml:"limits"`
 	UseRemote      bool     `yaml:"use_remote_address"` // an edge: believe the peer's address, not its headers
+	HTTPVersions   []string `yaml:"http_versions"`      // that clients may speak; both by default
+	GRPCWeb        bool     `yaml:"grpc_web"`           // translate gRPC-Web into gRPC
 	MaxConnections int      `yaml:"max_connections"`    // at once; 0 for no limit
 	SocketMode     string   `yaml:"socket_mode"`        // of a Unix socket's file, as 0660; what the umask leaves by default
 	Upgrades       []string `yaml:"upgrades"`           // protocols that an HTTP connection may change to

@@ -19,6 +19,7 @@ listeners:
   - name: h2
     address: 127.0.0.1:0
     protocol: http
+    http_versions: ["2"]
     cluster: origin
 clusters:
   - name: origin

@@ -67,6 +67,9 @@ func (g *Engine) lookup(a netip.AddrPort) string {
 // Carry carries out one exchange in the caller's goroutine, up to the end of
 // the answer. ctx is what upstream hosts are dialled with.
 func (g *Engine) Carry(ctx context.Context, c Client) {
+	if g.o.Wrap != nil {
+		c = g.o.Wrap(c)
+	}
 	e := g.exchanges.Get().(*exchange)
 	e.begin(ctx, c)
 	e.run()

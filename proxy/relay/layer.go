@@ -63,6 +63,9 @@ func (e *exchange) answerLayer() {
 		e.layer.mu.Unlock()
 		return
 	}
+	if e.req == nil { // it could not be read
+		return
+	}
 	for _, l := range e.g.o.Layers {
 		if e.layer.call = l.Open(&e.conn.riding, e.req, &e.resp); e.layer.call != nil {
 			return

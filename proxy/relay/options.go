@@ -30,6 +30,10 @@ type Options struct {
 	// Where it is nil, as for any other protocol, a tunnel's bytes pass unseen.
 	WebSocket func(decode.Conn, decode.Handover) decode.Decoder
 
+	// Wrap, where set, stands between clients' codecs and their exchanges: it
+	// gives what an exchange is to see, mostly the codec itself.
+	Wrap func(Client) Client
+
 	// Layers are protocols that ride on exchanges, asked in order: gRPC.
 	Layers []decode.Layer
 
