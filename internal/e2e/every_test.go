@@ -41,6 +41,7 @@ listeners:
       - {match: {prefix: /h2}, cluster: h2}
       - {match: {prefix: /h1s}, cluster: h1s}
       - {match: {prefix: /h2s}, cluster: h2s}
+      - {match: {prefix: /echo}, cluster: ws}
   - name: secure
     address: 127.0.0.1:0
     protocol: http
@@ -54,9 +55,10 @@ listeners:
   - {name: h2, idle_timeout: 1s, endpoints: [%s], protocol: http2}
   - {name: h1s, idle_timeout: 1s, endpoints: [%s], tls: {sni: origin.test, ca: %s}}
   - {name: grpc, idle_timeout: 1s, endpoints: [%s], protocol: http2}
+  - {name: ws, endpoints: [%s]}
   - {name: h2s, idle_timeout: 1s, endpoints: [%s], protocol: http2, tls: {sni: origin.test, ca: %s}}
 %sadmin: {address: 127.0.0.1:0}
-%s`, ca.cert("shop.test"), ca.key("shop.test"), listeners, plain, plain, secure, ca.file, interopServer(t), secure, ca.file, clusters, rest)), ca}
+%s`, ca.cert("shop.test"), ca.key("shop.test"), listeners, plain, plain, secure, ca.file, interopServer(t), webSocketEcho(t), secure, ca.file, clusters, rest)), ca}
 }
 
 // pairs calls f for every way to come and to go on.

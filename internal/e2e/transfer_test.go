@@ -97,6 +97,11 @@ func TestAThousandStreamsOnOneConnection(t *testing.T) {
 		for _, cluster := range []string{"h1", "h2"} {
 			t.Run(listener+" to "+cluster, func(t *testing.T) {
 				c, base := e.client(t, listener, 2)
+				one, err := http.NewRequest(http.MethodGet, base+"/"+cluster+"/bytes/1", nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				text(t, c, one) // makes the connection: Go's client dials for each of many at once
 				together(t, 1000, func() error {
 					a, err := c.Get(base + "/" + cluster + "/slow/300ms")
 					if err != nil {
