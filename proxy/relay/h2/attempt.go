@@ -39,6 +39,7 @@ func (a *attempt) Send(h *http1.Head, end bool) error {
 	a.upgrade = len(h.Upgrade) > 0
 	for {
 		if err := a.refusal(); err != nil {
+			c.passOn() // it may have been woken in the place of another
 			a.unsent = true
 			return err
 		}

@@ -17,13 +17,13 @@ import (
 )
 
 // scripted is a host whose connections a test serves itself.
-func scripted(t *testing.T, settings ...http2.Setting) (*upstream.Host, <-chan *peer) {
+func scripted(t *testing.T, settings ...http2.Setting) (*upstream.Host, peers) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	peers := make(chan *peer, 16)
+	peers := make(peers, 16)
 	var wg sync.WaitGroup
 	wg.Add(1)
 	go func() {
@@ -44,6 +44,32 @@ func scripted(t *testing.T, settings ...http2.Setting) (*upstream.Host, <-chan *
 	}()
 	t.Cleanup(func() { l.Close(); wg.Wait() })
 	return hostAt(t, l.Addr().String()), peers
+}
+
+// peers are connections to a scripted host.
+type peers chan *peer
+
+// next waits for one.
+func (p peers) next(t *testing.T) *peer {
+	t.Helper()
+	select {
+	case c := <-p:
+		return c
+	case <-time.After(10 * time.Second):
+		t.Fatal("no connection was made")
+		return nil
+	}
+}
+
+// known waits until the host's SETTINGS are.
+func known(t *testing.T, up relay.Upstream) {
+	t.Helper()
+	a := up.(*attempt)
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if err := a.link.pool.known(ctx, a.link); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // request reads the head of a request.
@@ -104,7 +130,7 @@ func TestRequestAsSent(t *testing.T) {
 	if err := up.Finish(nil); err != nil {
 		t.Fatal(err)
 	}
-	p := <-peers
+	p := peers.next(t)
 	_, fields := p.request()
 	want := map[string]string{":method": "POST", ":scheme": "http", ":path": "/p?q", ":authority": "a.example:80", "x-mixed": "V", "user-agent": "me"}
 	if len(fields) != len(want) {
@@ -127,7 +153,7 @@ func TestRefusedStreamIsUnsent(t *testing.T) {
 	for code, unsent := range map[http2.ErrCode]bool{http2.ErrCodeRefusedStream: true, http2.ErrCodeInternal: false} {
 		up := send(t, open(t, d, host))
 		if p == nil {
-			p = <-peers
+			p = peers.next(t)
 		}
 		id, _ := p.request()
 		p.must(p.WriteRSTStream(id, code))
@@ -142,7 +168,7 @@ func TestGoAwayLeavesStreamsAboveUnsent(t *testing.T) {
 	host, peers := scripted(t)
 	d := dialer(t, DialerOptions{})
 	first, second := send(t, open(t, d, host)), send(t, open(t, d, host))
-	p := <-peers
+	p := peers.next(t)
 	id, _ := p.request()
 	p.request()
 	p.must(p.WriteGoAway(id, http2.ErrCodeNo, nil))
@@ -151,7 +177,7 @@ func TestGoAwayLeavesStreamsAboveUnsent(t *testing.T) {
 	}
 	second.Close()
 	third := send(t, open(t, d, host)) // goes to another connection
-	q := <-peers
+	q := peers.next(t)
 	q.request()
 	third.Close()
 	q.reset(1, http2.ErrCodeCancel)
@@ -168,7 +194,7 @@ func TestLostConnection(t *testing.T) {
 	host, peers := scripted(t)
 	d := dialer(t, DialerOptions{})
 	up := send(t, open(t, d, host))
-	p := <-peers
+	p := peers.next(t)
 	p.request()
 	p.Close()
 	if err := up.Answer(new(http1.Head)); err == nil || up.Unsent() || up.Reused() {
@@ -177,30 +203,20 @@ func TestLostConnection(t *testing.T) {
 	up.Close()
 	up = send(t, open(t, d, host))
 	defer up.Close()
-	(<-peers).request()
+	peers.next(t).request()
 }
 
 func TestStreamsAreLimited(t *testing.T) {
 	host, peers := scripted(t, http2.Setting{ID: http2.SettingMaxConcurrentStreams, Val: 2})
 	d := dialer(t, DialerOptions{MaxConnections: 2})
 	a := send(t, open(t, d, host))
-	p := <-peers
+	p := peers.next(t)
 	p.request()
-	for range 100 { // until its SETTINGS are known
-		if c := a.(*attempt).link; func() bool { c.mu.Lock(); defer c.mu.Unlock(); return c.peer.known }() {
-			break
-		}
-		time.Sleep(time.Millisecond)
-	}
+	known(t, a)
 	ups := []relay.Upstream{a, send(t, open(t, d, host)), send(t, open(t, d, host))}
-	q := <-peers // the third needs another connection
+	q := peers.next(t) // the third needs another connection
 	q.request()
-	for range 100 {
-		if c := ups[2].(*attempt).link; func() bool { c.mu.Lock(); defer c.mu.Unlock(); return c.peer.known }() {
-			break
-		}
-		time.Sleep(time.Millisecond)
-	}
+	known(t, ups[2])
 	ups = append(ups, send(t, open(t, d, host)))
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
@@ -239,11 +255,9 @@ func TestOneDialForMany(t *testing.T) {
 		}()
 	}
 	wg.Wait()
-	<-peers
-	select {
-	case <-peers:
-		t.Error("a second connection was made")
-	default:
+	peers.next(t)
+	if n := len(peers); n > 0 {
+		t.Errorf("%d more connections were made", n)
 	}
 }
 
@@ -256,7 +270,7 @@ func TestConnectionIsReplaced(t *testing.T) {
 	}
 	up := send(t, open(t, d, host))
 	defer up.Close()
-	p, q := <-peers, <-peers
+	p, q := peers.next(t), peers.next(t)
 	p.goAway(http2.ErrCodeNo)
 	q.request()
 }
@@ -267,13 +281,13 @@ func TestIdsRunOut(t *testing.T) {
 	up := open(t, d, host)
 	up.(*attempt).link.nextID = 1<<31 - 1 // nothing was sent yet
 	send(t, up)
-	p := <-peers
+	p := peers.next(t)
 	if id, _ := p.request(); id != 1<<31-1 {
 		t.Errorf("stream %d", id)
 	}
 	next := send(t, open(t, d, host))
 	defer next.Close()
-	(<-peers).request()
+	peers.next(t).request()
 	up.Close()
 	p.goAway(http2.ErrCodeNo)
 }
@@ -283,7 +297,7 @@ func TestSilentHost(t *testing.T) {
 	d := dialer(t, DialerOptions{Ping: 30 * time.Millisecond, PingTimeout: 50 * time.Millisecond})
 	up := send(t, open(t, d, host))
 	defer up.Close()
-	p := <-peers
+	p := peers.next(t)
 	for range 3 { // as long as it answers, all is well
 		f, err := p.ReadFrame()
 		for ; err == nil; f, err = p.ReadFrame() {
@@ -303,14 +317,14 @@ func TestIdleConnectionEnds(t *testing.T) {
 	host, peers := scripted(t)
 	d := dialer(t, DialerOptions{Limits: Limits{Idle: 30 * time.Millisecond}})
 	send(t, open(t, d, host)).Close()
-	(<-peers).goAway(http2.ErrCodeNo)
+	peers.next(t).goAway(http2.ErrCodeNo)
 }
 
 func TestDrainedDialer(t *testing.T) {
 	host, peers := scripted(t)
 	d := dialer(t, DialerOptions{})
 	up := send(t, open(t, d, host))
-	p := <-peers
+	p := peers.next(t)
 	id, _ := p.request()
 	d.Drain()
 	p.head(id, true, ":status", "200")
@@ -345,7 +359,7 @@ func TestMalformedAnswers(t *testing.T) {
 			up := send(t, open(t, d, host))
 			defer up.Close()
 			if p == nil {
-				p = <-peers
+				p = peers.next(t)
 			}
 			p.t = t
 			id, _ := p.request()
@@ -369,7 +383,7 @@ func TestAnswers(t *testing.T) {
 	host, peers := scripted(t)
 	d := dialer(t, DialerOptions{})
 	up := send(t, open(t, d, host))
-	p := <-peers
+	p := peers.next(t)
 	id, _ := p.request()
 	p.head(id, false, ":status", "103", "link", "x")
 	p.head(id, false, ":status", "200", "content-length", "6", "x-a", "b")
@@ -436,7 +450,7 @@ func TestExtendedConnect(t *testing.T) {
 		t.Errorf("%v, unsent %v: want it refused", err, up.Unsent())
 	}
 	up.Close()
-	<-peers
+	peers.next(t)
 
 	host, peers = scripted(t, http2.Setting{ID: http2.SettingEnableConnectProtocol, Val: 1})
 	if up, err = d.Open(t.Context(), host, relay.How{Tunnel: true}); err != nil {
@@ -447,7 +461,7 @@ func TestExtendedConnect(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = up.Flush()
-	p := <-peers
+	p := peers.next(t)
 	id, fields := p.request()
 	if fields[":method"] != "CONNECT" || fields[":protocol"] != "websocket" || fields[":path"] != "/ws" {
 		t.Errorf("%v", fields)
@@ -468,7 +482,7 @@ func TestCancelWhileWaiting(t *testing.T) {
 	d := dialer(t, DialerOptions{})
 	up := send(t, open(t, d, host))
 	defer up.Close()
-	p := <-peers
+	p := peers.next(t)
 	id, _ := p.request()
 	go up.Cancel(relay.Cancelled)
 	if err := up.Answer(new(http1.Head)); !errors.Is(err, relay.ErrInterrupted) {

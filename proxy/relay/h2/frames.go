@@ -85,8 +85,7 @@ func (c *conn) data(h wire.Header, p []byte) *wire.Error {
 	}
 	s.recvWindow -= len(p)
 	if pad > 0 {
-		c.takenBack(pad)
-		s.credit += pad
+		s.takenBack(pad)
 	}
 	if err := s.hold(data, end); err != nil {
 		c.takenBack(len(data))

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -77,16 +78,18 @@ func TestGRPC(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer cc.Close()
+	limit, stop := context.WithTimeout(t.Context(), 20*time.Second)
+	defer stop()
 	for _, size := range []int{0, 128, 100_000, 1 << 20} {
 		in, out := wrapperspb.Bytes(bytes.Repeat([]byte("x"), size)), new(wrapperspb.BytesValue)
-		if err := cc.Invoke(t.Context(), "/test.Echo/Unary", in, out); err != nil || len(out.Value) != size {
+		if err := cc.Invoke(limit, "/test.Echo/Unary", in, out); err != nil || len(out.Value) != size {
 			t.Fatalf("%d bytes: got %d, %v", size, len(out.Value), err)
 		}
 	}
-	if err := cc.Invoke(t.Context(), "/test.Echo/Unary", wrapperspb.Bytes([]byte("fail")), new(wrapperspb.BytesValue)); status.Code(err) != codes.DataLoss {
+	if err := cc.Invoke(limit, "/test.Echo/Unary", wrapperspb.Bytes([]byte("fail")), new(wrapperspb.BytesValue)); status.Code(err) != codes.DataLoss {
 		t.Errorf("unary failure: %v", err)
 	}
-	chat, err := cc.NewStream(t.Context(), &echoService().Streams[0], "/test.Echo/Chat")
+	chat, err := cc.NewStream(limit, &echoService().Streams[0], "/test.Echo/Chat")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +108,7 @@ func TestGRPC(t *testing.T) {
 	if err := chat.RecvMsg(new(wrapperspb.BytesValue)); status.Code(err) != codes.DataLoss {
 		t.Errorf("stream failure: %v", err)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancel(limit)
 	chat, err = cc.NewStream(ctx, &echoService().Streams[0], "/test.Echo/Chat")
 	if err != nil {
 		t.Fatal(err)

@@ -272,6 +272,12 @@ func (s *stream) taken() (flush bool) {
 	n := len(s.lent)
 	s.c.mem.put(s.lent)
 	s.lent = nil
+	return s.takenBack(n)
+}
+
+// takenBack notes n bytes of the stream as taken, and asks for more when they
+// are many. It reports whether something is to be flushed. Locked.
+func (s *stream) takenBack(n int) (flush bool) {
 	s.credit += n
 	flush = s.c.takenBack(n)
 	if 2*s.credit < s.c.o.Window || s.recvEnd || s.closed() || s.c.writeErr != nil {

@@ -79,11 +79,10 @@ func (s *stream) waitRoom(headOnly bool) {
 // ready waits until a head can be written. Locked.
 func (s *stream) ready() error {
 	for {
-		if err := s.mayWrite(); err != nil {
+		err := s.mayWrite()
+		if err != nil || s.c.free() > 0 {
+			s.c.passOn() // it may have been woken in the place of another
 			return err
-		}
-		if s.c.free() > 0 {
-			return nil
 		}
 		s.waitRoom(true)
 	}
