@@ -159,6 +159,7 @@ func (o *origin) answer(f func(*http.Request) string) {
 type front struct {
 	name   string
 	addr   string
+	h2     string // address where HTTP/2 is spoken at once
 	origin *origin
 	sub    *tap.Subscription // pitot's
 	tls    *tls.Config       // nil for none
@@ -191,6 +192,7 @@ func pitot(t *testing.T, cert *testca.Pair) *front {
 		t.Fatal(err)
 	}
 	f.addr = s.Addr("main").String()
+	f.h2 = f.addr
 	ctx, cancel := context.WithCancel(context.Background())
 	var all sync.WaitGroup
 	all.Go(func() { hub.Run(ctx) })

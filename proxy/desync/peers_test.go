@@ -35,7 +35,7 @@ func startPeers(t *testing.T, n int) [][]*front {
 func startPeer(t *testing.T, path, name string, n int, write func(string, []*front) (string, string, []string)) (fronts []*front) {
 	t.Helper()
 	for range n {
-		fronts = append(fronts, &front{name: name, addr: freePort(t), origin: newOrigin(t)})
+		fronts = append(fronts, &front{name: name, addr: freePort(t), h2: freePort(t), origin: newOrigin(t)})
 	}
 	dir := t.TempDir()
 	file, text, args := write(dir, fronts)
@@ -82,7 +82,7 @@ func nginx(dir string, fronts []*front) (file, text string, args []string) {
 		fmt.Fprintf(&b, "%s_temp_path %s/%s;\n", kind, dir, kind)
 	}
 	for _, f := range fronts {
-		fmt.Fprintf(&b, "server { listen %s; location / { proxy_pass http://%s; } }\n", f.addr, f.origin.addr)
+		fmt.Fprintf(&b, "server { listen %s; listen %s http2; location / { proxy_pass http://%s; } }\n", f.addr, f.h2, f.origin.addr)
 	}
 	b.WriteString("}\n")
 	file = filepath.Join(dir, "nginx.conf")
@@ -94,7 +94,7 @@ func haproxy(dir string, fronts []*front) (file, text string, args []string) {
 	b.WriteString("global\n nbthread 1\ndefaults\n mode http\n option http-server-close\n http-reuse never\n retries 0\n timeout connect 2s\n timeout server 700ms\n")
 	fmt.Fprintf(&b, " timeout client %[1]dms\n timeout http-request %[1]dms\n timeout http-keep-alive %[2]dms\n", part.Milliseconds(), next.Milliseconds())
 	for i, f := range fronts {
-		fmt.Fprintf(&b, "listen l%d\n bind %s\n server s %s\n", i, f.addr, f.origin.addr)
+		fmt.Fprintf(&b, "listen l%d\n bind %s\n bind %s proto h2\n server s %s\n", i, f.addr, f.h2, f.origin.addr)
 	}
 	file = filepath.Join(dir, "haproxy.cfg")
 	return file, b.String(), []string{"-db", "-q", "-f", file}
