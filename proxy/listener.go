@@ -104,9 +104,14 @@ func (l *listener) close() {
 
 // accept takes connections until the socket is closed.
 func (l *listener) accept(ctx context.Context) {
+	stuck := false
 	for {
 		c, err := l.socket.Accept()
 		if err == nil {
+			if stuck {
+				stuck = false
+				l.log.Info("accepts connections again", "listener", l.name)
+			}
 			l.admit(ctx, c.(socket.Conn))
 			continue
 		}
@@ -114,7 +119,11 @@ func (l *listener) accept(ctx context.Context) {
 			return
 		}
 		// Out of descriptors, most likely: wait until some are free again.
-		l.log.Warn("cannot accept connections", "listener", l.name, "error", err)
+		l.stats.CxAcceptError.Add(1)
+		if !stuck {
+			stuck = true
+			l.log.Warn("cannot accept connections; those that wait do so until this ends", "listener", l.name, "error", err)
+		}
 		select {
 		case <-ctx.Done():
 			return

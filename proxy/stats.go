@@ -13,6 +13,7 @@ type Counter = atomic.Uint64
 type ListenerStats struct {
 	CxTotal         Counter // downstream_cx_total
 	CxActive        atomic.Int64
+	CxAcceptError   Counter // tries to accept that failed: out of descriptors
 	CxOverflow      Counter // closed because of max_connections
 	CxProtocolError Counter
 	CxIdleTimeout   Counter
@@ -47,6 +48,7 @@ func (s *ListenerStats) All() []upstream.Stat {
 	return []upstream.Stat{
 		count("downstream_cx_total", &s.CxTotal),
 		gauge("downstream_cx_active", &s.CxActive),
+		count("downstream_cx_accept_error", &s.CxAcceptError),
 		count("downstream_cx_overflow", &s.CxOverflow),
 		count("downstream_cx_protocol_error", &s.CxProtocolError),
 		count("downstream_cx_idle_timeout", &s.CxIdleTimeout),
