@@ -91,7 +91,7 @@ const cluster = "\nclusters: [{name: a, endpoints: [\"h:1\"]}]\n"
 func TestProblemsNameLineKeyAndMend(t *testing.T) {
 	tests := []struct{ name, yaml, want string }{
 		{"unknown key", "listeners:\n- address: :1\n  protcol: tcp\n  cluster: a" + cluster,
-			`f:3: listeners[0].protcol: unknown key, did you mean "protocol"?; valid here: name, address, protocol, service, cluster, routes, timeouts, limits, use_remote_address, max_connections`},
+			`f:3: listeners[0].protcol: unknown key, did you mean "protocol"?; valid here: name, address, protocol, service, cluster, routes, timeouts, limits, use_remote_address`},
 		{"unknown key at the top", "listener: []\nlisteners: [{address: \":1\", cluster: a}]" + cluster,
 			`f:1: listener: unknown key, did you mean "listeners"?; valid here: listeners, clusters,`},
 		{"no listener", "clusters: []", `f: listeners: must name at least one listener`},
