@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"bufio"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -11,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/pitot-io/pitot/internal/config"
+	"github.com/pitot-io/pitot/internal/testca"
 )
 
 // mirror is an upstream that answers with what it got: its first line, then its
@@ -151,6 +154,60 @@ routes:
 	}
 	if a = r.ask("GET", "/", "Via: 1.1 pitot-1, 1.0 pitot-1, 2 pitot-1, 1.1 pitot-10"); a.status != 200 {
 		t.Errorf("no loop: %+v", a)
+	}
+}
+
+// Targets in absolute form, clients of HTTP/1.0 without a host and upgrades are
+// rewritten like the rest.
+func TestRewritesOfOtherForms(t *testing.T) {
+	ca := testca.New(t)
+	t.Run("h1", func(t *testing.T) { testRewrites(t, ca, func(*config.Config) {}) })
+	t.Run("relay", func(t *testing.T) {
+		testRewrites(t, ca, terminating(nil, ca.Issue("front", testca.Year(), "front.test")))
+	})
+}
+
+func testRewrites(t *testing.T, ca *testca.CA, secure func(*config.Config)) {
+	up := serve(t, func(c *net.TCPConn) {
+		r := bufio.NewReader(c)
+		var head strings.Builder
+		for line := ""; line != "\r\n"; {
+			var err error
+			if line, err = r.ReadString('\n'); err != nil {
+				return
+			}
+			head.WriteString(strings.ReplaceAll(line, "\r\n", "|"))
+		}
+		fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", head.Len(), head.String())
+	})
+	for _, tt := range []struct{ rewrite, request, want string }{
+		{"prefix_rewrite: /new", "GET http://shop.example/a?b HTTP/1.1\r\nHost: shop.example\r\n", "GET /new/a?b HTTP/1.1|host: shop.example|"},
+		{"prefix_rewrite: /new", "GET http://shop.example HTTP/1.1\r\nHost: shop.example\r\n", "GET /new HTTP/1.1|host: shop.example|"},
+		{"host_rewrite: {literal: inner}", "GET http://shop.example/ HTTP/1.1\r\nHost: shop.example\r\n", "GET / HTTP/1.1|host: inner|"},
+		{"host_rewrite: {literal: inner}", "GET / HTTP/1.0\r\n", "GET / HTTP/1.1|host: inner|"},
+		{"host_rewrite: {auto: true}", "GET / HTTP/1.0\r\n", "GET / HTTP/1.1|host: " + up + "|"},
+		{"host_rewrite: {auto: true}", "GET http://shop.example/ HTTP/1.1\r\nHost: shop.example\r\n", "GET / HTTP/1.1|host: " + up + "|"},
+		{"host_rewrite: {auto: true}", "GET / HTTP/1.1\r\nHost: shop.example\r\nConnection: upgrade\r\nUpgrade: websocket\r\n", "GET / HTTP/1.1|Host: " + up + "|"},
+	} {
+		r := run(t, all(configured(t, "routes: [{match: {prefix: /}, cluster: main, "+tt.rewrite+"}]"), secure), up)
+		var c net.Conn = r.dial()
+		if r.settings().Listeners[0].TLS != nil {
+			c = tls.Client(c, &tls.Config{RootCAs: ca.Pool, ServerName: "front.test"})
+		}
+		say(t, c, tt.request+"\r\n")
+		resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Close()
+		if got := string(b); !strings.HasPrefix(got, tt.want) || strings.Count(strings.ToLower(got), "host: ") != 1 {
+			t.Errorf("{%s} of %q: %s\nwant %s", tt.rewrite, tt.request, got, tt.want)
+		}
+		r.stop()
 	}
 }
 

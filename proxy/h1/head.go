@@ -10,6 +10,11 @@ import (
 // fields of this connection (RFC 9110, 7.6.1), with those of a proxy.
 func (e *exchange) appendRequest(b []byte) []byte {
 	h := &e.req
+	span := e.x.SpanID
+	if e.conn.srv.o.AttemptSpans {
+		span = e.a.X.SpanID
+	}
+	e.pass.At(h, &e.x, span)
 	b = append(b, h.Method...)
 	b = append(b, ' ')
 	b = e.appendTarget(b)
@@ -17,11 +22,6 @@ func (e *exchange) appendRequest(b []byte) []byte {
 	if h.Form == http1.Absolute || len(h.Host) == 0 {
 		b = e.appendHost(b)
 	}
-	span := e.x.SpanID
-	if e.conn.srv.o.AttemptSpans {
-		span = e.a.X.SpanID
-	}
-	e.pass.At(h, &e.x, span)
 	for i := range e.pass.Fields {
 		b = appendField(b, &e.pass.Fields[i])
 	}

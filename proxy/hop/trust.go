@@ -118,7 +118,7 @@ func (p *Passage) tellHost(h *http1.Head, fields []http1.Field) []http1.Field {
 		}
 	}
 	host := h.Host
-	if asked := p.scratch.AskedHost(); asked != nil {
+	if asked, changed := p.scratch.AskedHost(); changed {
 		host = asked
 	}
 	if len(host) == 0 {

@@ -59,15 +59,15 @@ var originalPath = []byte("x-envoy-original-path")
 // x-envoy-original-path afterwards. The text is s's.
 func (r *Route) Rewrite(h *http1.Head, s *Scratch) {
 	w := &r.rewrite
-	if (w.prefix != nil || w.pattern != nil) && len(h.Path) > 0 && h.Path[0] == '/' {
+	if path := pathOf(h); (w.prefix != nil || w.pattern != nil) && len(path) > 0 && path[0] == '/' {
 		at := len(s.text)
-		s.text = appendTarget(s.text, h.Path, h)
+		s.text = appendTarget(s.text, path, h)
 		old := s.since(at)
 		at = len(s.text)
 		if w.prefix != nil {
-			s.text = w.prefix.append(s.text, h.Path)
+			s.text = w.prefix.append(s.text, path)
 		} else {
-			s.text = w.substitute(s.text, h.Path)
+			s.text = w.substitute(s.text, path)
 		}
 		setPath(h, at, s)
 		keepPath(h, old)
@@ -81,8 +81,10 @@ func (r *Route) Rewrite(h *http1.Head, s *Scratch) {
 		if v := fieldOf(h, w.host.Header); authority(v) {
 			setHost(h, v, s)
 		}
-	case w.host.Auto:
+	case w.host.Auto && len(h.Host) > 0:
 		setHost(h, h.Host, s) // so that there is a field for HostAt
+	case w.host.Auto:
+		setHost(h, nowhere, s)
 	}
 }
 
@@ -122,12 +124,13 @@ func (r *Route) HostAt(h *http1.Head, fields []http1.Field, endpoint string, s *
 	}
 }
 
-var hostName = []byte("host")
+var (
+	hostName = []byte("host")
+	nowhere  = []byte("localhost") // until HostAt
+)
 
 func setHost(h *http1.Head, host []byte, s *Scratch) {
-	if s.host == nil {
-		s.host = h.Host
-	}
+	s.host, s.hosted = h.Host, true
 	h.Host = host
 	setField(h, hostName, http1.HostField, host)
 }

@@ -115,9 +115,10 @@ func (r *Route) Allows(protocol []byte) bool {
 // Scratch holds the text that a request's passage makes. It is made to be
 // reused: what it holds is good until Reset.
 type Scratch struct {
-	text []byte
-	late []late
-	host []byte // what the client asked for, where that was rewritten
+	text   []byte
+	late   []late
+	host   []byte // what the client asked for
+	hosted bool   // and that was rewritten
 }
 
 // keptText is how much memory for text is kept from one request to the next, in
@@ -129,14 +130,14 @@ func (s *Scratch) Reset() {
 	if cap(s.text) > keptText {
 		s.text = nil
 	}
-	s.text, s.late, s.host = s.text[:0], s.late[:0], nil
+	s.text, s.late, s.host, s.hosted = s.text[:0], s.late[:0], nil, false
 }
 
 // since is the text from at on.
 func (s *Scratch) since(at int) []byte { return s.text[at:len(s.text):len(s.text)] }
 
 // AskedHost is the host that the client asked for, where Rewrite has changed it.
-func (s *Scratch) AskedHost() []byte { return s.host }
+func (s *Scratch) AskedHost() (host []byte, changed bool) { return s.host, s.hosted }
 
 // Text adds to the text, and gives what was added.
 func (s *Scratch) Text(add func(b []byte) []byte) []byte {
