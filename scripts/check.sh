@@ -6,6 +6,7 @@ cd "$(dirname "$0")/.."
 unformatted=$(gofmt -l $(git ls-files '*.go'))
 [ -z "$unformatted" ] || { echo "gofmt would change: $unformatted"; exit 1; }
 go vet ./...
+(cd internal/e2e && go vet ./...)
 go mod verify >/dev/null
 git diff --exit-code -- go.mod go.sum
 make build

@@ -135,7 +135,7 @@ func (p *program) stop() { p.stopping.Do(p.terminate) }
 
 func (p *program) terminate() {
 	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended
-	late := time.AfterFunc(20*time.Second, func() { _ = p.cmd.Process.Kill() })
+	late := time.AfterFunc(20*time.Second, func() { _ = p.cmd.Process.Signal(syscall.SIGQUIT) }) // its stacks tell what it waits for
 	defer late.Stop()
 	<-p.end
 	if err := p.cmd.Wait(); err != nil {

@@ -41,6 +41,9 @@ func (a *attempt) Send(h *http1.Head, end bool) error {
 		if err := a.refusal(); err != nil {
 			c.passOn() // it may have been woken in the place of another
 			a.unsent = true
+			if a.err == nil {
+				a.err = err // there will be no answer that tells more
+			}
 			return err
 		}
 		if c.free() > 0 {
