@@ -103,6 +103,23 @@ func (r *rig) nextServer() event.Exchange {
 	}
 }
 
+// Who asks in the clear where TLS is spoken is told so.
+func TestHTTPWhereTLSIsSpoken(t *testing.T) {
+	ca := testca.New(t)
+	r := run(t, all(speaking(config.HTTP), terminating(nil, ca.Issue("front", testca.Year(), "127.0.0.1"))), origin(t, "shop"))
+	a, err := http.Post("http://"+r.Addr("main").String()+"/", "text/plain", strings.NewReader(strings.Repeat("x", 50_000)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Body.Close()
+	if b, err := io.ReadAll(a.Body); a.StatusCode != 400 || err != nil || string(b) != "pitot: TLS is spoken here, and this was none\n" {
+		t.Errorf("%d %q, %v", a.StatusCode, b, err)
+	}
+	if n := r.eventNamed(event.EventTLSFailed); attribute(&n, event.AttrTLSFailure) != "not_tls" {
+		t.Errorf("event %+v", n)
+	}
+}
+
 func TestCurlWithAnAuthority(t *testing.T) {
 	curl, err := exec.LookPath("curl")
 	if err != nil {

@@ -33,6 +33,9 @@ func (l *listener) handshake(ctx context.Context, c socket.Conn, t *secure.Serve
 	l.tellSession(session, err, info)
 	session.Forget()
 	if err != nil {
+		if asksPlainly(err) {
+			correct(c)
+		}
 		done()
 		return
 	}
