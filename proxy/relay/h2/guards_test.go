@@ -155,3 +155,14 @@ func TestTimeouts(t *testing.T) {
 		})
 	}
 }
+
+func TestNoTimeouts(t *testing.T) {
+	_, at := serve(t, echo, ServerOptions{Limits: Limits{Settings: -1, Frame: -1, Stall: -1, Idle: -1}})
+	p := dialSilent(t, at)
+	p.must(p.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: p.fields(":method", "GET", ":scheme", "http", ":authority", "a", ":path", "/"), EndStream: true}))
+	time.Sleep(20 * time.Millisecond) // a timer that is due would have fired
+	p.must(p.WriteContinuation(1, true, nil))
+	if s := p.status(p.next()); s != "200" {
+		t.Error(s)
+	}
+}

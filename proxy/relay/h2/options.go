@@ -31,10 +31,11 @@ type Limits struct {
 	Chatter      int           // PING, SETTINGS, PRIORITY, WINDOW_UPDATE and unknown frames at once; streams and DATA give some back
 	ChatterEvery time.Duration // and this time gives one
 
+	// Negative times to wait stand for no limit.
 	Settings time.Duration // for the peer to acknowledge SETTINGS
 	Frame    time.Duration // for the rest of a frame or of a field block that has begun
 	Stall    time.Duration // in which a peer takes nothing of what waits for it
-	Idle     time.Duration // of a connection without streams; negative for no limit
+	Idle     time.Duration // of a connection without streams
 	Grace    time.Duration // between the two GOAWAYs of a drain, where the peer does not answer sooner
 	Linger   time.Duration // for a peer to see why its connection ends
 }
@@ -94,8 +95,16 @@ func (l Limits) withDefaults() Limits {
 	l.Idle = cmp.Or(l.Idle, DefaultIdle)
 	l.Grace = cmp.Or(l.Grace, DefaultGrace)
 	l.Linger = cmp.Or(l.Linger, DefaultLinger)
+	for _, d := range []*time.Duration{&l.Settings, &l.Frame, &l.Stall} {
+		if *d < 0 {
+			*d = never
+		}
+	}
 	return l
 }
+
+// never is later than anybody waits: 73 years.
+const never = time.Duration(1 << 61)
 
 // heads are the limits of heads as http1.Head wants them.
 func (l *Limits) heads() decode.Limits {

@@ -69,6 +69,7 @@ type serverConn struct {
 	conn
 	srv    *Server
 	ctx    context.Context // what upstream hosts are dialled with
+	stop   func() bool     // that its end breaks the connection off
 	info   *relay.Info
 	heads  decode.Limits
 	passed *tap.Passed // what was shown
@@ -83,23 +84,23 @@ type serverConn struct {
 // first is what was read from nc already. ctx is what upstream hosts are dialled
 // with; when it ends the connection is broken off.
 func (s *Server) Serve(ctx context.Context, nc *socket.Stream, first []byte, info hop.Info) {
-	c := &serverConn{srv: s, ctx: ctx, heads: s.o.heads(), passed: new(tap.Passed)}
-	s.serve(c, nc, first, info)
+	s.meet(ctx, nc, &info, new(tap.Passed), 0).serve(first)
 }
 
 // Resume is Serve for a connection that somebody else has begun to serve, who
 // has shown its beginning and first to Plain, and counted that in passed.
 func (s *Server) Resume(ctx context.Context, nc *socket.Stream, first []byte, info hop.Info, passed *tap.Passed) {
-	c := &serverConn{srv: s, ctx: ctx, heads: s.o.heads(), passed: passed, shown: len(first)}
-	s.serve(c, nc, first, info)
+	s.meet(ctx, nc, &info, passed, len(first)).serve(first)
 }
 
-func (s *Server) serve(c *serverConn, nc *socket.Stream, first []byte, info hop.Info) {
+// meet makes a connection, of which shown bytes were shown to Plain before. It
+// is apart from serve so that little stack is in use while a connection waits.
+func (s *Server) meet(ctx context.Context, nc *socket.Stream, info *hop.Info, passed *tap.Passed, shown int) *serverConn {
+	c := &serverConn{srv: s, ctx: ctx, heads: s.o.heads(), passed: passed, shown: shown}
 	c.server = true
 	c.side = c
 	c.watch = c.show
-	c.info = s.engine.Enter(info, nc.TLS != nil)
-	defer s.engine.Leave(c.info)
+	c.info = s.engine.Enter(*info, nc.TLS != nil)
 	c.init(&s.o.Limits, &s.mem, nc)
 	if c.shown == 0 {
 		c.showOpen()
@@ -109,16 +110,22 @@ func (s *Server) serve(c *serverConn, nc *socket.Stream, first []byte, info hop.
 		wire.Setting{ID: wire.SettingEnableConnectProtocol, Value: 1},
 		wire.Setting{ID: wire.SettingNoRFC7540Priorities, Value: 1}))
 	s.enter(c)
-	defer s.exit(c)
-	stop := context.AfterFunc(c.ctx, c.shut)
-	defer stop()
+	c.stop = context.AfterFunc(ctx, c.shut)
+	return c
+}
+
+// serve carries the connection to its end.
+func (c *serverConn) serve(first []byte) {
 	c.run(first)
 	c.exchanges.Wait()
+	c.stop()
+	c.srv.exit(c)
 	err := c.broke()
 	if err != nil {
-		s.engine.Stats().ProtocolError()
+		c.srv.engine.Stats().ProtocolError()
 	}
 	c.showClose(err != nil)
+	c.srv.engine.Leave(c.info)
 }
 
 func (s *Server) enter(c *serverConn) {
