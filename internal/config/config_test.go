@@ -158,6 +158,8 @@ func TestProblemsNameLineKeyAndMend(t *testing.T) {
 			`f:1: listeners[0].proxy_protocol.timeout: must be more than 0`},
 		{"other header", "listeners: [{address: \":1\", cluster: a}]\nclusters: [{name: a, endpoints: [\"h:1\"], proxy_protocol: v3}]",
 			`f:2: clusters[0].proxy_protocol: "v3" is not valid; must be one of off, v1, v2`},
+		{"header for many", "listeners: [{address: \":1\", cluster: a}]\nclusters: [{name: a, endpoints: [\"h:1\"], proxy_protocol: v2, protocol: http2}]",
+			`f:2: clusters[0].protocol: must be http1 where proxy_protocol is v2`},
 		{"other transparency", "listeners: [{address: \":1\", cluster: a, transparent: yes}]" + cluster,
 			`f:1: listeners[0].transparent: "yes" is not valid; must be one of off, redirect, tproxy`},
 		{"transparent socket", "listeners: [{address: \"unix:@a\", cluster: a, transparent: redirect}]" + cluster,

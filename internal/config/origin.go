@@ -91,6 +91,8 @@ func (c *Cluster) Original() bool {
 func (c *Cluster) checkProxyProtocol(key string, wrong report) {
 	if v := c.ProxyProtocol; v != Off && v != V1 && v != V2 {
 		wrong(key+".proxy_protocol", "%q is not valid; must be one of %s, %s, %s", v, Off, V1, V2)
+	} else if v != Off && c.Protocol != HTTP1 {
+		wrong(key+".protocol", "must be %s where proxy_protocol is %s: many clients would share a connection that says it is one's", HTTP1, v)
 	}
 	if c.Protocol != HTTP1 && (c.ProxyProtocol != Off || c.Original()) {
 		wrong(key+".protocol", "must be %s where connections are for one client each or go where clients wanted to go: many clients share one of HTTP/2", HTTP1)

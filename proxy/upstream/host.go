@@ -20,7 +20,9 @@ type Host struct {
 	unix    string // path, where the endpoint is a Unix socket
 	dialer  net.Dialer
 	limit   time.Duration // of a dial
-	known   atomic.Pointer[netip.AddrPort]
+
+	forgotten atomic.Bool
+	known     atomic.Pointer[netip.AddrPort]
 
 	pool  pool
 	stats hostStats
@@ -57,6 +59,10 @@ func (h *Host) Address() string { return h.address }
 
 // Unix is the path of an endpoint that is a Unix socket, else empty.
 func (h *Host) Unix() string { return h.unix }
+
+// Forgotten reports whether the cluster knows h no more, as nothing was done
+// there for a while, so that what others keep for it can go, too.
+func (h *Host) Forgotten() bool { return h.forgotten.Load() }
 
 // Cluster is the name of the cluster that h belongs to.
 func (h *Host) Cluster() string { return h.cluster.name }

@@ -73,6 +73,7 @@ func (o *original) forget() {
 	defer o.mu.Unlock()
 	for to, h := range o.hosts {
 		if h.Active() == 0 && h.pool.unused() {
+			h.forgotten.Store(true)
 			delete(o.hosts, to)
 		}
 	}

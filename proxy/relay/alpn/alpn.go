@@ -49,6 +49,12 @@ func (d *Dialer) host(h *upstream.Host) *host {
 	if known, ok := d.hosts.Load(h); ok {
 		return known.(*host)
 	}
+	d.hosts.Range(func(h, _ any) bool { // few ever come
+		if h.(*upstream.Host).Forgotten() {
+			d.hosts.Delete(h)
+		}
+		return true
+	})
 	known, _ := d.hosts.LoadOrStore(h, &host{turn: make(chan struct{}, 1)})
 	return known.(*host)
 }

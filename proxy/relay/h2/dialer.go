@@ -65,6 +65,12 @@ func (d *Dialer) pool(h *upstream.Host) *pool {
 	if p, ok := d.pools.Load(h); ok {
 		return p.(*pool)
 	}
+	d.pools.Range(func(h, _ any) bool { // few ever come
+		if h.(*upstream.Host).Forgotten() {
+			d.pools.Delete(h)
+		}
+		return true
+	})
 	p, _ := d.pools.LoadOrStore(h, &pool{changed: make(chan struct{})})
 	return p.(*pool)
 }
