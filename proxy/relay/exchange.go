@@ -293,6 +293,7 @@ func (e *exchange) reset() {
 	e.route, e.upgrade, e.host = nil, nil, nil
 	e.asked = 0
 	e.answered, e.ended, e.gone, e.local, e.tried, e.told, e.stale, e.opened = false, false, false, false, false, false, false, false
+	e.out = Head{}
 	e.attempt = attempt{}
 	e.upload.reset()
 	e.watching.reset()
