@@ -16,7 +16,7 @@ import (
 // byH2load has h2load make the load: 16 connections of so many streams.
 func byH2load(streams int, args ...string) func(address string, conns int, length time.Duration) (uint64, error) {
 	return func(address string, _ int, length time.Duration) (uint64, error) {
-		all := append([]string{"-t", "1", "-c", "16", "-m", strconv.Itoa(streams), "-D", fmt.Sprintf("%.1f", max(1, length.Seconds()))}, args...)
+		all := append([]string{"-t", "1", "-c", "16", "-m", strconv.Itoa(streams), "-D", strconv.Itoa(max(1, int(length.Round(time.Second)/time.Second)))}, args...)
 		out, err := exec.Command("h2load", append(all, "http://"+address+"/1k")...).CombinedOutput()
 		if err != nil {
 			return 0, fmt.Errorf("%w: %s", err, out)
