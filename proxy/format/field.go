@@ -13,7 +13,7 @@ func fieldValue(p *operator.Piece, use Use) value {
 	if use != Header {
 		add = semantics.AppendValue // secrets do not leave
 	}
-	name, alt := []byte(p.Arg), []byte(p.Alt)
+	name, alt := requestName(p.Arg), requestName(p.Alt)
 	switch p.Name {
 	case "REQ":
 		return either(name, alt, func(b, n []byte, e *Entry) []byte { return requestField(b, n, e, add) })
@@ -30,6 +30,14 @@ func fieldValue(p *operator.Piece, use Use) value {
 		return parameter([]byte(p.Arg), use)
 	}
 	return nil
+}
+
+// requestName is the name of a field as requests of every version have it.
+func requestName(s string) []byte {
+	if s == "host" { // HTTP/2 has no such field
+		return []byte(":authority")
+	}
+	return []byte(s)
 }
 
 func plainly(b, _, value []byte) []byte { return append(b, value...) }

@@ -23,6 +23,9 @@ func NewCondition(c *config.FieldMatch, header bool) (Condition, error) {
 	f := Condition{name: []byte(c.Name), absent: c.Absent}
 	if header {
 		f.name = []byte(strings.ToLower(c.Name))
+		if string(f.name) == "host" { // HTTP/2 has no such field
+			f.name = []byte(":authority")
+		}
 	} else {
 		f.memory = &sync.Pool{New: func() any { return new([]byte) }}
 	}

@@ -102,6 +102,7 @@ func TestMatches(t *testing.T) {
 		{"prefix: /, headers: [{name: X-A, range: 10-}]", "GET /", "x-a: ten", false},
 		{"prefix: /, headers: [{name: X-A, exact: b}, {name: X-B, present: true}]", "GET /", "x-a: b", false},
 		{"prefix: /, headers: [{name: \":authority\", suffix: \".example\"}]", "GET /", "", true},
+		{"prefix: /, headers: [{name: Host, exact: \"shop.example\"}]", "GET /", "", true},
 		{"prefix: /, query: [{name: a, exact: \"1\"}]", "GET /?b=2&a=1", "", true},
 		{"prefix: /, query: [{name: a, exact: \"1 2\"}]", "GET /?a=1+2", "", true},
 		{"prefix: /, query: [{name: a, exact: \"1/2\"}]", "GET /?%61=1%2f2", "", true},
