@@ -19,7 +19,7 @@ type Limits struct {
 
 	HeaderList    int // bytes of a field section, as SETTINGS_MAX_HEADER_LIST_SIZE counts them
 	Headers       int // fields of it
-	Block         int // bytes of a field block before decompression
+	Block         int // bytes of a field block before decompression; by default twice HeaderList
 	Continuations int // CONTINUATION frames of a field block
 	Interim       int // answers of class 1xx to one request
 
@@ -80,7 +80,7 @@ func (l Limits) withDefaults() Limits {
 	l.Table = max(cmp.Or(l.Table, DefaultTable), 0)
 	l.HeaderList = cmp.Or(l.HeaderList, DefaultHeaderList)
 	l.Headers = cmp.Or(l.Headers, DefaultHeaders)
-	l.Block = cmp.Or(l.Block, l.HeaderList)
+	l.Block = cmp.Or(l.Block, 2*l.HeaderList)
 	l.Continuations = cmp.Or(l.Continuations, DefaultContinuations)
 	l.Interim = cmp.Or(l.Interim, DefaultInterim)
 	l.Control = cmp.Or(l.Control, DefaultControl)
