@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bufio"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -17,6 +18,7 @@ import (
 	"github.com/pitot-io/pitot/decode/proxyproto"
 	"github.com/pitot-io/pitot/internal/config"
 	"github.com/pitot-io/pitot/internal/event"
+	"github.com/pitot-io/pitot/internal/testca"
 )
 
 // accepting has the listener read PROXY headers of this machine.
@@ -329,5 +331,31 @@ func waitFor(t *testing.T, f func() bool) {
 		if time.Now().After(late) {
 			t.Fatal("it does not come")
 		}
+	}
+}
+
+// The header comes before TLS, in and out.
+func TestProxyHeaderBeforeTLS(t *testing.T) {
+	cert := testca.New(t).Issue("x", testca.Year(), "127.0.0.1")
+	u := &host{headers: make(chan string, 1)}
+	r := run(t, func(c *config.Config) {
+		accepting(config.Required, config.HTTP)(c)
+		l := &c.Listeners[0]
+		l.TLS = config.NewListenerTLS()
+		l.TLS.Certificates = []config.Certificate{{Cert: cert.Cert, Key: cert.Key}}
+		c.Clusters[0].ProxyProtocol = config.V1
+	}, serve(t, u.serve))
+	plain := r.dial()
+	say(t, plain, header2())
+	c := tls.Client(plain, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}})
+	say(t, c, "GET /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+	if resp, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || resp.StatusCode != 200 {
+		t.Fatalf("answer %v, %v", resp, err)
+	}
+	if got := <-u.headers; got != header1 {
+		t.Errorf("the upstream was told %q, want %q", got, header1)
+	}
+	if x := r.next(); x.Client != from || x.Server != to {
+		t.Errorf("an exchange from %s to %s", x.Client, x.Server)
 	}
 }
