@@ -92,8 +92,23 @@ func (e *exchange) fail(f *hop.Failure) {
 		e.endAnswer(e.rpc.trailers(f))
 		return
 	}
-	e.c.Abort(abortReason(f))
+	e.abort(abortReason(f))
 	e.ended = true
+}
+
+// resets are the codes that reasons have in HTTP/2.
+var resets = [...]string{
+	Cancelled: "CANCEL", Broken: "INTERNAL_ERROR", Malformed: "PROTOCOL_ERROR", Refused: "REFUSED_STREAM",
+	TooMuch: "ENHANCE_YOUR_CALM", NotNeeded: "NO_ERROR", HTTP11Asked: "HTTP_1_1_REQUIRED",
+}
+
+// abort breaks the client's side off, and notes in the span that a stream was
+// reset; one whose client has gone was not reset by us.
+func (e *exchange) abort(r Reason) {
+	if e.h2.StreamID != 0 && !e.gone && e.cutBy() != cutGone {
+		e.h2.Reset, e.h2.ResetBy = resets[r], "server"
+	}
+	e.c.Abort(r)
 }
 
 func abortReason(f *hop.Failure) Reason {
@@ -109,7 +124,7 @@ func abortReason(f *hop.Failure) Reason {
 // finish tells the exchange, and ends its use of the client.
 func (e *exchange) finish() {
 	if !e.ended && !e.read.Load() && !e.opened {
-		e.c.Abort(NotNeeded)
+		e.abort(NotNeeded)
 	}
 	e.c.OnGone(nil)
 	e.g.watch.Remove(&e.watched)

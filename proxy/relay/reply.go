@@ -104,5 +104,5 @@ func (e *exchange) compose(f *hop.Failure, size int) {
 func (e *exchange) unanswered() {
 	hop.Unanswered(&e.x)
 	e.ended = true
-	e.c.Abort(Cancelled)
+	e.abort(Cancelled)
 }

@@ -17,7 +17,7 @@ import (
 func (e *exchange) carryTunnel() {
 	if !e.write(e.c.Flush()) {
 		e.ended = true
-		e.c.Abort(Cancelled)
+		e.abort(Cancelled)
 		return
 	}
 	e.tunnelled.Store(true)
@@ -36,7 +36,7 @@ func (e *exchange) carryTunnel() {
 		flow.Close(time.Now().UnixNano())
 	}
 	if e.ended = broken[0] || broken[1]; e.ended {
-		e.c.Abort(Broken)
+		e.abort(Broken)
 	}
 	e.g.o.Stats.Transferred(toServer, toClient)
 	e.host.Transferred(toClient, toServer)
