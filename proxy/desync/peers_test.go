@@ -32,33 +32,55 @@ func startPeers(t *testing.T, n int) [][]*front {
 	return all
 }
 
+// startPeer starts one, on other ports where somebody else has taken one
+// meanwhile.
 func startPeer(t *testing.T, path, name string, n int, write func(string, []*front) (string, string, []string)) (fronts []*front) {
 	t.Helper()
 	for range n {
-		fronts = append(fronts, &front{name: name, addr: freePort(t), h2: freePort(t), origin: newOrigin(t)})
+		fronts = append(fronts, &front{name: name, origin: newOrigin(t)})
 	}
-	dir := t.TempDir()
-	file, text, args := write(dir, fronts)
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
+	var why string
+	for range 5 {
+		for _, f := range fronts {
+			f.addr, f.h2 = freePort(t), freePort(t)
+		}
+		file, text, args := write(t.TempDir(), fronts)
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if why = runs(t, exec.Command(path, args...), fronts[n-1].addr); why == "" {
+			return fronts
+		}
 	}
-	cmd := exec.Command(path, args...)
+	t.Fatalf("%s does not listen: %s", name, why)
+	return nil
+}
+
+// runs starts cmd, which ends with the test, and waits until it listens; it
+// says why it does not.
+func runs(t *testing.T, cmd *exec.Cmd, addr string) (why string) {
+	t.Helper()
 	said := new(strings.Builder)
 	cmd.Stderr = said
 	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
+		return err.Error()
 	}
-	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	for late := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
-		c, err := net.Dial("tcp", fronts[n-1].addr)
-		if err == nil {
-			c.Close()
-			return fronts
-		}
-		if time.Now().After(late) {
-			_ = cmd.Process.Kill()
-			_ = cmd.Wait()
-			t.Fatalf("%s does not listen: %v\n%s", name, err, said)
+	ended := make(chan struct{})
+	go func() { _ = cmd.Wait(); close(ended) }()
+	t.Cleanup(func() { _ = cmd.Process.Kill(); <-ended })
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for late := time.After(patience); ; {
+		select {
+		case <-ended:
+			return "it ended: " + said.String()
+		case <-late:
+			return "it is late"
+		case <-tick.C:
+			if c, err := net.Dial("tcp", addr); err == nil {
+				c.Close()
+				return ""
+			}
 		}
 	}
 }
