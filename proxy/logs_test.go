@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -62,9 +63,10 @@ routes:
 		"GET / 200 - via_upstream - 0 200000 hit - 1 " + address + " 1 /",
 		"GET /api/x?token=REDACTED 200 - via_upstream api 0 200000 hit api 1 " + address + " 1 /api/x?token=REDACTED",
 		"GET /tea 418 - direct_response tea 0 0 - tea - - 0 /tea",
-		"POST /up 200 ", // the client may be gone before the end
 		"- - 400 DPE http1.codec_error.request_line - 0 ",
+		"POST /up 200 ", // the client may be gone before the end, and the other be told first
 	}
+	slices.SortStableFunc(lines[min(3, len(lines)):], func(a, b string) int { return strings.Compare(a[:1], b[:1]) })
 	if len(lines) != len(want) {
 		t.Fatalf("%d lines:\n%s", len(lines), strings.Join(lines, "\n"))
 	}

@@ -134,7 +134,7 @@ func (p *program) output() string { return p.out.String() }
 func (p *program) stop() { p.stopping.Do(p.terminate) }
 
 func (p *program) terminate() {
-	_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may have ended
+	_ = p.cmd.Process.Signal(syscall.SIGTERM)                                                    // it may have ended
 	late := time.AfterFunc(20*time.Second, func() { _ = p.cmd.Process.Signal(syscall.SIGQUIT) }) // its stacks tell what it waits for
 	defer late.Stop()
 	<-p.end
