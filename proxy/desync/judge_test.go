@@ -58,6 +58,7 @@ func answered(b, method string) (codes []int, all []string) {
 
 // reads is how a proxy takes a request.
 func (f *front) reads(send string) reading {
+	f.origin.took() // what came late of an earlier one
 	got, _ := f.ask(send)
 	codes, _ := answered(got, strings.SplitN(send, " ", 2)[0])
 	return reading{passed(f.origin.took()), codes}
@@ -90,7 +91,13 @@ func agree(t *testing.T, peers []*front, send, sent string) {
 		return
 	}
 	for _, p := range peers {
-		if r := p.reads(sent); !same(mine, r.messages) {
+		r := p.reads(sent)
+		for range 3 { // a busy machine makes some late
+			if !same(mine, r.messages) {
+				r = p.reads(sent)
+			}
+		}
+		if !same(mine, r.messages) {
 			t.Errorf("%s reads what pitot passed on, %q, as %q and not as %q", p.name, sent, r.messages, mine)
 		}
 	}

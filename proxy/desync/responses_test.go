@@ -228,8 +228,14 @@ func (r response) agree(t *testing.T, peers []*front, mine []string, version str
 		_, version, _ = strings.Cut(version, "\r\n\r\n")
 	}
 	for _, p := range peers {
-		got, _ := r.through(p, version)
-		if _, theirs := answered(got, r.method); len(theirs) == 0 || theirs[0] != mine[0] {
+		var theirs []string
+		for range 4 { // a busy machine makes some late
+			got, _ := r.through(p, version)
+			if _, theirs = answered(got, r.method); len(theirs) > 0 && theirs[0] == mine[0] {
+				break
+			}
+		}
+		if len(theirs) == 0 || theirs[0] != mine[0] {
 			t.Errorf("through %s what pitot passed on, %q, is %v and not %v", p.name, version, theirs, mine)
 		}
 	}
