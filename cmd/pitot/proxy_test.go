@@ -31,7 +31,7 @@ func lines(t *testing.T) (w io.WriteCloser, next func(match string) []string) {
 	}()
 	return w, func(match string) []string {
 		t.Helper()
-		re, late := regexp.MustCompile(match), time.After(20*time.Second)
+		re, late := regexp.MustCompile(match), time.After(time.Minute)
 		for {
 			select {
 			case l, open := <-all:

@@ -77,8 +77,15 @@ func runs(t *testing.T, cmd *exec.Cmd, addr string) (why string) {
 		case <-late:
 			return "it is late"
 		case <-tick.C:
-			if c, err := net.Dial("tcp", addr); err == nil {
-				c.Close()
+			c, err := net.Dial("tcp", addr)
+			if err != nil {
+				continue
+			}
+			c.Close()
+			select { // somebody else may have taken the port; then cmd ends soon
+			case <-ended:
+				return "it ended: " + said.String()
+			case <-time.After(200 * time.Millisecond):
 				return ""
 			}
 		}
