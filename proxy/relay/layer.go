@@ -57,10 +57,10 @@ func (e *exchange) ride() {
 // answerLayer tells the layer the answer's fields, or asks again where none
 // could know by the request.
 func (e *exchange) answerLayer() {
+	e.layer.mu.Lock()
+	defer e.layer.mu.Unlock()
 	if c := e.layer.call; c != nil {
-		e.layer.mu.Lock()
 		c.Answer(&e.resp)
-		e.layer.mu.Unlock()
 		return
 	}
 	if e.req == nil { // it could not be read
@@ -74,23 +74,25 @@ func (e *exchange) answerLayer() {
 }
 
 func (l *layer) data(d event.Dir, b []byte) {
-	if l.call == nil {
-		return
+	l.mu.Lock() // the call may be opened by the answer while the request is still sent
+	defer l.mu.Unlock()
+	if l.call != nil {
+		l.call.Data(d, time.Now().UnixNano(), b)
 	}
-	l.mu.Lock()
-	l.call.Data(d, time.Now().UnixNano(), b)
-	l.mu.Unlock()
 }
 
 func (l *layer) trailers(d event.Dir, list []http1.Field) {
-	if l.call == nil || len(list) == 0 {
+	if len(list) == 0 {
 		return
 	}
 	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.call == nil {
+		return
+	}
 	l.fields.list = list
 	l.call.Trailers(d, &l.fields)
 	l.fields.list = nil
-	l.mu.Unlock()
 }
 
 func (l *layer) finish(x *event.Exchange) {
