@@ -24,7 +24,7 @@ func TestNodeDriverThroughTheProxy(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer db.Close()
-			listen, lines := freePort(t), filepath.Join(t.TempDir(), "spans.jsonl")
+			listen, lines := testkit.FreePort(t), filepath.Join(t.TempDir(), "spans.jsonl")
 			stop := startPitot(t, listen, "proxy", "--listen", listen, "--to", db.Addr(), "--protocol", "mongodb",
 				"--admin", "none", "--store", "none", "--json-file", lines)
 			sent, err := nodedriver.Run(t.Context(), "mongodb://"+listen+"/?directConnection=true", compressor)

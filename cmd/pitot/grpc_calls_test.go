@@ -105,6 +105,9 @@ func TestCallsAgreeWithTheirClient(t *testing.T) {
 			atOnce[[4]int64{s.SentBytes, s.GotBytes, s.Sent, s.Got}]--
 			continue
 		}
+		if want.Method == "no.Service/Here" && s.Sent == 0 { // the server knows that it cannot take the call by its head, and may say so before the message is on the wire
+			want.Sent, want.SentBytes = 0, 0
+		}
 		if s.Method != want.Method || s.Sent != want.Sent || s.SentBytes != want.SentBytes || s.SentGzip != want.SentGzip || s.Got < want.Got || s.GotBytes < want.GotBytes {
 			t.Errorf("call %d: %+v, the client saw %+v", i, s, want)
 		}

@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pitot-io/pitot/internal/testkit"
 	"github.com/pitot-io/pitot/sink/store/library"
 )
 
@@ -36,7 +37,7 @@ func TestProxyOutlivesItsStore(t *testing.T) {
 	origin := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "hello") }))
 	defer origin.Close()
 	dir := t.TempDir()
-	listen, store := freePort(t), freePort(t)
+	listen, store := testkit.FreePort(t), testkit.FreePort(t)
 	file := filepath.Join(dir, "pitot.yaml")
 	yaml := fmt.Sprintf("listeners: [{address: %q, cluster: shop}]\nclusters: [{name: shop, endpoints: [%q]}]\nadmin: {address: none}\nstore: {listen: %q, data: %q}\n",
 		listen, origin.Listener.Addr(), store, filepath.Join(dir, "data"))

@@ -102,7 +102,7 @@ func exchangesOf(t *testing.T, file string) (all []*event.Exchange) {
 // Kill -9 of an HTTP server with requests under way: these and those that
 // follow are answered 503, soon and with the reason.
 func TestKilledHTTPUpstream(t *testing.T) {
-	db, orders, listen := freePort(t), freePort(t), freePort(t)
+	db, orders, listen := testkit.FreePort(t), testkit.FreePort(t), testkit.FreePort(t)
 	process(t, db, "demo", "mongo", "--listen", db)
 	kill := process(t, orders, "demo", "orders", "--listen", orders, "--mongo", "mongodb://"+db+"/?directConnection=true", "--seed", "--delay", "300ms")
 	file := filepath.Join(t.TempDir(), "spans.jsonl")
@@ -165,7 +165,7 @@ func statuses(ctx context.Context, t *testing.T, url string, got chan<- int) {
 
 // Kill -9 of a MongoDB: what the driver has under way fails at once.
 func TestKilledMongoUpstream(t *testing.T) {
-	db, listen := freePort(t), freePort(t)
+	db, listen := testkit.FreePort(t), testkit.FreePort(t)
 	kill := process(t, db, "demo", "mongo", "--listen", db)
 	file := filepath.Join(t.TempDir(), "spans.jsonl")
 	stop := startPitot(t, listen, "proxy", "--listen", listen, "--to", db, "--protocol", "mongodb", "--admin", "none", "--store", "none", "--json-file", file)
@@ -214,7 +214,7 @@ func TestKilledMongoUpstream(t *testing.T) {
 
 // Kill -9 of any TCP server: its connections end, and so do new ones.
 func TestKilledTCPUpstream(t *testing.T) {
-	shop, listen := freePort(t), freePort(t)
+	shop, listen := testkit.FreePort(t), testkit.FreePort(t)
 	kill := process(t, shop, "demo", "shop", "--listen", shop, "--orders", "http://127.0.0.1:1")
 	file := filepath.Join(t.TempDir(), "spans.jsonl")
 	stop := startPitot(t, listen, "proxy", "--listen", listen, "--to", shop, "--protocol", "tcp", "--admin", "none", "--store", "none", "--json-file", file)

@@ -134,7 +134,7 @@ func talkMongo(t *testing.T, addr, compressor string) {
 func parity(t *testing.T, protocol, upstream string, talk func(addr string)) {
 	t.Helper()
 	dir := t.TempDir()
-	listen := freePort(t)
+	listen := testkit.FreePort(t)
 	inline := filepath.Join(dir, "inline.jsonl")
 	capture := filepath.Join(dir, "capture.pcap")
 	stop := startPitot(t, listen, "proxy", "--listen", listen, "--to", upstream, "--protocol", protocol, "--service", "shop",
@@ -195,16 +195,6 @@ func normal(t *testing.T, lines string) (out []string) {
 		out = append(out, k.text)
 	}
 	return out
-}
-
-func freePort(t testing.TB) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // startPitot runs a command that serves until it is stopped, and waits until

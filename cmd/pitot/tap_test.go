@@ -17,6 +17,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/pitot-io/pitot/internal/testkit"
 )
 
 func TestTapSaysWhatIsWrong(t *testing.T) {
@@ -196,7 +198,7 @@ func page(t *testing.T, url string) string {
 // --for ends the run, and the table is printed.
 func TestTapIsWatched(t *testing.T) {
 	port, load := origin(t)
-	address := freePort(t)
+	address := testkit.FreePort(t)
 	p := startTap(t, "-i", "lo", "-f", "tcp port "+port, "--admin", address, "--filter", "status:200", "--for", "3s")
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()

@@ -124,7 +124,7 @@ func (s streamed) try(t *testing.T, l *lane) {
 
 // ask sends s as the first stream of a connection, and says what comes of it.
 func (s streamed) ask(f *front) string {
-	c, err := net.Dial("tcp", f.h2)
+	c, err := net.Dial(f.network, f.h2)
 	if err != nil {
 		return err.Error()
 	}

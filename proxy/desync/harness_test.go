@@ -157,19 +157,20 @@ func (o *origin) answer(f func(*http.Request) string) {
 
 // front is a proxy before an origin of its own.
 type front struct {
-	name   string
-	addr   string
-	h2     string // address where HTTP/2 is spoken at once
-	origin *origin
-	sub    *tap.Subscription // pitot's
-	tls    *tls.Config       // nil for none
+	name    string
+	network string // tcp or unix
+	addr    string
+	h2      string // address where HTTP/2 is spoken at once
+	origin  *origin
+	sub     *tap.Subscription // pitot's
+	tls     *tls.Config       // nil for none
 }
 
 // pitot starts a proxy; with a certificate, one whose clients speak TLS, which
 // another engine serves than those who do not.
 func pitot(t *testing.T, cert *testca.Pair) *front {
 	t.Helper()
-	f := &front{name: "pitot", origin: newOrigin(t)}
+	f := &front{name: "pitot", network: "tcp", origin: newOrigin(t)}
 	cfg := config.FromFlags("127.0.0.1:0", f.origin.addr)
 	cfg.Admin.Address, cfg.Tracing.AttemptSpans = config.None, false
 	cfg.Clusters[0].MaxIdle = 0
@@ -228,9 +229,9 @@ func (f *front) forget() {
 
 func (f *front) dial() (net.Conn, error) {
 	if f.tls == nil {
-		return net.Dial("tcp", f.addr)
+		return net.Dial(f.network, f.addr)
 	}
-	return tls.Dial("tcp", f.addr, f.tls)
+	return tls.Dial(f.network, f.addr, f.tls)
 }
 
 // ask sends bytes and gives what comes back until the connection ends, and

@@ -32,38 +32,36 @@ func startPeers(t *testing.T, n int) [][]*front {
 	return all
 }
 
-// startPeer starts one, on other ports where somebody else has taken one
-// meanwhile.
+// startPeer starts one on Unix sockets of its own, which nobody else can take.
 func startPeer(t *testing.T, path, name string, n int, write func(string, []*front) (string, string, []string)) (fronts []*front) {
 	t.Helper()
-	for range n {
-		fronts = append(fronts, &front{name: name, origin: newOrigin(t)})
+	dir, err := os.MkdirTemp("", "peer") // short: a socket's path has little more than 100 bytes
+	if err != nil {
+		t.Fatal(err)
 	}
-	var why string
-	for range 5 {
-		for _, f := range fronts {
-			f.addr, f.h2 = freePort(t), freePort(t)
-		}
-		file, text, args := write(t.TempDir(), fronts)
-		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if why = runs(t, exec.Command(path, args...), fronts[n-1].addr); why == "" {
-			return fronts
-		}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	for i := range n {
+		fronts = append(fronts, &front{
+			name: name, origin: newOrigin(t), network: "unix",
+			addr: filepath.Join(dir, fmt.Sprint(i)), h2: filepath.Join(dir, fmt.Sprint(i, "h2")),
+		})
 	}
-	t.Fatalf("%s does not listen: %s", name, why)
-	return nil
+	file, text, args := write(dir, fronts)
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	runs(t, exec.Command(path, args...), fronts)
+	return fronts
 }
 
-// runs starts cmd, which ends with the test, and waits until it listens; it
-// says why it does not.
-func runs(t *testing.T, cmd *exec.Cmd, addr string) (why string) {
+// runs starts cmd, which ends with the test, and waits until it listens on all
+// its sockets.
+func runs(t *testing.T, cmd *exec.Cmd, fronts []*front) {
 	t.Helper()
 	said := new(strings.Builder)
 	cmd.Stderr = said
 	if err := cmd.Start(); err != nil {
-		return err.Error()
+		t.Fatal(err)
 	}
 	ended := make(chan struct{})
 	go func() { _ = cmd.Wait(); close(ended) }()
@@ -73,33 +71,28 @@ func runs(t *testing.T, cmd *exec.Cmd, addr string) (why string) {
 	for late := time.After(patience); ; {
 		select {
 		case <-ended:
-			return "it ended: " + said.String()
+			t.Fatalf("%s ended: %s", cmd.Path, said)
 		case <-late:
-			return "it is late"
+			t.Fatalf("%s does not listen", cmd.Path)
 		case <-tick.C:
-			c, err := net.Dial("tcp", addr)
-			if err != nil {
-				continue
-			}
-			c.Close()
-			select { // somebody else may have taken the port; then cmd ends soon
-			case <-ended:
-				return "it ended: " + said.String()
-			case <-time.After(200 * time.Millisecond):
-				return ""
+			if listening(fronts) {
+				return
 			}
 		}
 	}
 }
 
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+func listening(fronts []*front) bool {
+	for _, f := range fronts {
+		for _, addr := range []string{f.addr, f.h2} {
+			c, err := net.Dial(f.network, addr)
+			if err != nil {
+				return false
+			}
+			c.Close()
+		}
 	}
-	defer l.Close()
-	return l.Addr().String()
+	return true
 }
 
 func nginx(dir string, fronts []*front) (file, text string, args []string) {
@@ -111,7 +104,7 @@ func nginx(dir string, fronts []*front) (file, text string, args []string) {
 		fmt.Fprintf(&b, "%s_temp_path %s/%s;\n", kind, dir, kind)
 	}
 	for _, f := range fronts {
-		fmt.Fprintf(&b, "server { listen %s; listen %s http2; location / { proxy_pass http://%s; } }\n", f.addr, f.h2, f.origin.addr)
+		fmt.Fprintf(&b, "server { listen unix:%s; listen unix:%s http2; location / { proxy_pass http://%s; } }\n", f.addr, f.h2, f.origin.addr)
 	}
 	b.WriteString("}\n")
 	file = filepath.Join(dir, "nginx.conf")
@@ -123,7 +116,7 @@ func haproxy(dir string, fronts []*front) (file, text string, args []string) {
 	b.WriteString("global\n nbthread 1\ndefaults\n mode http\n option http-server-close\n http-reuse never\n retries 0\n timeout connect 2s\n timeout server 700ms\n")
 	fmt.Fprintf(&b, " timeout client %[1]dms\n timeout http-request %[1]dms\n timeout http-keep-alive %[2]dms\n", part.Milliseconds(), next.Milliseconds())
 	for i, f := range fronts {
-		fmt.Fprintf(&b, "listen l%d\n bind %s\n bind %s proto h2\n server s %s\n", i, f.addr, f.h2, f.origin.addr)
+		fmt.Fprintf(&b, "listen l%d\n bind unix@%s\n bind unix@%s proto h2\n server s %s\n", i, f.addr, f.h2, f.origin.addr)
 	}
 	file = filepath.Join(dir, "haproxy.cfg")
 	return file, b.String(), []string{"-db", "-q", "-f", file}

@@ -80,7 +80,7 @@ func TestSlowClientsOfHTTP2(t *testing.T) {
 			_ = f.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: []byte{0x82}})
 		},
 	} {
-		c, err := net.Dial("tcp", p.addr)
+		c, err := net.Dial(p.network, p.addr)
 		if err != nil {
 			t.Fatal(err)
 		}
