@@ -66,7 +66,7 @@ func TestHTTPRoutes(t *testing.T) {
 				l.Protocol, l.Service = protocol, "shop"
 				l.Routes = []config.Route{{Name: "orders", Match: config.Match{Prefix: "/orders"}, Cluster: "orders", Timeout: time.Second}}
 				orders := c.Clusters[0]
-				orders.Name, orders.Endpoints = "orders", []string{origin(t, "orders")}
+				orders.Name, orders.Endpoints = "orders", config.Addresses(origin(t, "orders"))
 				c.Clusters = append(c.Clusters, orders)
 				c.Tracing.AttemptSpans = false
 			}, origin(t, "front"))

@@ -137,7 +137,7 @@ func (s *Server) newCluster(c *config.Cluster) (*cluster, error) {
 		idle = -1 // none, where upstream takes 0 for its default
 	}
 	o := upstream.Options{
-		Name: c.Name, Endpoints: c.Endpoints, Policy: policy, ConnectTimeout: c.ConnectTimeout,
+		Name: c.Name, Endpoints: endpoints(c.Endpoints), Policy: policy, ConnectTimeout: c.ConnectTimeout,
 		MaxIdle: idle, IdleTimeout: c.IdleTimeout, MaxUses: c.MaxRequests, Greet: greeting(c.ProxyProtocol), Protocol: c.Protocol,
 	}
 	if c.Original() {

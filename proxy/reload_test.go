@@ -75,7 +75,7 @@ func TestOpenConnectionsGoByNewRoutes(t *testing.T) {
 		t.Fatalf("before: %q", got)
 	}
 	two := web(t, "two")
-	r.reload(func(c *config.Config) { c.Clusters[0].Endpoints = []string{two} })
+	r.reload(func(c *config.Config) { c.Clusters[0].Endpoints = config.Addresses(two) })
 	if got := ask(t, c, in); got != "two" {
 		t.Errorf("after: %q", got)
 	}
@@ -94,7 +94,7 @@ func TestForwardedConnectionsStay(t *testing.T) {
 	c := r.dial()
 	hear(t, c, "one")
 	two := greet("two")
-	r.reload(func(c *config.Config) { c.Clusters[0].Endpoints = []string{two} })
+	r.reload(func(c *config.Config) { c.Clusters[0].Endpoints = config.Addresses(two) })
 	say(t, c, "still")
 	hear(t, c, "still")
 	hear(t, r.dial(), "two")
@@ -143,7 +143,7 @@ func TestABadConfigurationChangesNothing(t *testing.T) {
 		more := c.Listeners[0]
 		more.Name, more.Address = "more", taken.Addr().String()
 		c.Listeners = append(c.Listeners, more)
-		c.Clusters[0].Endpoints = []string{refusing(t)}
+		c.Clusters[0].Endpoints = config.Addresses(refusing(t))
 	}))
 	if err == nil || !strings.Contains(err.Error(), "in use") {
 		t.Errorf("a port that is taken: %v", err)
@@ -188,7 +188,7 @@ func TestNoRequestFailsWhileTheConfigurationChanges(t *testing.T) {
 	}
 	for i := range 100 {
 		r.reload(func(c *config.Config) {
-			c.Clusters[0].Endpoints = []string{[]string{one, two}[i%2]}
+			c.Clusters[0].Endpoints = config.Addresses([]string{one, two}[i%2])
 			if i%10 == 0 {
 				c.Listeners[0].Timeouts.Header += time.Second
 			}

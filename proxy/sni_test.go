@@ -24,7 +24,7 @@ func byNames(protocol, rest string, one, two string) func(*config.Config) {
 	return func(c *config.Config) {
 		for name, address := range map[string]string{"one": one, "two": two} {
 			cl := c.Clusters[0]
-			cl.Name, cl.Endpoints = name, []string{address}
+			cl.Name, cl.Endpoints = name, config.Addresses(address)
 			c.Clusters = append(c.Clusters, cl)
 		}
 		l := &c.Listeners[0]

@@ -38,7 +38,7 @@ func TestTransparentRedirect(t *testing.T) {
 		r := run(t, func(cfg *config.Config) {
 			l := &cfg.Listeners[0]
 			l.Address, l.Transparent = net.JoinHostPort(c.at, "0"), config.Redirected
-			cfg.Clusters[0].Endpoints = []string{config.OriginalDestination}
+			cfg.Clusters[0].Endpoints = config.Addresses(config.OriginalDestination)
 		}, "")
 		at := netip.MustParseAddrPort(r.Addr("main").String())
 		// pitot's own connections are the ones that are marked by who runs it.

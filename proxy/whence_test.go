@@ -271,7 +271,7 @@ func TestOriginalDestinationOfAHeader(t *testing.T) {
 	up := netip.MustParseAddrPort(serve(t, echo))
 	r := run(t, func(c *config.Config) {
 		accepting(config.Required, config.TCP)(c)
-		c.Clusters[0].Endpoints = []string{config.OriginalDestination}
+		c.Clusters[0].Endpoints = config.Addresses(config.OriginalDestination)
 	}, "")
 	c := r.dial()
 	say(t, c, string(proxyproto.AppendV1(nil, from, up))+"hello")
@@ -294,7 +294,7 @@ func TestOriginalDestinationOfAHeader(t *testing.T) {
 func TestTransparentListenerIsNobodysDestination(t *testing.T) {
 	r := run(t, func(c *config.Config) {
 		c.Listeners[0].Transparent, c.Listeners[0].Protocol = config.Redirected, config.TCP
-		c.Clusters[0].Endpoints = []string{config.OriginalDestination}
+		c.Clusters[0].Endpoints = config.Addresses(config.OriginalDestination)
 	}, "")
 	if err := r.turnedAway(); !isReset(err) {
 		t.Errorf("the connection ended with %v", err)

@@ -146,22 +146,8 @@ func checkCluster(c *Cluster, key string, wrong report) {
 	if len(c.Endpoints) == 0 {
 		wrong(key+".endpoints", "must name at least one endpoint, as [\"10.0.0.7:8080\"]")
 	}
-	for i, e := range c.Endpoints {
-		at := fmt.Sprintf("%s.endpoints[%d]", key, i)
-		if c.Original() {
-			break
-		}
-		host, port, err := net.SplitHostPort(e)
-		if path, ok := UnixPath(e); ok {
-			checkUnixPath(path, func(format string, a ...any) { wrong(at, format, a...) })
-		} else if e == OriginalDestination {
-			wrong(at, "%s is instead of endpoints; remove the others", e)
-		} else if err != nil || host == "" || !goodPort(port) || port == "0" {
-			wrong(at, "%q is not valid; must be host:port, as 10.0.0.7:8080 or orders.internal:80", e)
-		}
-		if slices.Index(c.Endpoints, e) < i {
-			wrong(at, "%q stands here twice; remove one", e)
-		}
+	if !c.Original() {
+		checkEndpoints(c.Endpoints, key+".endpoints", wrong)
 	}
 	c.checkProxyProtocol(key, wrong)
 	if !slices.Contains(httpVersions, c.Protocol) {

@@ -87,7 +87,7 @@ type Limits struct {
 // Cluster is a set of endpoints that can stand in for each other.
 type Cluster struct {
 	Name           string        `yaml:"name"`
-	Endpoints      []string      `yaml:"endpoints"` // host:port, unix:/path, or only original_destination
+	Endpoints      []Endpoint    `yaml:"endpoints"` // or only original_destination
 	Policy         string        `yaml:"policy"`
 	ConnectTimeout time.Duration `yaml:"connect_timeout"`
 	MaxIdle        int           `yaml:"max_idle_connections"` // kept per endpoint

@@ -240,7 +240,7 @@ func TestFromFlags(t *testing.T) {
 	if err := c.Validate(); err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"a:1", "b:2", "c:3"}, c.Clusters[0].Endpoints); diff != "" {
+	if diff := cmp.Diff(Addresses("a:1", "b:2", "c:3"), c.Clusters[0].Endpoints); diff != "" {
 		t.Error(diff)
 	}
 	if err := FromFlags("8080", "a").Validate(); err == nil || !strings.Contains(err.Error(), "listeners[0].address") {

@@ -16,7 +16,7 @@ func FromFlags(listen string, to ...string) *Config {
 	for _, list := range to {
 		for e := range strings.SplitSeq(list, ",") {
 			if e = strings.TrimSpace(e); e != "" {
-				cl.Endpoints = append(cl.Endpoints, e)
+				cl.Endpoints = append(cl.Endpoints, Addresses(e)...)
 			}
 		}
 	}

@@ -85,7 +85,7 @@ func (p *ProxyProtocol) check(key string, wrong report) {
 
 // Original reports whether the cluster goes wherever clients wanted to go.
 func (c *Cluster) Original() bool {
-	return len(c.Endpoints) == 1 && c.Endpoints[0] == OriginalDestination
+	return len(c.Endpoints) == 1 && c.Endpoints[0].Address == OriginalDestination
 }
 
 func (c *Cluster) checkProxyProtocol(key string, wrong report) {

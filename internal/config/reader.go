@@ -58,6 +58,17 @@ var (
 
 type defaulter interface{ setDefaults() }
 
+// shorthand is a section that may stand as text.
+type shorthand interface{ short(text string) }
+
+// shortened is v as a shorthand, where n is text.
+func shortened(n *yaml.Node, v reflect.Value) (s shorthand, ok bool) {
+	if n.Kind == yaml.ScalarNode && !isNull(n) && v.Kind() == reflect.Struct {
+		s, ok = v.Addr().Interface().(shorthand)
+	}
+	return s, ok
+}
+
 // value fills v from n. v's type is one of those that Config is made of.
 func (r *reader) value(n *yaml.Node, v reflect.Value, key string) {
 	if n.Kind == yaml.AliasNode {
@@ -65,6 +76,10 @@ func (r *reader) value(n *yaml.Node, v reflect.Value, key string) {
 	}
 	if key != "" && r.lines[key] == 0 {
 		r.lines[key] = n.Line
+	}
+	if s, ok := shortened(n, v); ok {
+		s.short(n.Value)
+		return
 	}
 	switch {
 	case v.Type() == servicesType:

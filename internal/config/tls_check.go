@@ -138,7 +138,7 @@ func (t *ClusterTLS) check(key string, wrong report) {
 
 // checkName wants a name to verify where endpoints have none.
 func (c *Cluster) checkName(key string, wrong report) {
-	nameless := slices.ContainsFunc(c.Endpoints, func(e string) bool { _, unix := UnixPath(e); return unix })
+	nameless := slices.ContainsFunc(c.Endpoints, func(e Endpoint) bool { _, unix := UnixPath(e.Address); return unix })
 	if nameless && c.TLS.SNI == "" && len(c.TLS.Match) == 0 && !c.TLS.Insecure {
 		wrong(key, "must be there: a Unix socket has no name to verify the server's certificate by")
 	}

@@ -90,7 +90,7 @@ func TestTheConfigurationIsValid(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v in\n%s", err, text)
 	}
-	if len(c.Listeners) != 3 || len(c.Clusters) != 3 || c.Clusters[1].Endpoints[1] != p.orders2 || c.Listeners[2].Protocol != config.MongoDB {
+	if len(c.Listeners) != 3 || len(c.Clusters) != 3 || c.Clusters[1].Endpoints[1].Address != p.orders2 || c.Listeners[2].Protocol != config.MongoDB {
 		t.Errorf("read as %+v", c)
 	}
 }
