@@ -1,12 +1,39 @@
 package proxy
 
-import "github.com/pitot-io/pitot/internal/config"
+import (
+	"github.com/pitot-io/pitot/internal/config"
+	"github.com/pitot-io/pitot/proxy/upstream"
+)
 
-// endpoints are a cluster's as upstream takes them.
-func endpoints(all []config.Endpoint) []string {
-	list := make([]string, len(all))
+// endpoints are those of the configuration as clusters take them.
+func endpoints(all []config.Endpoint) []upstream.Endpoint {
+	list := make([]upstream.Endpoint, len(all))
 	for i := range all {
-		list[i] = all[i].Address
+		e := &all[i]
+		list[i] = upstream.Endpoint{
+			Address: e.Address, Hostname: e.Hostname, Weight: uint32(e.Weight), Priority: e.Priority,
+			Locality: upstream.Locality{Region: e.Region, Zone: e.Zone, SubZone: e.SubZone}, Standing: standing(e.Standing),
+		}
+		for _, m := range e.Metadata {
+			if list[i].Metadata == nil {
+				list[i].Metadata = map[string]string{}
+			}
+			list[i].Metadata[m.Name] = m.Value
+		}
 	}
 	return list
+}
+
+func standing(s string) upstream.Standing {
+	switch s {
+	case config.StandingHealthy:
+		return upstream.Healthy
+	case config.StandingDegraded:
+		return upstream.Degraded
+	case config.StandingDraining:
+		return upstream.Draining
+	case config.StandingUnhealthy:
+		return upstream.Unhealthy
+	}
+	return upstream.Unknown
 }

@@ -84,23 +84,43 @@ func (t *passthrough) remove(p *pair) {
 // connect picks a host and dials it, and the next ones when that fails. The
 // host that an error comes with was tried last; it is nil when there is none.
 func (t *passthrough) connect(ctx context.Context) (*upstream.Host, *upstream.Conn, error) {
-	h, err := t.cluster.PickFor(ctx)
+	w := upstream.Want{Now: time.Now().UnixNano()}
+	h, err := t.cluster.Pick(ctx, &w)
 	if err != nil {
 		return nil, nil, err
 	}
 	for tries := 1; ; tries++ {
 		c, err := h.Dial(ctx)
+		r := connected(err)
+		h.Report(&r)
 		if err == nil {
 			return h, c, nil
 		}
 		h.Done()
-		if tries == min(maxConnects, t.cluster.Choices()) || ctx.Err() != nil {
+		if tries == maxConnects || ctx.Err() != nil {
 			return h, nil, err
 		}
-		if h, err = t.cluster.PickAfter(h); err != nil {
-			return nil, nil, err
+		w.Avoid(h)
+		other, no := t.cluster.Pick(ctx, &w)
+		if no != nil {
+			return h, nil, err
 		}
+		h = other
 	}
+}
+
+// connected is what a cluster is told of an attempt to connect.
+func connected(err error) upstream.Result {
+	r := upstream.Result{Now: time.Now().UnixNano()}
+	var d *upstream.DialError
+	switch {
+	case err == nil:
+	case errors.As(err, &d) && d.Timeout:
+		r.Failure = upstream.ConnectTimeout
+	default:
+		r.Failure = upstream.ConnectFailed
+	}
+	return r
 }
 
 // refuse resets a connection that cannot be forwarded, and tells why.

@@ -139,6 +139,7 @@ func (s *Server) newCluster(c *config.Cluster) (*cluster, error) {
 	o := upstream.Options{
 		Name: c.Name, Endpoints: endpoints(c.Endpoints), Policy: policy, ConnectTimeout: c.ConnectTimeout,
 		MaxIdle: idle, IdleTimeout: c.IdleTimeout, MaxUses: c.MaxRequests, Greet: greeting(c.ProxyProtocol), Protocol: c.Protocol,
+		Tell: s.deps.Hub.Publisher(0).Notice,
 	}
 	if c.Original() {
 		o.Endpoints, o.Original, o.Own = nil, true, s.own

@@ -24,5 +24,5 @@ func (s *Setup) rules() hop.Rules {
 func (s *Setup) table() (*route.Table, error) {
 	return route.New(s.Listener, func(cluster string) (*upstream.Cluster, string) {
 		return s.Clusters[cluster], s.serviceOf(cluster)
-	})
+	}, s.guards)
 }

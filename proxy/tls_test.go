@@ -207,7 +207,7 @@ func TestTLSUpstreamIsVerified(t *testing.T) {
 			if x.Flags != event.FlagUF || x.ErrorType != "connect_failed" {
 				t.Errorf("span %s", x.AppendJSON(nil))
 			}
-			h, _ := r.clusters["main"].Pick()
+			h, _ := r.clusters["main"].Pick(t.Context(), new(upstream.Want))
 			_, err := h.Dial(t.Context())
 			var d *upstream.DialError
 			if !errors.As(err, &d) || d.Reason != want {
@@ -367,7 +367,7 @@ func TestTLSIdleUpstreamConnections(t *testing.T) {
 	release := sync.OnceFunc(func() { close(leave) })
 	defer release()
 	r := run(t, towards(ca, nil), address)
-	h, err := r.clusters["main"].Pick()
+	h, err := r.clusters["main"].Pick(t.Context(), new(upstream.Want))
 	if err != nil {
 		t.Fatal(err)
 	}

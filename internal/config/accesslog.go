@@ -65,7 +65,7 @@ func (a *AccessLog) settle(l *Listener) {
 // a test of the proxy compares.
 func ResponseFlags() []string {
 	return []string{
-		"UH", "UF", "UO", "NR", "URX", "NC", "DT", "DC", "LH", "UT", "LR", "UR", "UC", "RL", "SI", "DPE", "UPE", "UMSDR", "OM",
+		"UH", "UF", "UO", "NR", "URX", "NC", "DT", "DC", "LH", "UT", "LR", "UR", "UC", "RL", "SI", "DPE", "UPE", "UMSDR", "OM", "DI", "FI", "RLSE",
 	}
 }
 

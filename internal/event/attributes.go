@@ -52,6 +52,8 @@ func (e *attrs) exchange(x *Exchange) {
 	e.text(AttrListener, x.Listener)
 	e.text(AttrCluster, x.Cluster)
 	e.text(AttrPeerAddress, x.Endpoint)
+	e.text(AttrPicked, x.Picked)
+	e.text(AttrRetried, x.Retried)
 	e.number(AttrHTTPResendCount, int64(x.Attempt))
 	e.number(AttrTTFB, x.TTFB())
 	e.number(AttrRequestBytes, x.RequestBytes)

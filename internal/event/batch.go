@@ -96,6 +96,8 @@ func (b *Batch) own(x, prev, last *Exchange) {
 	b.keep(&x.Route, prev.Route)
 	b.keep(&x.Cluster, prev.Cluster)
 	b.keep(&x.Endpoint, prev.Endpoint)
+	b.keep(&x.Picked, prev.Picked)
+	b.keep(&x.Retried, prev.Retried)
 	b.keep(&x.Unix, prev.Unix)
 	b.keep(&x.Capture, prev.Capture)
 	if x.HTTP != nil {

@@ -139,11 +139,14 @@ const (
 	FlagUPE                                    // upstream broke the protocol
 	FlagUMSDR                                  // upstream reached the maximum stream duration
 	FlagOM                                     // overload
+	FlagDI                                     // delay injected
+	FlagFI                                     // fault injected
+	FlagRLSE                                   // the rate limit service failed
 	numResponseFlags = iota
 )
 
 var responseFlagNames = [numResponseFlags]string{
-	"UH", "UF", "UO", "NR", "URX", "NC", "DT", "DC", "LH", "UT", "LR", "UR", "UC", "RL", "SI", "DPE", "UPE", "UMSDR", "OM",
+	"UH", "UF", "UO", "NR", "URX", "NC", "DT", "DC", "LH", "UT", "LR", "UR", "UC", "RL", "SI", "DPE", "UPE", "UMSDR", "OM", "DI", "FI", "RLSE",
 }
 
 // responseFlagLong are Envoy's long names of the same.
@@ -152,6 +155,7 @@ var responseFlagLong = [numResponseFlags]string{
 	"DurationTimeout", "DownstreamConnectionTermination", "FailedLocalHealthCheck", "UpstreamRequestTimeout", "LocalReset", "UpstreamRemoteReset",
 	"UpstreamConnectionTermination", "RateLimited", "StreamIdleTimeout", "DownstreamProtocolError", "UpstreamProtocolError",
 	"UpstreamMaxStreamDurationReached", "OverloadManagerTerminated",
+	"DelayInjected", "FaultInjected", "RateLimitServiceError",
 }
 
 // AppendLong adds the flags' long names to b, joined by commas.

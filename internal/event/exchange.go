@@ -76,6 +76,8 @@ type Exchange struct {
 	Route    string
 	Cluster  string
 	Endpoint string // address of the upstream host
+	Picked   string // why this host: the policy, and what changed its choice
+	Retried  string // why there was a try after another: the condition that asked for it
 	Attempt  uint8  // 0 for the first try
 	Flags    ResponseFlags
 

@@ -24,6 +24,10 @@ func (x *Exchange) setAttribute(s *scanner, key string, v value) {
 		x.Unix = v.text
 	case AttrPeerAddress:
 		x.Endpoint = v.text
+	case AttrPicked:
+		x.Picked = v.text
+	case AttrRetried:
+		x.Retried = v.text
 	case AttrRequestBytes:
 		x.RequestBytes = whole[int64](s, key, v)
 	case AttrResponseBytes:

@@ -153,6 +153,8 @@ const (
 
 	AttrListener      = "pitot.listener"
 	AttrCluster       = "pitot.upstream.cluster"
+	AttrPicked        = "pitot.upstream.picked_by"
+	AttrRetried       = "pitot.retry.reason"
 	AttrTTFB          = "pitot.ttfb_ns"
 	AttrRequestBytes  = "pitot.request.bytes"
 	AttrResponseBytes = "pitot.response.bytes"
@@ -182,6 +184,23 @@ const (
 	EventCertReloaded  = "pitot.event.tls_certificate_reloaded"
 	EventCertFailed    = "pitot.event.tls_certificate_failed"   // a new file cannot be used; the old certificate stays
 	EventCertExpiring  = "pitot.event.tls_certificate_expiring" // within two weeks, or expired
+
+	// What the proxy decided.
+	EventHostHealth  = "pitot.event.host_health"           // an active health check changed its mind
+	EventEjection    = "pitot.event.host_ejected"          // by outlier detection
+	EventWouldEject  = "pitot.event.host_would_be_ejected" // by a detector that is not enforced, or for want of leave
+	EventReturned    = "pitot.event.host_returned"         // the ejection is over
+	EventMembership  = "pitot.event.membership_changed"
+	EventDiscovery   = "pitot.event.discovery_failed"   // what was known stays
+	EventPanic       = "pitot.event.panic"              // so few hosts are healthy that health is not looked at; begin and end
+	EventBreaker     = "pitot.event.circuit_breaker"    // opened or closed
+	EventLimited     = "pitot.event.rate_limited"       // began and ended
+	EventLimiter     = "pitot.event.rate_limit_service" // fails or is back
+	EventShed        = "pitot.event.load_shed"          // began and ended: admission, concurrency, overload
+	EventFault       = "pitot.event.fault_injected"
+	EventMirrored    = "pitot.event.mirror_differs"
+	EventChanged     = "pitot.event.changed_by_operator"
+	EventRetriesOver = "pitot.event.retries_refused" // by the budget; began and ended
 )
 
 // ErrUnanswered is error.type of an exchange that never got its answer.

@@ -137,15 +137,14 @@ func (e *exchange) run() {
 		e.direct()
 		return
 	}
-	host, err := e.route.Cluster.PickFor(e.conn.ctx)
-	if err != nil {
-		e.reply(hop.NoHost)
+	host, f := e.pass.Pick(e.conn.ctx)
+	if f != nil {
+		e.reply(f)
 		return
 	}
 	e.choose(host)
 	e.pass.Forward(&e.req, &e.x)
-	f := e.ask()
-	for hosts := e.route.Cluster.Choices(); hosts > 1 && f.Unsent() && e.another(); hosts-- {
+	for f = e.ask(); f.Unsent() && e.another(); {
 		f = e.ask()
 	}
 	if f != nil {
@@ -165,14 +164,13 @@ func (e *exchange) ask() *hop.Failure {
 	return f
 }
 
-// another chooses the host that follows one which could not be reached. Nothing
+// another chooses another host than those which could not be reached. Nothing
 // has been sent, so any request may go there.
 func (e *exchange) another() bool {
-	next, err := e.route.Cluster.PickAfter(e.host)
-	if err != nil {
+	next, ok := e.pass.PickOther(e.conn.ctx, e.host)
+	if !ok {
 		return false
 	}
-	e.host.Done()
 	e.choose(next)
 	e.x.Attempt++
 	e.fresh()
@@ -198,7 +196,10 @@ func (e *exchange) admit() *hop.Failure {
 	if limit := e.limit(); f == nil && limit > 0 && (e.req.Framing == http1.Length && e.req.Length > limit || e.reqBody.Payload > limit) {
 		return hop.BodyTooLarge
 	}
-	return f
+	if f != nil {
+		return f
+	}
+	return e.pass.Admit(e.conn.ctx, &e.req, &e.x, e.now)
 }
 
 // limit is the number of bytes that the request's body may have; 0 and less for
@@ -208,7 +209,7 @@ func (e *exchange) limit() int64 { return cmp.Or(e.route.Body, e.conn.srv.o.Body
 // choose notes the host that the exchange goes to.
 func (e *exchange) choose(h *upstream.Host) {
 	e.host = h
-	e.x.Endpoint = h.Address()
+	e.x.Endpoint, e.a.Picked = h.Address(), e.pass.Want.Why
 	if e.route.Service != "" {
 		e.x.Service = e.route.Service
 	} else if name := e.conn.srv.lookup(h.AddrPort()); name != "" {

@@ -108,7 +108,7 @@ type bench struct {
 func start(t testing.TB, upstreamAddr string, change ...func(*Options, *Route)) *bench {
 	t.Helper()
 	p := &bench{t: t, spans: &spans{came: make(chan struct{}, 1<<16)}, stats: new(counted)}
-	p.cluster = upstream.New(upstream.Options{Name: "origin", Endpoints: []string{upstreamAddr}})
+	p.cluster = upstream.New(upstream.Options{Name: "origin", Endpoints: upstream.Addresses(upstreamAddr)})
 	route := &Route{Name: "all", Cluster: p.cluster, Timeout: patience, Upgrades: []string{"websocket"}}
 	o := Options{
 		Listener: "front", Service: "front", Stats: p.stats, AttemptSpans: true,

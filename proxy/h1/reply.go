@@ -20,6 +20,7 @@ func (e *exchange) reply(f *hop.Failure) {
 	}
 	e.text = f.AppendBody(e.text[:0])
 	h := e.compose(f.Status, "text/plain")
+	h.Fields = append(h.Fields, f.Fields...)
 	if f.Status == http.StatusMethodNotAllowed {
 		h.Fields = append(h.Fields, http1.Field{Name: allow, Value: allowed})
 	}

@@ -1,6 +1,7 @@
 package hop
 
 import (
+	"context"
 	"crypto/tls"
 	"net/netip"
 
@@ -8,6 +9,7 @@ import (
 	"github.com/pitot-io/pitot/internal/event"
 	"github.com/pitot-io/pitot/proxy/format"
 	"github.com/pitot-io/pitot/proxy/route"
+	"github.com/pitot-io/pitot/proxy/upstream"
 )
 
 // Rules are what a listener does to every request and its answer.
@@ -38,13 +40,16 @@ type Logger interface {
 // is made to be reused: what it gives is good until Begin.
 type Passage struct {
 	Forwarding
-	Route  *Route        // nil while none is found
-	Fields []http1.Field // as the upstream gets them, after Forward
+	Route   *Route            // nil while none is found
+	Cluster *upstream.Cluster // of those that the route goes to, this request's
+	Want    upstream.Want     // what is asked of its balancer
+	Fields  []http1.Field     // as the upstream gets them, after Forward
 
 	TLS *tls.ConnectionState // of the client's connection; nil without
 
 	rules   *Rules
 	peer    netip.AddrPort
+	asked   route.Question
 	scratch route.Scratch
 	entry   format.Entry
 
@@ -56,6 +61,9 @@ func (p *Passage) Begin(r *Rules, peer netip.AddrPort, scheme string) {
 	p.rules, p.peer, p.Route, p.Fields = r, peer, nil, nil
 	p.Client, p.Scheme, p.Cert, p.TLS = peer.Addr(), scheme, ClientCert{}, nil
 	p.Trust, p.KeepProto, p.MakeID = r.Trust, r.Trust || r.Hops > 0, r.MakeID
+	p.Cluster = nil
+	p.Want.Reset()
+	p.asked = route.Question{Answer: p.asked.Answer[:0]}
 	p.scratch.Reset()
 	p.answer.Reset()
 	p.trailers.Reset()
@@ -74,11 +82,48 @@ func (p *Passage) Find(h *http1.Head, x *event.Exchange) *Failure {
 	if p.Route = r.Route(h); p.Route == nil {
 		return NoRoute
 	}
+	p.Cluster = p.Route.Target(h)
 	p.Route.Tell(x)
-	if p.Route.Cluster == nil && !p.Route.Answers() {
+	if p.Cluster != nil {
+		x.Cluster = p.Cluster.Name()
+	} else if !p.Route.Answers() {
 		return NoCluster
 	}
 	return nil
+}
+
+// Admit asks those whom the route wants to be asked before its requests go on.
+func (p *Passage) Admit(ctx context.Context, h *http1.Head, x *event.Exchange, now int64) *Failure {
+	p.Want.Now = now
+	if !p.Route.Guarded() {
+		return nil
+	}
+	p.asked = route.Question{
+		Head: h, Exchange: x, Client: p.remote(h).Addr(), Secure: p.Scheme == "https",
+		Route: p.Route, Cluster: p.Cluster, Now: now, Answer: p.asked.Answer[:0],
+	}
+	return p.Route.Admit(ctx, &p.asked)
+}
+
+// Pick chooses the host of the next attempt.
+func (p *Passage) Pick(ctx context.Context) (*upstream.Host, *Failure) {
+	h, err := p.Cluster.Pick(ctx, &p.Want)
+	if err != nil {
+		return nil, PickFault(err)
+	}
+	return h, nil
+}
+
+// PickOther chooses another host than h, which could not be reached, and those
+// before it. It ends the exchange's being active at h, when there is another.
+func (p *Passage) PickOther(ctx context.Context, h *upstream.Host) (*upstream.Host, bool) {
+	p.Want.Avoid(h)
+	other, err := p.Cluster.Pick(ctx, &p.Want)
+	if err != nil {
+		return nil, false
+	}
+	h.Done()
+	return other, true
 }
 
 // Reply is the answer of a route that answers by itself.
@@ -117,6 +162,7 @@ func (p *Passage) Answer(answer, request *http1.Head, x *event.Exchange) {
 	if p.rules == nil {
 		return
 	}
+	answer.Fields = append(answer.Fields, p.asked.Answer...)
 	if p.rules.Via != "" {
 		answer.Fields = p.addVia(answer.Fields, "1.1")
 	}

@@ -27,6 +27,9 @@ type Attempt struct {
 	X event.Exchange
 	P event.HTTP
 
+	Picked  string // why it is at this host; set before Begin
+	Retried string // why there is another attempt; likewise
+
 	code [3]byte // a status as text
 }
 
@@ -37,7 +40,7 @@ func (a *Attempt) Begin(x *event.Exchange, host *upstream.Host, up *upstream.Con
 		TraceID: x.TraceID, SpanID: newSpanID(), ParentID: x.SpanID, TraceState: x.TraceState,
 		Kind: event.Client, Protocol: x.Protocol, Name: x.Name, Service: x.Peer, Peer: x.Service,
 		Start: now, Listener: x.Listener, Route: x.Route, Cluster: x.Cluster, Endpoint: x.Endpoint,
-		Attempt: x.Attempt, Stream: x.Stream, Decode: x.Decode & event.Redacted,
+		Attempt: x.Attempt, Picked: a.Picked, Retried: a.Retried, Stream: x.Stream, Decode: x.Decode & event.Redacted,
 	}
 	if a.X.Service == "" {
 		a.X.Service = proxyName
@@ -60,17 +63,12 @@ type Outcome struct {
 	RequestBody, ResponseBody int64 // bytes of payload
 }
 
-// End ends the span at a.X.End and counts it at host. It fills in what x, the
+// End ends the span at a.X.End and reports it to host. It fills in what x, the
 // exchange, says of the answer, for a.X to be told.
 func (a *Attempt) End(x *event.Exchange, host *upstream.Host, o *Outcome) {
 	ax := &a.X
-	host.Transferred(ax.ResponseBytes, ax.RequestBytes)
-	if o.Answered {
-		host.Completed(o.Status, time.Duration(ax.End-ax.Start))
-	}
-	if o.Failure != nil {
-		count(host, o.Failure)
-	}
+	r := o.result(ax)
+	host.Report(&r)
 	a.P = *x.HTTP
 	ax.HTTP = &a.P
 	a.P.RequestBody, a.P.ResponseBody = o.RequestBody, o.ResponseBody
@@ -89,20 +87,38 @@ func (a *Attempt) End(x *event.Exchange, host *upstream.Host, o *Outcome) {
 	}
 }
 
-// count counts a failed attempt at its host.
-func count(h *upstream.Host, f *Failure) {
-	switch {
-	case f.Flags&(event.FlagUT|event.FlagSI) != 0:
-		h.Failed(upstream.Timeout)
-	case f.Flags&(event.FlagUC|event.FlagUR) != 0:
-		h.Failed(upstream.RxReset)
-	case f.Flags&event.FlagUPE != 0:
-		h.Failed(upstream.ProtocolError)
-	case f.Flags&event.FlagDC != 0:
-		h.Failed(upstream.Cancelled)
-	case f.Flags&event.FlagUF == 0:
-		h.Failed(upstream.TxReset)
+// result is what the host's cluster is told of the attempt ax.
+func (o *Outcome) result(ax *event.Exchange) upstream.Result {
+	r := upstream.Result{Now: ax.End, Took: time.Duration(ax.End - ax.Start), Received: ax.ResponseBytes, Sent: ax.RequestBytes}
+	if ax.FirstByte != 0 {
+		r.First = time.Duration(ax.FirstByte - ax.Start)
 	}
+	if o.Answered {
+		r.Status = o.Status
+	}
+	if o.Failure != nil {
+		r.Failure = failure(o.Failure)
+	}
+	return r
+}
+
+// failure is f as clusters count it.
+func failure(f *Failure) upstream.Failure {
+	switch {
+	case f == ConnectTimeout:
+		return upstream.ConnectTimeout
+	case f.Flags&event.FlagUF != 0:
+		return upstream.ConnectFailed
+	case f.Flags&(event.FlagUT|event.FlagSI) != 0:
+		return upstream.Timeout
+	case f.Flags&(event.FlagUC|event.FlagUR) != 0:
+		return upstream.RxReset
+	case f.Flags&event.FlagUPE != 0:
+		return upstream.ProtocolError
+	case f.Flags&event.FlagDC != 0:
+		return upstream.Cancelled
+	}
+	return upstream.TxReset
 }
 
 // Cut notes in x that an answer under way was cut because of f.

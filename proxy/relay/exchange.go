@@ -163,15 +163,14 @@ func (e *exchange) run() {
 		e.direct()
 		return
 	}
-	host, err := e.route.Cluster.PickFor(e.ctx)
-	if err != nil {
-		e.reply(hop.NoHost)
+	host, f := e.rules.Pick(e.ctx)
+	if f != nil {
+		e.reply(f)
 		return
 	}
 	e.forward()
 	e.choose(host)
-	f := e.ask()
-	for hosts := e.route.Cluster.Choices(); hosts > 1 && f != nil && f.Unsent() && e.another(); hosts-- {
+	for f = e.ask(); f.Unsent() && e.another(); {
 		f = e.ask()
 	}
 	if f != nil {
@@ -190,14 +189,13 @@ func (e *exchange) ask() *hop.Failure {
 	return f
 }
 
-// another chooses the host that follows one which could not be reached. Nothing
+// another chooses another host than those which could not be reached. Nothing
 // has been sent, so any request may go there.
 func (e *exchange) another() bool {
-	next, err := e.route.Cluster.PickAfter(e.host)
-	if err != nil {
+	next, ok := e.rules.PickOther(e.ctx, e.host)
+	if !ok {
 		return false
 	}
-	e.host.Done()
 	e.choose(next)
 	e.x.Attempt++
 	return true
@@ -219,7 +217,10 @@ func (e *exchange) admit() *hop.Failure {
 	if limit := e.bodyLimit(); f == nil && limit > 0 && (e.req.Framing == http1.Length && e.req.Length > limit || e.asked > limit) {
 		return hop.BodyTooLarge
 	}
-	return f
+	if f != nil {
+		return f
+	}
+	return e.rules.Admit(e.ctx, e.req, &e.x, e.now)
 }
 
 // bodyLimit is the number of bytes that the request's body may have; 0 and less
@@ -243,7 +244,7 @@ func (e *exchange) change() (f *hop.Failure) {
 // choose notes the host that the exchange goes to.
 func (e *exchange) choose(h *upstream.Host) {
 	e.host = h
-	e.x.Endpoint = h.Address()
+	e.x.Endpoint, e.a.Picked = h.Address(), e.rules.Want.Why
 	if e.route.Service != "" {
 		e.x.Service = e.route.Service
 	} else if name := e.g.lookup(h.AddrPort()); name != "" {

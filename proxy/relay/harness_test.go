@@ -98,7 +98,7 @@ type proxy struct {
 func start(t testing.TB, upstreamAddr string, version int, change ...func(*relay.Options, *hop.Route)) *proxy {
 	t.Helper()
 	p := &proxy{t: t, spans: &spans{came: make(chan struct{}, 1<<16)}}
-	cluster := upstream.New(upstream.Options{Name: "origin", Endpoints: []string{upstreamAddr}})
+	cluster := upstream.New(upstream.Options{Name: "origin", Endpoints: upstream.Addresses(upstreamAddr)})
 	p.route = &hop.Route{Name: "all", Cluster: cluster, Timeout: patience, Upgrades: []string{"websocket"}}
 	stats := new(counted)
 	var dialer relay.Dialer = h1.NewDialer(decode.Limits{})

@@ -88,6 +88,7 @@ func (e *exchange) compose(f *hop.Failure, size int) {
 		h.Status, h.Reason = http.StatusOK, []byte("OK")
 		h.Fields = append(h.Fields, http1.Field{Name: contentType, Value: e.req.Get("content-type")})
 		h.Fields = append(h.Fields, e.rpc.trailers(f)...)
+		h.Fields = append(h.Fields, f.Fields...)
 		return
 	}
 	h.Reason = []byte(http.StatusText(f.Status))
@@ -95,6 +96,7 @@ func (e *exchange) compose(f *hop.Failure, size int) {
 	h.Fields = append(h.Fields,
 		http1.Field{Name: contentType, Value: plainText},
 		http1.Field{Name: contentLength, Value: strconv.AppendInt(nil, int64(size), 10), ID: http1.ContentLength})
+	h.Fields = append(h.Fields, f.Fields...)
 	if f.Status == http.StatusMethodNotAllowed {
 		h.Fields = append(h.Fields, http1.Field{Name: allow, Value: allowed})
 	}

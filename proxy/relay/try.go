@@ -32,7 +32,7 @@ func (e *exchange) try(how How) *hop.Failure {
 	e.tellAttempt()
 	e.closeVia()
 	e.attempt, e.stale = attempt{}, false
-	up, err := e.g.o.Dialer(e.route.Cluster).Open(e.ctx, e.host, how)
+	up, err := e.g.o.Dialer(e.rules.Cluster).Open(e.ctx, e.host, how)
 	if err != nil {
 		e.a.Begin(&e.x, e.host, nil, e.now)
 		f := e.connectFault(err)

@@ -26,7 +26,7 @@ func table(t testing.TB, listener string) (*Table, *config.Listener) {
 		t.Fatalf("%v\n%s", err, text)
 	}
 	clusters := map[string]*upstream.Cluster{"a": upstream.New(upstream.Options{Name: "a"}), "b": upstream.New(upstream.Options{Name: "b"})}
-	tab, err := New(&c.Listeners[0], func(name string) (*upstream.Cluster, string) { return clusters[name], name })
+	tab, err := New(&c.Listeners[0], func(name string) (*upstream.Cluster, string) { return clusters[name], name }, func(*config.Route) ([]Guard, error) { return nil, nil })
 	if err != nil {
 		t.Fatal(err)
 	}

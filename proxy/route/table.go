@@ -29,9 +29,12 @@ type entry struct {
 // one.
 type Clusters func(name string) (c *upstream.Cluster, service string)
 
+// Guards makes what is asked about the requests of a route.
+type Guards func(*config.Route) ([]Guard, error)
+
 // New compiles a listener's routes, which must have been checked. What none of
 // them takes goes to the listener's cluster, where it has one.
-func New(l *config.Listener, clusters Clusters) (*Table, error) {
+func New(l *config.Listener, clusters Clusters, guards Guards) (*Table, error) {
 	t := new(Table)
 	var all []entry
 	for i := range l.Routes {
@@ -40,6 +43,9 @@ func New(l *config.Listener, clusters Clusters) (*Table, error) {
 			return nil, fmt.Errorf("listener %q: route %q: %w", l.Name, l.Routes[i].Name, err)
 		}
 		r.Cluster, r.Service = clusters(l.Routes[i].Cluster)
+		if r.Guards, err = guards(&l.Routes[i]); err != nil {
+			return nil, fmt.Errorf("listener %q: route %q: %w", l.Name, r.Name, err)
+		}
 		m, err := newMatch(&l.Routes[i].Match)
 		if err != nil {
 			return nil, fmt.Errorf("listener %q: route %q: %w", l.Name, r.Name, err)
@@ -50,6 +56,9 @@ func New(l *config.Listener, clusters Clusters) (*Table, error) {
 	rest := config.Route{Timeout: l.Timeouts.Route, IdleTimeout: l.Timeouts.Stream, MaxBody: l.Limits.Body, Upgrades: l.Upgrades, Connect: l.Connect}
 	r, err := compile(&rest, l)
 	if err != nil {
+		return nil, fmt.Errorf("listener %q: %w", l.Name, err)
+	}
+	if r.Guards, err = guards(&rest); err != nil {
 		return nil, fmt.Errorf("listener %q: %w", l.Name, err)
 	}
 	t.Response = r.Response

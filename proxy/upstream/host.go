@@ -15,12 +15,15 @@ import (
 // Host is one endpoint of a cluster, with its connections and its counters.
 type Host struct {
 	cluster *Cluster
-	index   int
+	index   int // guarded by the cluster
 	address string
 	unix    string // path, where the endpoint is a Unix socket
 	dialer  net.Dialer
 	limit   time.Duration // of a dial
 
+	told      atomic.Pointer[Endpoint]
+	weight    atomic.Uint32
+	flags     atomic.Uint32 // of type Flag
 	forgotten atomic.Bool
 	known     atomic.Pointer[netip.AddrPort]
 
@@ -28,8 +31,8 @@ type Host struct {
 	stats hostStats
 }
 
-func newHost(c *Cluster, index int, address string, o Options) *Host {
-	h := &Host{cluster: c, index: index, address: address, limit: o.ConnectTimeout}
+func newHost(c *Cluster, address string, o Options) *Host {
+	h := &Host{cluster: c, address: address, limit: o.ConnectTimeout}
 	h.dialer.SetMultipathTCP(false)
 	if path, ok := socket.UnixPath(address); ok {
 		h.unix = path
@@ -40,6 +43,33 @@ func newHost(c *Cluster, index int, address string, o Options) *Host {
 	}
 	return h
 }
+
+// learn takes over what is told of h.
+func (h *Host) learn(e Endpoint) {
+	h.told.Store(&e)
+	h.weight.Store(max(1, e.Weight))
+	set := func(f Flag, on bool) {
+		if on {
+			h.flags.Or(uint32(f))
+		} else {
+			h.flags.And(^uint32(f))
+		}
+	}
+	set(Absent, false)
+	set(FailedDiscovery, e.Standing == Unhealthy || e.Standing == Draining)
+	set(DegradedDiscovery, e.Standing == Degraded)
+}
+
+// Endpoint is what was told of h last.
+func (h *Host) Endpoint() Endpoint {
+	if e := h.told.Load(); e != nil {
+		return *e
+	}
+	return Endpoint{Address: h.address}
+}
+
+// Weight is h's share of exchanges among its like.
+func (h *Host) Weight() uint32 { return h.weight.Load() }
 
 // begin counts an exchange that starts.
 func (h *Host) begin() *Host {

@@ -22,11 +22,11 @@ func TestHostsOfDestinations(t *testing.T) {
 	defer c.Close()
 	at := func(a netip.AddrPort) context.Context { return WithSource(t.Context(), Source{Server: a}) }
 
-	h, err := c.PickFor(at(open))
+	h, err := c.Pick(at(open), new(Want))
 	if err != nil || h.Address() != open.String() {
 		t.Fatalf("picked %v, %v", h, err)
 	}
-	if again, err := c.PickFor(at(open)); again != h || err != nil {
+	if again, err := c.Pick(at(open), new(Want)); again != h || err != nil {
 		t.Errorf("picked another for the same destination: %v", err)
 	} else {
 		again.Done()
@@ -36,7 +36,7 @@ func TestHostsOfDestinations(t *testing.T) {
 		t.Fatal(err)
 	}
 	h.Done()
-	other, err := c.PickFor(at(unused))
+	other, err := c.Pick(at(unused), new(Want))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -58,14 +58,16 @@ func TestHostsOfDestinations(t *testing.T) {
 		t.Error("a host that nobody uses is still there")
 	}
 	for name, ctx := range map[string]context.Context{"no source": t.Context(), "no destination": at(netip.AddrPort{})} {
-		if _, err := c.PickFor(ctx); !errors.Is(err, ErrNoHost) {
+		if _, err := c.Pick(ctx, new(Want)); !errors.Is(err, ErrNoHost) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := c.PickFor(at(own)); !errors.Is(err, ErrNoHost) || !errors.Is(err, ErrOwnAddress) {
+	if _, err := c.Pick(at(own), new(Want)); !errors.Is(err, ErrNoHost) || !errors.Is(err, ErrOwnAddress) {
 		t.Errorf("a loop: %v", err)
 	}
-	if _, err := c.PickAfter(h); !errors.Is(err, ErrNoHost) {
+	w := new(Want)
+	w.Avoid(h)
+	if _, err := c.Pick(at(open), w); !errors.Is(err, ErrNoHost) {
 		t.Errorf("another destination: %v", err)
 	}
 }
@@ -78,7 +80,7 @@ func TestConnectionsOfOneClient(t *testing.T) {
 	}
 	defer l.Close()
 	greet := func(b []byte, client, _ netip.AddrPort) []byte { return append(b, client.String()...) }
-	c := New(Options{Name: "told", Endpoints: []string{l.Addr().String()}, Greet: greet})
+	c := New(Options{Name: "told", Endpoints: Addresses(l.Addr().String()), Greet: greet})
 	defer c.Close()
 	h := c.Hosts()[0]
 	first, second := Source{Client: netip.MustParseAddrPort("192.0.2.1:1")}, Source{Client: netip.MustParseAddrPort("192.0.2.1:2")}

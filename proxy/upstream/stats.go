@@ -36,35 +36,6 @@ func (d *durations) observe(t time.Duration) {
 	d.nanos.Add(uint64(max(0, t)))
 }
 
-// Failure is a way for an exchange to fail at the upstream.
-type Failure uint8
-
-const (
-	Timeout       Failure = iota // upstream_rq_timeout: no answer in time
-	RxReset                      // upstream_rq_rx_reset: the upstream broke off
-	TxReset                      // upstream_rq_tx_reset: the proxy broke off
-	Cancelled                    // upstream_rq_cancelled: the client went away
-	ProtocolError                // upstream_cx_protocol_error
-	numFailures
-)
-
-// Failed counts an exchange that failed at h.
-func (h *Host) Failed(f Failure) { h.stats.rqFail[f].Add(1) }
-
-// Completed counts an answer of h by its status, which took t.
-func (h *Host) Completed(status int, t time.Duration) {
-	if class := status / 100; class >= 1 && class <= 5 {
-		h.stats.rqClass[class].Add(1)
-	}
-	h.stats.rqTime.observe(t)
-}
-
-// Transferred counts bytes received from and sent to h.
-func (h *Host) Transferred(received, sent int64) {
-	h.stats.rxBytes.Add(uint64(max(0, received)))
-	h.stats.txBytes.Add(uint64(max(0, sent)))
-}
-
 // Stat is one number under the name that Envoy gives it.
 type Stat struct {
 	Name  string
@@ -75,7 +46,7 @@ type Stat struct {
 // Stats are the sums over the cluster's hosts.
 func (c *Cluster) Stats() []Stat {
 	sum := (&Host{}).Stats()
-	for _, h := range c.hosts {
+	for _, h := range c.Hosts() {
 		for i, s := range h.Stats() {
 			sum[i].Value += s.Value
 		}
@@ -84,9 +55,18 @@ func (c *Cluster) Stats() []Stat {
 		sum = append(sum, c.tls.Stats()...)
 	}
 	return append(sum,
-		Stat{"membership_total", uint64(len(c.hosts)), true},
-		Stat{"membership_healthy", uint64(len(c.hosts)), true},
+		Stat{"membership_total", uint64(len(c.Hosts())), true},
+		Stat{"membership_healthy", c.usable(), true},
 		Stat{"upstream_cx_none_healthy", c.none.Load(), false})
+}
+
+func (c *Cluster) usable() (n uint64) {
+	for _, h := range c.Hosts() {
+		if h.Usable() {
+			n++
+		}
+	}
+	return n
 }
 
 // Stats are the host's numbers, always in the same order.
@@ -122,4 +102,10 @@ func (h *Host) Stats() []Stat {
 		count("upstream_rq_tx_reset", &s.rqFail[TxReset]),
 		count("upstream_rq_cancelled", &s.rqFail[Cancelled]),
 	}
+}
+
+// Transferred counts bytes received from and sent to h outside of attempts.
+func (h *Host) Transferred(received, sent int64) {
+	h.stats.rxBytes.Add(uint64(max(0, received)))
+	h.stats.txBytes.Add(uint64(max(0, sent)))
 }

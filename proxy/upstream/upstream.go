@@ -6,21 +6,30 @@ package upstream
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/netip"
+	"sync"
+	"sync/atomic"
 	"time"
 
+	"github.com/pitot-io/pitot/internal/event"
 	"github.com/pitot-io/pitot/proxy/socket"
 )
 
 // ErrNoHost says that a cluster has no host to pick (response flag UH).
 var ErrNoHost = errors.New("no host")
 
+// ErrOverflow says that a cluster has as much under way as its circuit breakers
+// allow (response flag UO).
+var ErrOverflow = errors.New("circuit breaker is open")
+
 // Options make a Cluster. Zero values stand for the defaults named here.
 type Options struct {
 	Name      string
-	Endpoints []string // host:port or unix:/path each
-	Policy    Policy   // see NewPolicy; round robin by default
+	Endpoints []Endpoint
+	Policy    Policy // see Policies; round robin by default
+	Checked   bool   // active health checks say who is healthy: discovery alone takes nobody away
+
+	Tell func(*event.Notice) // is told what is decided about hosts; may be nil
 
 	ConnectTimeout time.Duration // of one dial; 5 s by default
 	MaxIdle        int           // idle connections kept per host; 1024 by default, negative keeps none
@@ -61,12 +70,16 @@ const (
 // Cluster is a named set of hosts that can stand in for each other. All of its
 // methods may be called from many goroutines.
 type Cluster struct {
-	name   string
-	hosts  []*Host
-	policy Policy
-	tls    TLS
-	speaks string
-	none   Counter // upstream_cx_none_healthy
+	name    string
+	options Options
+	tls     TLS
+	speaks  string
+	none    Counter // upstream_cx_none_healthy
+
+	now       atomic.Pointer[members]
+	observers atomic.Pointer[[]Observer]
+	mu        sync.Mutex // one change at a time
+	endpoints []Endpoint // as told last; guarded by mu
 
 	greet    func(b []byte, client, server netip.AddrPort) []byte
 	original *original // nil where there are endpoints
@@ -75,13 +88,12 @@ type Cluster struct {
 // New makes a cluster; it dials nothing yet.
 func New(o Options) *Cluster {
 	o = o.withDefaults()
-	c := &Cluster{name: o.Name, policy: o.Policy, tls: o.TLS, greet: o.Greet, speaks: o.Protocol}
-	for i, address := range o.Endpoints {
-		c.hosts = append(c.hosts, newHost(c, i, address, o))
-	}
+	c := &Cluster{name: o.Name, options: o, tls: o.TLS, greet: o.Greet, speaks: o.Protocol}
 	if o.Original {
-		c.original = newOriginal(o.Own, func(to netip.AddrPort) *Host { return newHost(c, 0, to.String(), o) })
+		c.original = newOriginal(o.Own, func(to netip.AddrPort) *Host { return newHost(c, to.String(), o) })
 	}
+	c.now.Store(new(members))
+	c.Update(o.Endpoints)
 	return c
 }
 
@@ -110,13 +122,14 @@ func (c *Cluster) Protocol() string { return c.speaks }
 // Name is the cluster's name in the configuration.
 func (c *Cluster) Name() string { return c.name }
 
-// Hosts are the cluster's hosts, in the order of the configuration; in no order
-// where they are the destinations of clients. They are not to be changed.
+// Hosts are the cluster's hosts as they are now, in the order in which they were
+// told; in no order where they are the destinations of clients. They are not to
+// be changed.
 func (c *Cluster) Hosts() []*Host {
 	if c.original != nil {
 		return c.original.all()
 	}
-	return c.hosts
+	return c.now.Load().all
 }
 
 // Choices is how many hosts there are to choose from for one exchange.
@@ -124,40 +137,7 @@ func (c *Cluster) Choices() int {
 	if c.original != nil {
 		return 1
 	}
-	return len(c.hosts)
-}
-
-// PickFor is Pick for who has a source in ctx (WithSource), which decides where
-// a cluster without endpoints goes.
-func (c *Cluster) PickFor(ctx context.Context) (*Host, error) {
-	if c.original == nil {
-		return c.Pick()
-	}
-	h, err := c.original.pick(ctx)
-	if err != nil {
-		c.none.Add(1)
-		return nil, fmt.Errorf("cluster %q: %w", c.name, err)
-	}
-	return h, nil
-}
-
-// Pick chooses a host for one exchange and counts it active there until its
-// Done. It fails with ErrNoHost.
-func (c *Cluster) Pick() (*Host, error) {
-	if len(c.hosts) == 0 {
-		c.none.Add(1)
-		return nil, fmt.Errorf("cluster %q: %w", c.name, ErrNoHost)
-	}
-	return c.policy.Pick(c.hosts).begin(), nil
-}
-
-// PickAfter chooses the host that follows h, for another try when h could not
-// be reached. It fails with ErrNoHost when h is the only one.
-func (c *Cluster) PickAfter(h *Host) (*Host, error) {
-	if len(c.hosts) < 2 {
-		return nil, fmt.Errorf("cluster %q has no other host than %s: %w", c.name, h.address, ErrNoHost)
-	}
-	return c.hosts[(h.index+1)%len(c.hosts)].begin(), nil
+	return len(c.now.Load().all)
 }
 
 // Retire is for a cluster that others take the place of: idle connections are
@@ -186,4 +166,17 @@ func (c *Cluster) Close() {
 	for _, h := range c.Hosts() {
 		h.close()
 	}
+}
+
+// Tell tells what was decided about the cluster's hosts; h is the one, nil where
+// it is about all of them. It adds to n whom it is about.
+func (c *Cluster) Tell(h *Host, n *event.Notice) {
+	if c.options.Tell == nil {
+		return
+	}
+	n.Attributes = append(n.Attributes, event.KeyValue{Key: event.AttrCluster, Value: c.name})
+	if h != nil {
+		n.Attributes = append(n.Attributes, event.KeyValue{Key: event.AttrPeerAddress, Value: h.address})
+	}
+	c.options.Tell(n)
 }

@@ -23,10 +23,10 @@ func names(n int) (all []string) {
 }
 
 func TestRoundRobinIsFair(t *testing.T) {
-	c := New(Options{Endpoints: names(3)})
+	c := New(Options{Endpoints: Addresses(names(3)...)})
 	count := map[string]int{}
 	for range 300 {
-		h, err := c.Pick()
+		h, err := c.Pick(context.Background(), new(Want))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -52,14 +52,14 @@ func policy(t testing.TB, name string) Policy {
 // With two hosts, drawing without replacement always compares both.
 func TestLeastRequestNeverPicksTheBusierOfTwo(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		c := New(Options{Endpoints: names(2), Policy: leastRequest{}})
+		c := New(Options{Endpoints: Addresses(names(2)...), Policy: leastRequest{}})
 		a, b := c.Hosts()[0], c.Hosts()[1]
 		busy := rapid.IntRange(1, 50).Draw(t, "busy")
 		for range busy {
 			a.begin()
 		}
 		for range busy {
-			h, err := c.Pick()
+			h, err := c.Pick(context.Background(), new(Want))
 			if err != nil || h != b {
 				t.Fatalf("picked %v, %v although the other host is less busy", h, err)
 			}
@@ -68,9 +68,9 @@ func TestLeastRequestNeverPicksTheBusierOfTwo(t *testing.T) {
 }
 
 func TestLeastRequestKeepsHostsLevel(t *testing.T) {
-	c := New(Options{Endpoints: names(5), Policy: policy(t, "least_request")})
+	c := New(Options{Endpoints: Addresses(names(5)...), Policy: policy(t, "least_request")})
 	for range 1000 {
-		if _, err := c.Pick(); err != nil {
+		if _, err := c.Pick(context.Background(), new(Want)); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -83,12 +83,14 @@ func TestLeastRequestKeepsHostsLevel(t *testing.T) {
 
 func TestNoHost(t *testing.T) {
 	c := New(Options{Name: "shop"})
-	if _, err := c.Pick(); !errors.Is(err, ErrNoHost) {
+	if _, err := c.Pick(context.Background(), new(Want)); !errors.Is(err, ErrNoHost) {
 		t.Errorf("Pick of an empty cluster: %v, want ErrNoHost", err)
 	}
-	one := New(Options{Endpoints: names(1)})
-	if _, err := one.PickAfter(one.Hosts()[0]); !errors.Is(err, ErrNoHost) {
-		t.Errorf("PickAfter the only host: %v, want ErrNoHost", err)
+	one := New(Options{Endpoints: Addresses(names(1)...)})
+	w := new(Want)
+	w.Avoid(one.Hosts()[0])
+	if _, err := one.Pick(context.Background(), w); !errors.Is(err, ErrNoHost) {
+		t.Errorf("Pick but for the only host: %v, want ErrNoHost", err)
 	}
 	if _, err := NewPolicy("fastest"); err == nil {
 		t.Error("an unknown policy was taken")
@@ -140,7 +142,7 @@ func stat(t *testing.T, c *Cluster, name string) uint64 {
 
 func TestPoolGivesTheLatestAndNoticesClosedPeers(t *testing.T) {
 	address, accepted := listen(t)
-	c := New(Options{Endpoints: []string{address}})
+	c := New(Options{Endpoints: Addresses(address)})
 	defer c.Close()
 	h := c.Hosts()[0]
 	first, second := dial(t, h), dial(t, h)
@@ -170,7 +172,7 @@ func TestPoolGivesTheLatestAndNoticesClosedPeers(t *testing.T) {
 
 func TestPoolRefusesUnaskedBytes(t *testing.T) {
 	address, accepted := listen(t)
-	c := New(Options{Endpoints: []string{address}})
+	c := New(Options{Endpoints: Addresses(address)})
 	defer c.Close()
 	conn := dial(t, c.Hosts()[0])
 	peer := <-accepted
@@ -192,7 +194,7 @@ func TestPoolRefusesUnaskedBytes(t *testing.T) {
 
 func TestPoolIsBounded(t *testing.T) {
 	address, accepted := listen(t)
-	c := New(Options{Endpoints: []string{address}, MaxIdle: 1, MaxUses: 2})
+	c := New(Options{Endpoints: Addresses(address), MaxIdle: 1, MaxUses: 2})
 	defer c.Close()
 	h := c.Hosts()[0]
 	a, b := dial(t, h), dial(t, h)
@@ -211,7 +213,7 @@ func TestPoolIsBounded(t *testing.T) {
 
 func TestIdleTimeoutCloses(t *testing.T) {
 	address, accepted := listen(t)
-	c := New(Options{Endpoints: []string{address}, IdleTimeout: 20 * time.Millisecond})
+	c := New(Options{Endpoints: Addresses(address), IdleTimeout: 20 * time.Millisecond})
 	defer c.Close()
 	h := c.Hosts()[0]
 	h.Put(dial(t, h))
@@ -233,7 +235,7 @@ func TestDialErrorsTellTimeoutFromRefusal(t *testing.T) {
 	}
 	address := l.Addr().String()
 	l.Close()
-	c := New(Options{Name: "shop", Endpoints: []string{address}})
+	c := New(Options{Name: "shop", Endpoints: Addresses(address)})
 	var refused *DialError
 	if _, err := c.Hosts()[0].Dial(t.Context()); !errors.As(err, &refused) || refused.Timeout {
 		t.Errorf("dialling a closed port: %v, want a refusal", err)
@@ -251,7 +253,7 @@ func TestDialErrorsTellTimeoutFromRefusal(t *testing.T) {
 
 func TestCloseEndsConnectionsInUse(t *testing.T) {
 	address, accepted := listen(t)
-	c := New(Options{Endpoints: []string{address}})
+	c := New(Options{Endpoints: Addresses(address)})
 	h := c.Hosts()[0]
 	used, idle := dial(t, h), dial(t, h)
 	defer (<-accepted).Close()
@@ -272,14 +274,15 @@ func TestCloseEndsConnectionsInUse(t *testing.T) {
 
 func TestPickAllocatesNothing(t *testing.T) {
 	address, accepted := listen(t)
-	c := New(Options{Endpoints: []string{address}, Policy: leastRequest{}})
+	c := New(Options{Endpoints: Addresses(address), Policy: leastRequest{}})
 	defer c.Close()
 	c.Hosts()[0].Put(dial(t, c.Hosts()[0]))
 	defer (<-accepted).Close()
+	w := new(Want)
 	n := testing.AllocsPerRun(100, func() {
-		h, _ := c.Pick()
+		h, _ := c.Pick(context.Background(), w)
 		conn := h.Get()
-		h.Completed(200, time.Millisecond)
+		h.Report(&Result{Status: 200, Took: time.Millisecond})
 		h.Put(conn)
 		h.Done()
 	})
@@ -291,10 +294,11 @@ func TestPickAllocatesNothing(t *testing.T) {
 func BenchmarkExchange(b *testing.B) {
 	for _, p := range Policies() {
 		b.Run(p.Name, func(b *testing.B) {
-			c := New(Options{Endpoints: names(8), Policy: p.New()})
+			c := New(Options{Endpoints: Addresses(names(8)...), Policy: p.New()})
+			w := new(Want)
 			b.ReportAllocs()
 			for b.Loop() {
-				h, _ := c.Pick()
+				h, _ := c.Pick(context.Background(), w)
 				h.Done()
 			}
 		})
@@ -316,7 +320,7 @@ func TestGetAgainTrustsForAMoment(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			address, accepted := listen(t)
-			cluster := New(Options{Endpoints: []string{address}})
+			cluster := New(Options{Endpoints: Addresses(address)})
 			defer cluster.Close()
 			h := cluster.Hosts()[0]
 			conn := dial(t, h)

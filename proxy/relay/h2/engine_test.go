@@ -70,7 +70,7 @@ func (unheard) Notice(*event.Notice)     {}
 // host, which is asked by d.
 func through(t testing.TB, address string, d relay.Dialer, out event.Emitter, o ServerOptions) string {
 	t.Helper()
-	cluster := upstream.New(upstream.Options{Name: "origin", Endpoints: []string{address}})
+	cluster := upstream.New(upstream.Options{Name: "origin", Endpoints: upstream.Addresses(address)})
 	route := &hop.Route{Name: "all", Cluster: cluster, Timeout: 10 * time.Second, Upgrades: []string{"websocket"}}
 	g := relay.New(relay.Options{
 		Listener: "front", Service: "front", Stats: stats{new(engine)},

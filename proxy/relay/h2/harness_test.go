@@ -106,7 +106,7 @@ func origin(t testing.TB, h http.HandlerFunc) *upstream.Host {
 
 func hostAt(t testing.TB, address string) *upstream.Host {
 	t.Helper()
-	c := upstream.New(upstream.Options{Name: "origin", Endpoints: []string{address}})
+	c := upstream.New(upstream.Options{Name: "origin", Endpoints: upstream.Addresses(address)})
 	t.Cleanup(c.Close)
 	return c.Hosts()[0]
 }

@@ -1,0 +1,49 @@
+package route
+
+import (
+	"context"
+	"net/netip"
+
+	"github.com/pitot-io/pitot/decode/http1"
+	"github.com/pitot-io/pitot/internal/event"
+	"github.com/pitot-io/pitot/proxy/upstream"
+)
+
+// Guard decides whether a request may go on, after its route is found and before
+// a host is picked. A limit is one file or folder that makes a Guard, and one
+// line in proxy/guards.go.
+type Guard interface {
+	// Admit says why the request does not go on; nil lets it. It may wait
+	// until ctx ends, which is when the client has gone or the proxy ends.
+	// What q points to is lent for the length of the call.
+	Admit(ctx context.Context, q *Question) *Failure
+}
+
+// Question is a request that a Guard is asked about.
+type Question struct {
+	Head     *http1.Head     // as the client sent it
+	Exchange *event.Exchange // what is known of it so far
+	Client   netip.Addr      // who asks, by what proxies before this one tell where they are believed
+	Secure   bool            // the client speaks TLS
+	Route    *Route
+	Cluster  *upstream.Cluster // where the request would go; nil where the route answers
+	Now      int64             // ns since the Unix epoch
+
+	// Answer are fields that the guards want the answer to have. Their text
+	// must stay as it is until the exchange is over.
+	Answer []http1.Field
+}
+
+// Guarded reports whether anybody is to be asked about the route's requests.
+func (r *Route) Guarded() bool { return len(r.Guards) > 0 }
+
+// Admit asks the route's guards in their order; the first that has something
+// against the request decides.
+func (r *Route) Admit(ctx context.Context, q *Question) *Failure {
+	for _, g := range r.Guards {
+		if f := g.Admit(ctx, q); f != nil {
+			return f
+		}
+	}
+	return nil
+}
