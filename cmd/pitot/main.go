@@ -83,6 +83,7 @@ func commands() []*cobra.Command {
 		engineCommand(),
 		inspectCommand(),
 		proxyCommand(),
+		registryCommand(),
 		replayCommand(),
 		sqlCommand(),
 		storeCommand(),
