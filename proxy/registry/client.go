@@ -101,7 +101,7 @@ type Announcement struct {
 // DefaultEvery is how often a host checks in.
 const DefaultEvery = 30 * time.Second
 
-// leave is how long taking leave may take.
+// leave is how long a check-in or taking leave may take.
 const leave = 5 * time.Second
 
 // Announce checks a host in again and again until ctx is done, then takes it
@@ -126,7 +126,11 @@ func (c *Client) Announce(ctx context.Context, a Announcement) error {
 	}
 }
 
+// checkIn tells of the host once. It is not broken off by ctx: a check-in that
+// arrives after the leave would have the host stay.
 func (c *Client) checkIn(ctx context.Context, a *Announcement) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), leave)
+	defer cancel()
 	in := a.Registration
 	var busy error
 	if a.Load != nil {
