@@ -272,7 +272,7 @@ func (c *conn) windowUpdate(h wire.Header, p []byte) *wire.Error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err := c.chat(); err != nil {
+	if err := c.opened(); err != nil {
 		return err
 	}
 	if h.Stream == 0 {

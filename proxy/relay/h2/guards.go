@@ -25,6 +25,7 @@ type guards struct {
 	resets  bucket
 	chatter bucket
 	empty   int // frames in a row that carry nothing
+	updates int // WINDOW_UPDATE frames that the peer may still send for what it was sent
 }
 
 func (g *guards) init(o *Limits, now int64) {
@@ -38,6 +39,23 @@ const (
 	streamsWorth = 4
 	dataWorth    = 4
 )
+
+// updateWorth is how many bytes sent to a peer let it open windows once more.
+// Receivers do that every few KiB, for the stream and for the connection,
+// however large our frames are, and a long time after we sent them.
+const updateWorth = 512
+
+// sent notes n bytes of DATA on their way to the peer.
+func (g *guards) sent(n int) { g.updates += 2 + n/updateWorth }
+
+// opened counts a WINDOW_UPDATE. Locked.
+func (c *conn) opened() *wire.Error {
+	if c.guards.updates > 0 {
+		c.guards.updates--
+		return nil
+	}
+	return c.chat()
+}
 
 // useful notes a frame that carries something.
 func (g *guards) useful() {

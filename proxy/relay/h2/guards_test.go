@@ -166,3 +166,29 @@ func TestNoTimeouts(t *testing.T) {
 		t.Error(s)
 	}
 }
+
+// A receiver may open its windows in small steps, long after it was sent large
+// frames: that is earned by what was sent to it, and by nothing else.
+func TestWindowsMayBeOpenedForWhatWasSent(t *testing.T) {
+	c := new(conn)
+	c.now = 1
+	c.guards.init(&Limits{Resets: 1, ResetsEvery: time.Hour, Chatter: 10, ChatterEvery: time.Hour}, c.now)
+	const sent = 64 << 20
+	for range sent / (1 << 20) {
+		c.guards.sent(1 << 20)
+	}
+	for i := range 2 * sent / (4 << 10) {
+		if err := c.opened(); err != nil {
+			t.Fatalf("update %d of a receiver that opens both windows every 4 KiB: %v", i, err)
+		}
+	}
+	c.guards.updates = 0
+	for range 10 {
+		if err := c.opened(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if c.opened() == nil {
+		t.Error("windows may be opened for nothing, without end")
+	}
+}

@@ -54,7 +54,7 @@ func (s *stream) put(p []byte) {
 	s.sendWindow -= len(p)
 	c.sendWindow -= len(p)
 	s.sent += int64(wire.HeaderSize + len(p))
-	c.guards.chatter.give(dataWorth)
+	c.guards.sent(len(p))
 }
 
 // waitRoom waits until there may be room to write. Locked.
