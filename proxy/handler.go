@@ -13,6 +13,7 @@ import (
 	"github.com/pitot-io/pitot/internal/config"
 	"github.com/pitot-io/pitot/proxy/accesslog"
 	"github.com/pitot-io/pitot/proxy/hop"
+	"github.com/pitot-io/pitot/proxy/probe"
 	"github.com/pitot-io/pitot/proxy/route"
 	"github.com/pitot-io/pitot/proxy/socket"
 	"github.com/pitot-io/pitot/proxy/upstream"
@@ -69,9 +70,11 @@ type Setup struct {
 	Attempts  bool     // tell a span for each upstream attempt
 	Log       *slog.Logger
 	buffers   *buffers
-	routes    *routes        // the listener's, as they are at any time
-	compiled  *route.Table   // as they are for this configuration
-	accessLog *accesslog.Log // nil for none
+	routes    *routes                                // the listener's, as they are at any time
+	compiled  *route.Table                           // as they are for this configuration
+	accessLog *accesslog.Log                         // nil for none
+	state     *probe.State                           // of the whole proxy
+	latest    func(cluster string) *upstream.Cluster // as it is at any time; nil for none
 }
 
 // meta is what a span tells of the way to an upstream host.

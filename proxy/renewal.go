@@ -100,5 +100,6 @@ func (s *Server) setup(n *next, l *listener, c *config.Listener) Setup {
 		Listener: c, Clusters: clusters, routes: &l.routes, Hub: s.deps.Hub, Names: &n.config.Services, IDs: s.deps.IDs,
 		Protocols: s.deps.Protocols, Layers: s.deps.Layers, Stats: l.stats, Failures: &s.failures,
 		Attempts: n.config.Tracing.AttemptSpans, Log: s.deps.Log, buffers: s.buffers,
+		state: s.state, latest: s.cluster,
 	}
 }

@@ -3,6 +3,7 @@ package proxy
 import (
 	"github.com/pitot-io/pitot/internal/config"
 	"github.com/pitot-io/pitot/proxy/hop"
+	"github.com/pitot-io/pitot/proxy/probe"
 	"github.com/pitot-io/pitot/proxy/route"
 	"github.com/pitot-io/pitot/proxy/upstream"
 )
@@ -22,7 +23,11 @@ func (s *Setup) rules() hop.Rules {
 
 // table makes the listener's routes.
 func (s *Setup) table() (*route.Table, error) {
-	return route.New(s.Listener, func(cluster string) (*upstream.Cluster, string) {
+	t, err := route.New(s.Listener, func(cluster string) (*upstream.Cluster, string) {
 		return s.Clusters[cluster], s.serviceOf(cluster)
 	}, s.guards)
+	if h := &s.Listener.HealthCheck; err == nil && !h.None() {
+		err = t.Add(probe.NewCheck(s.Listener, s.state, s.latest).Own(h), s.Listener)
+	}
+	return t, err
 }

@@ -16,7 +16,9 @@ import (
 	"github.com/pitot-io/pitot/internal/config"
 	"github.com/pitot-io/pitot/proxy/admin"
 	"github.com/pitot-io/pitot/proxy/inherit"
+	"github.com/pitot-io/pitot/proxy/probe"
 	"github.com/pitot-io/pitot/proxy/secure"
+	"github.com/pitot-io/pitot/proxy/upstream"
 	"github.com/pitot-io/pitot/tap"
 )
 
@@ -41,6 +43,8 @@ type Server struct {
 	number   atomic.Int64
 	buffers  *buffers
 	draining atomic.Bool
+	state    *probe.State
+	handed   atomic.Bool     // to a successor
 	sourced  atomic.Bool     // there are clusters that ask whose a connection is
 	files    *secure.Watcher // of certificates
 	logs     *logs
@@ -68,7 +72,7 @@ func New(cfg *config.Config, d Deps) (*Server, error) {
 	if d.Stdout == nil {
 		d.Stdout = os.Stdout
 	}
-	s := &Server{config: &config.Config{}, deps: d, logs: newLogs(), clusters: map[string]*cluster{}, buffers: newBuffers()}
+	s := &Server{config: &config.Config{}, deps: d, logs: newLogs(), state: probe.New(), clusters: map[string]*cluster{}, buffers: newBuffers()}
 	s.number.Store(-1) // so that the first connection is number 0
 	s.files = secure.NewWatcher(secure.WatcherOptions{Log: d.Log, Tell: d.Hub.Publisher(0).Notice})
 	n, err := s.prepare(cfg)
@@ -106,8 +110,9 @@ func (s *Server) Sockets() (all []inherit.Named) {
 }
 
 // HandedOn says that a successor goes on with the sockets: files of Unix
-// sockets stay when these are closed here.
+// sockets stay when these are closed here, and no check fails for the end.
 func (s *Server) HandedOn() {
+	s.handed.Store(true)
 	for _, l := range s.now() {
 		if u, ok := l.socket.(*net.UnixListener); ok {
 			u.SetUnlinkOnClose(false)
@@ -120,6 +125,16 @@ func (s *Server) now() []*listener {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.listeners)
+}
+
+// cluster is the one of that name as it is now; nil for none.
+func (s *Server) cluster(name string) *upstream.Cluster {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c := s.clusters[name]; c != nil {
+		return c.Cluster
+	}
+	return nil
 }
 
 // settings is the configuration in use.
@@ -181,6 +196,7 @@ func (s *Server) Run(ctx context.Context) error {
 		s.deps.Log.Info("admin", "address", "http://"+s.admin.Addr().String())
 	}
 	<-ctx.Done()
+	s.leave()
 	s.draining.Store(true)
 	s.reloading.Lock() // one that is under way ends first; no other begins
 	defer s.reloading.Unlock()
@@ -197,6 +213,19 @@ func (s *Server) Run(ctx context.Context) error {
 	serving.Wait()
 	s.logs.close() // nobody is left to tell anything
 	return nil
+}
+
+// leave lets checks fail for a while before connections are accepted no more, so
+// that whoever balances may turn away. A successor has checks of its own.
+func (s *Server) leave() {
+	if s.handed.Load() {
+		return
+	}
+	s.state.Drain()
+	if d := s.settings().Drain.Delay; d > 0 {
+		s.deps.Log.Info("health checks fail; connections are accepted a little longer", "for", d)
+		time.Sleep(d)
+	}
 }
 
 // begin accepts on all listeners.

@@ -86,8 +86,8 @@ func (c *Config) checkListener(l *Listener, key string, wrong report) {
 	case l.Cluster == "" && len(l.SNI) > 0 && (l.Protocol == TCP || l.Protocol == PassTLS): // what has no entry is reset
 	case l.Cluster == "" && l.Protocol != HTTP:
 		wrong(key+".cluster", "must name the cluster that takes what is not routed as HTTP%s", c.clusterNames())
-	case l.Cluster == "" && len(l.Routes) == 0:
-		wrong(key, "must have a cluster, or routes")
+	case l.Cluster == "" && len(l.Routes) == 0 && l.HealthCheck.None():
+		wrong(key, "must have a cluster, or routes, or health_check")
 	}
 	if len(l.Routes) > 0 && (l.Protocol == TCP || l.Protocol == MongoDB || l.Protocol == PassTLS) {
 		wrong(key+".routes", "only HTTP has routes; remove them, or set protocol to %s or %s", HTTP, Auto)
@@ -101,6 +101,7 @@ func (c *Config) checkListener(l *Listener, key string, wrong report) {
 	c.checkLimits(l, key, wrong)
 	l.checkForwarding(key, wrong)
 	c.checkSNI(l, key, wrong)
+	c.checkHealth(l, key+".health_check", wrong)
 }
 
 func (c *Config) checkLimits(l *Listener, key string, wrong report) {

@@ -53,6 +53,7 @@ type Listener struct {
 	ResponseHeaders HeaderEdits `yaml:"response_headers"`
 	AccessLog       []AccessLog `yaml:"access_log"`
 	SNI             []SNIRoute  `yaml:"sni"` // where TLS goes that is not terminated here
+	HealthCheck     HealthCheck `yaml:"health_check,omitempty"`
 
 	ForwardCert ForwardCert `yaml:"forward_client_cert"` // what becomes of x-forwarded-client-cert
 }
@@ -125,6 +126,7 @@ type JSONSink struct {
 
 // Drain says how a shutdown goes.
 type Drain struct {
+	Delay   time.Duration `yaml:"delay"`   // before connections are accepted no more, while health checks fail already
 	Timeout time.Duration `yaml:"timeout"` // for exchanges under way
 }
 

@@ -1,5 +1,6 @@
 // Package admin is the operator's port: state, statistics, metrics and live
-// traffic over HTTP. It only reads; nothing here changes what the proxy does.
+// traffic over HTTP. What only reads is asked for with GET; what changes
+// something, with POST.
 package admin
 
 import (
@@ -47,7 +48,8 @@ type Options struct {
 	DecodeFailures func() uint64
 	Config         func() ([]byte, error) // YAML, without secrets
 	Draining       func() bool
-	Token          string // asked for when there is one
+	Fail           func(on bool) // health checks of the listeners; nil where there are none
+	Token          string        // asked for when there is one
 	Log            *slog.Logger
 }
 
@@ -96,20 +98,27 @@ func (s *Server) pages() []page {
 	}
 }
 
-func (s *Server) routes() *http.ServeMux {
+func (s *Server) routes() http.Handler {
 	mux := http.NewServeMux()
 	for _, p := range s.pages() {
 		mux.HandleFunc("GET "+p.path, p.serve)
 	}
+	if s.o.Fail != nil {
+		mux.HandleFunc("POST /healthcheck/fail", s.health(true))
+		mux.HandleFunc("POST /healthcheck/ok", s.health(false))
+	}
 	mux.HandleFunc("GET /{$}", s.index)
-	return mux
+	return http.NewCrossOriginProtection().Handler(mux)
 }
 
 func (s *Server) index(w http.ResponseWriter, _ *http.Request) {
 	plain(w)
-	fmt.Fprintln(w, "pitot admin; all pages are read with GET")
+	fmt.Fprintln(w, "pitot admin; pages are read with GET")
 	for _, p := range s.pages() {
 		fmt.Fprintf(w, "%-10s %s\n", p.path, p.what)
+	}
+	if s.o.Fail != nil {
+		fmt.Fprintln(w, "POST /healthcheck/fail has health checks of the listeners fail, POST /healthcheck/ok no more")
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 
 	"github.com/pitot-io/pitot/decode/http1"
 	"github.com/pitot-io/pitot/proxy/hop"
-	"github.com/pitot-io/pitot/proxy/route"
 )
 
 // reply answers in the upstream's place.
@@ -29,8 +28,8 @@ func (e *exchange) reply(f *hop.Failure) {
 
 // direct answers as the route says.
 func (e *exchange) direct() {
-	e.x.StatusMessage = route.Detail
 	r := e.pass.Reply(&e.req)
+	e.x.StatusMessage = r.Detail
 	e.text = append(e.text[:0], r.Body...)
 	h := e.compose(r.Status, r.ContentType)
 	if len(r.Location) > 0 {

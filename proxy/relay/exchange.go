@@ -159,6 +159,10 @@ func (e *exchange) run() {
 		e.reply(f)
 		return
 	}
+	if e.route.Calls != nil {
+		e.serveCall()
+		return
+	}
 	if e.route.Answers() {
 		e.direct()
 		return

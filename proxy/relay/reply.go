@@ -7,7 +7,6 @@ import (
 
 	"github.com/pitot-io/pitot/decode/http1"
 	"github.com/pitot-io/pitot/proxy/hop"
-	"github.com/pitot-io/pitot/proxy/route"
 )
 
 // Names and values of the fields of local replies; nobody writes to them.
@@ -35,8 +34,8 @@ func (e *exchange) reply(f *hop.Failure) {
 
 // direct answers as the route says.
 func (e *exchange) direct() {
-	e.x.StatusMessage = route.Detail
 	r, h := e.rules.Reply(e.req), &e.resp
+	e.x.StatusMessage = r.Detail
 	*h = Head{Fields: h.Fields[:0], Minor: 1, Status: r.Status, Reason: []byte(http.StatusText(r.Status)), ContentLength: -1}
 	if r.ContentType != "" {
 		h.Fields = append(h.Fields, http1.Field{Name: contentType, Value: []byte(r.ContentType)})

@@ -94,6 +94,12 @@ func appendTimeout(b []byte, ns int64) []byte {
 	return append(b, "99999999H"...)
 }
 
+// The statuses of gRPC that requests which no call can be made of end with.
+const (
+	codeUnimplemented = 12
+	codeInternal      = 13
+)
+
 // code is the status of gRPC that stands for a failure (gRPC, "HTTP to gRPC
 // Status Code Mapping", but for 400, which means that the request broke HTTP).
 func code(f *hop.Failure) int {
@@ -102,13 +108,13 @@ func code(f *hop.Failure) int {
 	}
 	switch f.Status {
 	case 400:
-		return 13 // INTERNAL
+		return codeInternal
 	case 401:
 		return 16 // UNAUTHENTICATED
 	case 403:
 		return 7 // PERMISSION_DENIED
 	case 404:
-		return 12 // UNIMPLEMENTED
+		return codeUnimplemented
 	case 429, 502, 503, 504:
 		return 14 // UNAVAILABLE
 	}
@@ -122,11 +128,17 @@ var (
 )
 
 // trailers are the fields that end a call with a failure.
-func (r *rpc) trailers(f *hop.Failure) []http1.Field {
-	r.text = strconv.AppendInt(r.text[:0], int64(code(f)), 10)
-	at := len(r.text)
-	r.text = append(r.text, f.Detail...) // which has nothing to percent-encode
+func (r *rpc) trailers(f *hop.Failure) []http1.Field { return r.ends(code(f), f.Detail) }
+
+// ends are the fields that end a call with a status, and with a text that has
+// nothing to percent-encode.
+func (r *rpc) ends(status int, text string) []http1.Field {
+	r.text = append(strconv.AppendInt(r.text[:0], int64(status), 10), text...)
+	at := len(r.text) - len(text)
 	r.fields[0] = http1.Field{Name: grpcStatus, Value: r.text[:at:at]}
 	r.fields[1] = http1.Field{Name: grpcMessage, Value: r.text[at:]}
+	if text == "" {
+		return r.fields[:1]
+	}
 	return r.fields[:]
 }

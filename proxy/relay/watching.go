@@ -31,6 +31,7 @@ type watching struct {
 	complete   atomic.Bool   // the request has been read to its end
 	streaming  atomic.Bool   // the final answer's head has come
 	tunnelled  atomic.Bool   // bytes of another protocol pass
+	answering  atomic.Bool   // a call is answered here
 	deadline   atomic.Int64  // for the answer's head; 0 for none
 	limit      atomic.Int64  // for all of the call of gRPC; 0 for none
 	requestEnd atomic.Int64  // when the request's last byte was there; 0 for never
@@ -47,6 +48,7 @@ func (w *watching) reset() {
 	w.complete.Store(false)
 	w.streaming.Store(false)
 	w.tunnelled.Store(false)
+	w.answering.Store(false)
 	w.deadline.Store(0)
 	w.limit.Store(0)
 	w.requestEnd.Store(0)
@@ -78,6 +80,8 @@ func (e *exchange) look(now int64) {
 	case e.g.closed.Load():
 		e.end(cutStop)
 	case e.cutBy() != notCut, e.tunnelled.Load():
+	case e.answering.Load() && e.g.draining.Load():
+		e.cancel(Cancelled) // nothing is cut: the call ends
 	case limit != 0 && now > limit:
 		e.end(cutCall)
 	case deadline != 0 && now > deadline && !e.streaming.Load():

@@ -15,14 +15,15 @@ type Reply struct {
 	Location    []byte // of a redirect
 	ContentType string // empty without a body
 	Body        string
+	Detail      string // what spans and logs say of it (Envoy's response code details)
 }
 
-// Detail is what spans and logs say of such an answer (Envoy's response code
-// details).
+// Detail is the detail of answers that the configuration gives.
 const Detail = "direct_response"
 
-// reply is a redirect or a direct response.
+// reply is a redirect, a direct response, or what is found out each time.
 type reply struct {
+	live     func() Reply
 	redirect *config.Redirect
 	prefix   *prefixRewrite
 	fixed    Reply
@@ -32,13 +33,13 @@ func newReply(c *config.Route) *reply {
 	d := &c.DirectResponse
 	switch {
 	case c.Redirect != (config.Redirect{}):
-		r := &reply{redirect: &c.Redirect, fixed: Reply{Status: c.Redirect.Code}}
+		r := &reply{redirect: &c.Redirect, fixed: Reply{Status: c.Redirect.Code, Detail: Detail}}
 		if c.Redirect.Prefix != "" {
 			r.prefix = &prefixRewrite{c.Match.Prefix, c.Redirect.Prefix}
 		}
 		return r
 	case *d != (config.DirectResponse{}):
-		r := &reply{fixed: Reply{Status: d.Status, Body: d.Body}}
+		r := &reply{fixed: Reply{Status: d.Status, Body: d.Body, Detail: Detail}}
 		if d.Body != "" {
 			r.fixed.ContentType = d.ContentType
 		}
@@ -53,6 +54,9 @@ func (r *Route) Answers() bool { return r.reply != nil }
 // Reply is the route's own answer, for one that Answers. scheme is the client's,
 // http or https. The text is s's.
 func (r *Route) Reply(h *http1.Head, scheme string, s *Scratch) Reply {
+	if r.reply.live != nil {
+		return r.reply.live()
+	}
 	a := r.reply.fixed
 	if r.reply.redirect != nil {
 		at := len(s.text)

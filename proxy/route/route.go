@@ -35,6 +35,8 @@ type Route struct {
 	Request  Edits // of what the upstream gets; the route's own, then the listener's
 	Response Edits // of what the client gets
 
+	Calls Caller // where calls of gRPC are answered here; nil for no calls
+
 	rewrite rewrite
 	reply   *reply // where the route answers
 	names   []operation

@@ -12,6 +12,7 @@ import (
 // Table is a listener's routes. It does not change once it is made, and may be
 // used from many goroutines.
 type Table struct {
+	own   []entry // asked before all others
 	hosts hosts
 	rest  *Route // for what no route takes; may be nil
 
@@ -71,6 +72,11 @@ func New(l *config.Listener, clusters Clusters, guards Guards) (*Table, error) {
 
 // Find is the first route that takes the request; nil where none does.
 func (t *Table) Find(h *http1.Head) *Route {
+	for i := range t.own {
+		if t.own[i].match.takes(h) {
+			return t.own[i].route
+		}
+	}
 	host, _ := semantics.SplitPort(h.Host)
 	list := t.hosts.find(host)
 	for i := range list {
