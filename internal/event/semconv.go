@@ -155,6 +155,12 @@ const (
 	AttrCluster       = "pitot.upstream.cluster"
 	AttrPicked        = "pitot.upstream.picked_by"
 	AttrRetried       = "pitot.retry.reason"
+	AttrMembers       = "pitot.membership.total"
+	AttrAdded         = "pitot.membership.added"
+	AttrRemoved       = "pitot.membership.removed"
+	AttrMissed        = "pitot.membership.missed"  // discovery tells of them no more, from now on
+	AttrFound         = "pitot.membership.found"   // it tells of them again
+	AttrMissing       = "pitot.membership.missing" // all of whom it tells no more
 	AttrTTFB          = "pitot.ttfb_ns"
 	AttrRequestBytes  = "pitot.request.bytes"
 	AttrResponseBytes = "pitot.response.bytes"

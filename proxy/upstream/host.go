@@ -15,7 +15,6 @@ import (
 // Host is one endpoint of a cluster, with its connections and its counters.
 type Host struct {
 	cluster *Cluster
-	index   int // guarded by the cluster
 	address string
 	unix    string // path, where the endpoint is a Unix socket
 	dialer  net.Dialer

@@ -15,57 +15,6 @@ type members struct {
 	sound  bool // somebody is usable
 }
 
-// Update takes a new list of endpoints over. Hosts that were there before keep
-// their connections, counters and flags. Those that are told of no more stay
-// while active health checks find them healthy: an outage of discovery takes
-// nobody away who answers.
-func (c *Cluster) Update(endpoints []Endpoint) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.endpoints = endpoints
-	c.settle()
-}
-
-// settle makes the members of what is known. The caller has the lock.
-func (c *Cluster) settle() {
-	before := map[string]*Host{}
-	for _, h := range c.now.Load().all {
-		before[h.address] = h
-	}
-	m := new(members)
-	for i, e := range c.endpoints {
-		h := before[e.Address]
-		if h == nil {
-			h = newHost(c, e.Address, c.options)
-		}
-		h.index = i
-		h.learn(e)
-		delete(before, e.Address)
-		m.all = append(m.all, h)
-	}
-	for _, h := range c.now.Load().all {
-		if before[h.address] == nil {
-			continue
-		}
-		if c.options.Checked && h.Usable() {
-			h.flags.Or(uint32(Absent))
-			m.all = append(m.all, h)
-			continue
-		}
-		h.forgotten.Store(true)
-		h.retire()
-	}
-	c.balance(m)
-}
-
-// rebuild makes the choice anew after flags have changed.
-func (c *Cluster) rebuild() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	m := &members{all: c.now.Load().all}
-	c.balance(m)
-}
-
 // balance decides who of m's hosts are picked, and puts m into use. The caller
 // has the lock.
 func (c *Cluster) balance(m *members) {

@@ -45,8 +45,9 @@ type Stat struct {
 
 // Stats are the sums over the cluster's hosts.
 func (c *Cluster) Stats() []Stat {
-	sum := (&Host{}).Stats()
-	for _, h := range c.Hosts() {
+	all, past := c.everybody()
+	sum := added(past, nil)
+	for _, h := range all {
 		for i, s := range h.Stats() {
 			sum[i].Value += s.Value
 		}
@@ -54,10 +55,36 @@ func (c *Cluster) Stats() []Stat {
 	if c.tls != nil {
 		sum = append(sum, c.tls.Stats()...)
 	}
+	sum = append(sum, c.updates.stats()...)
 	return append(sum,
+		Stat{"membership_change", c.memberships.Load(), false},
 		Stat{"membership_total", uint64(len(c.Hosts())), true},
 		Stat{"membership_healthy", c.usable(), true},
 		Stat{"upstream_cx_none_healthy", c.none.Load(), false})
+}
+
+// Updates count what became of asking discovery who belongs to a cluster.
+type Updates struct {
+	Attempt  Counter // it was asked
+	Success  Counter // and answered
+	Empty    Counter // with nobody at all
+	Same     Counter // with what was known
+	Failure  Counter // it did not answer
+	Rejected Counter // with what cannot be used
+}
+
+// Updates are those of c, for who asks on its behalf.
+func (c *Cluster) Updates() *Updates { return &c.updates }
+
+func (u *Updates) stats() []Stat {
+	return []Stat{
+		{"update_attempt", u.Attempt.Load(), false},
+		{"update_success", u.Success.Load(), false},
+		{"update_empty", u.Empty.Load(), false},
+		{"update_no_rebuild", u.Same.Load(), false},
+		{"update_failure", u.Failure.Load(), false},
+		{"update_rejected", u.Rejected.Load(), false},
+	}
 }
 
 func (c *Cluster) usable() (n uint64) {

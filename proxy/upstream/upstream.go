@@ -29,6 +29,8 @@ type Options struct {
 	Policy    Policy // see Policies; round robin by default
 	Checked   bool   // active health checks say who is healthy: discovery alone takes nobody away
 
+	IgnoreHealth bool // when discovery tells no more of a host: it is removed though checks find it healthy
+
 	Tell func(*event.Notice) // is told what is decided about hosts; may be nil
 
 	ConnectTimeout time.Duration // of one dial; 5 s by default
@@ -80,6 +82,11 @@ type Cluster struct {
 	observers atomic.Pointer[[]Observer]
 	mu        sync.Mutex // one change at a time
 	endpoints []Endpoint // as told last; guarded by mu
+	leaving   []*Host    // no members any more, with something open; guarded by mu
+	past      []Stat     // of those that are over; guarded by mu
+
+	memberships Counter // membership_change
+	updates     Updates
 
 	greet    func(b []byte, client, server netip.AddrPort) []byte
 	original *original // nil where there are endpoints
@@ -93,7 +100,7 @@ func New(o Options) *Cluster {
 		c.original = newOriginal(o.Own, func(to netip.AddrPort) *Host { return newHost(c, to.String(), o) })
 	}
 	c.now.Store(new(members))
-	c.Update(o.Endpoints)
+	c.settle(o.Endpoints)
 	return c
 }
 
@@ -151,7 +158,8 @@ func (c *Cluster) Retire() {
 
 // Open is the number of connections, idle or in use.
 func (c *Cluster) Open() (n int64) {
-	for _, h := range c.Hosts() {
+	all, _ := c.everybody()
+	for _, h := range all {
 		n += h.stats.cxActive.Load()
 	}
 	return n
@@ -163,7 +171,8 @@ func (c *Cluster) Close() {
 	if c.original != nil {
 		c.original.close()
 	}
-	for _, h := range c.Hosts() {
+	all, _ := c.everybody()
+	for _, h := range all {
 		h.close()
 	}
 }
