@@ -119,15 +119,19 @@ func (c *Config) checkLimits(l *Listener, key string, wrong report) {
 func (c *Config) checkReference(name, key string, wrong report) {
 	known := func(cl Cluster) bool { return cl.Name == name }
 	if name != "" && !slices.ContainsFunc(c.Clusters, known) {
-		wrong(key, "no cluster is named %q%s", name, c.clusterNames())
+		wrong(key, "no cluster is named %q%s%s", name, suggest(name, c.allClusters()), c.clusterNames())
 	}
 }
 
-func (c *Config) clusterNames() string {
-	var names []string
+func (c *Config) allClusters() (names []string) {
 	for _, cl := range c.Clusters {
 		names = append(names, cl.Name)
 	}
+	return names
+}
+
+func (c *Config) clusterNames() string {
+	names := c.allClusters()
 	if len(names) == 0 {
 		return "; define one under clusters"
 	}

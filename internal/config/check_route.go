@@ -37,22 +37,23 @@ const maxDirect = 4 << 10
 
 func control(r rune) bool { return r < ' ' || r == 0x7f }
 
-// checkAction wants one of cluster, redirect and direct_response.
+// checkAction wants one of cluster, clusters, redirect and direct_response.
 func (c *Config) checkAction(r *Route, key string, wrong report) {
 	actions := 0
-	for _, there := range []bool{r.Cluster != "", r.Redirect != (Redirect{}), r.DirectResponse != (DirectResponse{})} {
+	for _, there := range []bool{r.Cluster != "", len(r.Clusters) > 0, r.Redirect != (Redirect{}), r.DirectResponse != (DirectResponse{})} {
 		if there {
 			actions++
 		}
 	}
 	switch {
 	case actions == 0:
-		wrong(key+".cluster", "must name a cluster%s; or the route must have redirect or direct_response", c.clusterNames())
+		wrong(key+".cluster", "must name a cluster%s; or the route must have clusters, redirect or direct_response", c.clusterNames())
 	case actions > 1:
-		wrong(key, "has more than one of cluster, redirect and direct_response; keep one")
+		wrong(key, "has more than one of cluster, clusters, redirect and direct_response; keep one")
 	}
 	checkUpgrades(r.Upgrades, key+".upgrades", wrong)
 	c.checkReference(r.Cluster, key+".cluster", wrong)
+	c.checkSplit(r, key, wrong)
 }
 
 func (m *Match) check(key string, wrong report) {
@@ -185,7 +186,7 @@ func (r *Route) checkRewrites(key string, wrong report) {
 		}
 	}
 	r.HostRewrite.check(key+".host_rewrite", wrong)
-	if r.Cluster == "" && (r.PrefixRewrite != "" || *x != (RegexRewrite{}) || r.HostRewrite != (HostRewrite{})) {
+	if !r.Forwards() && (r.PrefixRewrite != "" || *x != (RegexRewrite{}) || r.HostRewrite != (HostRewrite{})) {
 		wrong(key, "rewrites a request that goes to no cluster; redirect has its own host, path and prefix")
 	}
 }

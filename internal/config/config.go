@@ -166,9 +166,7 @@ func (l *Listener) Clusters() (all []string) {
 		all = append(all, l.Cluster)
 	}
 	for i := range l.Routes {
-		if c := l.Routes[i].Cluster; c != "" {
-			all = append(all, c)
-		}
+		all = append(all, l.Routes[i].Targets()...)
 	}
 	return all
 }

@@ -88,12 +88,26 @@ func TestServicesTakeTheMostExactEntry(t *testing.T) {
 // cluster is the rest of a file whose listeners are under test.
 const cluster = "\nclusters: [{name: a, endpoints: [\"h:1\"]}]\n"
 
+// routed is a file with one route of these keys.
+func routed(keys string) string {
+	return "listeners: [{address: \":1\", protocol: http,\n routes: [{match: {prefix: /}, " + keys + "}]}]" + cluster
+}
+
 func TestProblemsNameLineKeyAndMend(t *testing.T) {
 	tests := []struct{ name, yaml, want string }{
 		{"unknown key", "listeners:\n- address: :1\n  protcol: tcp\n  cluster: a" + cluster,
 			`f:3: listeners[0].protcol: unknown key, did you mean "protocol"?; valid here: name, address, protocol, service, cluster, routes, timeouts, limits, use_remote_address`},
 		{"unknown key at the top", "listener: []\nlisteners: [{address: \":1\", cluster: a}]" + cluster,
 			`f:1: listener: unknown key, did you mean "listeners"?; valid here: listeners, clusters,`},
+		{"a cluster misspelt", "listeners: [{address: \":1\", cluster: alpa}]\nclusters: [{name: alpha, endpoints: [\"h:1\"]}]",
+			`f:1: listeners[0].cluster: no cluster is named "alpa", did you mean "alpha"?; there are: alpha`},
+		{"a split without weights", routed("clusters: [{cluster: a}]"), `f:2: listeners[0].routes[0].clusters: no entry has a weight`},
+		{"a split to nowhere", routed("clusters: [{cluster: b, weight: 1}]"), `f:2: listeners[0].routes[0].clusters[0].cluster: no cluster is named "b"; there are: a`},
+		{"a split twice", routed("clusters: [{cluster: a, weight: 1}, {cluster: a, weight: 2}]"), `f:2: listeners[0].routes[0].clusters[1].cluster: "a" is there twice`},
+		{"a split beside a cluster", routed("cluster: a, clusters: [{cluster: a, weight: 1}]"), `f:2: listeners[0].routes[0]: has more than one of cluster, clusters,`},
+		{"a field for no clusters", routed("cluster: a, cluster_header: x-to"), `f:2: listeners[0].routes[0].cluster_header: needs clusters`},
+		{"nothing to split", routed("cluster: a, split_by: x-user"), `f:2: listeners[0].routes[0].split_by: needs clusters`},
+		{"split by no field", routed("clusters: [{cluster: a, weight: 1}], split_by: \"x user\""), `f:2: listeners[0].routes[0].split_by: "x user" is no name of a field`},
 		{"no listener", "clusters: []", `f: listeners: must name at least one listener`},
 		{"empty file", "", `f: listeners: must name at least one listener`},
 		{"gRPC payload", "listeners: [{address: \":1\", cluster: a}]\ngrpc: {payload: 2MiB}" + cluster, `f:2: grpc.payload: 2MiB is not valid; must be from 1 to 1MiB`},
@@ -411,7 +425,7 @@ func TestProblemsOfRoutesAndLogs(t *testing.T) {
 		inRoute("{cluster: a, match: {prefix: /, headers: [{name: x}]}}"):                                   `routes[0].match.headers[0]: has 0 conditions; must have one of exact, prefix`,
 		inRoute("{cluster: a, match: {prefix: /, query: [{name: x, range: 5-1}]}}"):                         `routes[0].match.query[0].range: "5-1" is not valid; must be two numbers as 10-19`,
 		inRoute("{match: {prefix: /}, direct_response: {body: x}}"):                                         `routes[0].direct_response.status: 0 is not valid; must be from 200 to 599`,
-		inRoute("{match: {prefix: /}, direct_response: {status: 200}, cluster: a}"):                         `routes[0]: has more than one of cluster, redirect and direct_response; keep one`,
+		inRoute("{match: {prefix: /}, direct_response: {status: 200}, cluster: a}"):                         `routes[0]: has more than one of cluster, clusters, redirect and direct_response; keep one`,
 		inRoute("{match: {prefix: /}, redirect: {code: 301}}"):                                              `routes[0].redirect: leads where the client is already; set scheme`,
 		inRoute("{match: {prefix: /}, redirect: {code: 300, host: x}}"):                                     `routes[0].redirect.code: 300 is not valid; must be one of 301, 302`,
 		inRoute("{match: {prefix: /}, redirect: {scheme: ftp}}"):                                            `routes[0].redirect.scheme: "ftp" is not valid; must be http or https`,

@@ -107,8 +107,7 @@ func (c *Config) checkOriginals(key string, l *Listener, wrong report) {
 	}
 	for i := range c.Clusters {
 		name := c.Clusters[i].Name
-		uses := l.Cluster == name || slices.ContainsFunc(l.Routes, func(r Route) bool { return r.Cluster == name })
-		if uses && c.Clusters[i].Original() {
+		if slices.Contains(l.Clusters(), name) && c.Clusters[i].Original() {
 			wrong(key+".transparent", "must be %s or %s: cluster %q goes where clients wanted to go, and only such a listener knows", Redirected, TProxy, name)
 		}
 	}

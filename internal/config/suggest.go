@@ -6,7 +6,7 @@ import "github.com/pitot-io/pitot/internal/spelling"
 func suggest(name string, known []string) string {
 	best, at := "", 3 // more than two slips is another word
 	for _, k := range known {
-		if d := spelling.Distance(name, k); d < at {
+		if d := spelling.Distance(name, k); d < at && d < len(name) {
 			best, at = k, d
 		}
 	}

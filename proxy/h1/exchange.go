@@ -210,8 +210,8 @@ func (e *exchange) limit() int64 { return cmp.Or(e.route.Body, e.conn.srv.o.Body
 func (e *exchange) choose(h *upstream.Host) {
 	e.host = h
 	e.x.Endpoint, e.a.Picked = h.Address(), e.pass.Want.Why
-	if e.route.Service != "" {
-		e.x.Service = e.route.Service
+	if name := e.pass.Service(); name != "" {
+		e.x.Service = name
 	} else if name := e.conn.srv.lookup(h.AddrPort()); name != "" {
 		e.x.Service = name
 	} else {

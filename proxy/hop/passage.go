@@ -48,6 +48,7 @@ type Passage struct {
 	TLS *tls.ConnectionState // of the client's connection; nil without
 
 	rules   *Rules
+	share   *route.Share // of the route's requests that this is one of; nil where they are not divided
 	peer    netip.AddrPort
 	asked   route.Question
 	scratch route.Scratch
@@ -61,7 +62,7 @@ func (p *Passage) Begin(r *Rules, peer netip.AddrPort, scheme string) {
 	p.rules, p.peer, p.Route, p.Fields = r, peer, nil, nil
 	p.Client, p.Scheme, p.Cert, p.TLS = peer.Addr(), scheme, ClientCert{}, nil
 	p.Trust, p.KeepProto, p.MakeID = r.Trust, r.Trust || r.Hops > 0, r.MakeID
-	p.Cluster = nil
+	p.Cluster, p.share = nil, nil
 	p.Want.Reset()
 	p.asked = route.Question{Answer: p.asked.Answer[:0]}
 	p.scratch.Reset()
@@ -82,7 +83,10 @@ func (p *Passage) Find(h *http1.Head, x *event.Exchange) *Failure {
 	if p.Route = r.Route(h); p.Route == nil {
 		return NoRoute
 	}
-	p.Cluster = p.Route.Target(h)
+	p.Cluster = p.Route.Cluster
+	if p.share = p.Route.Share(h); p.share != nil {
+		p.Cluster = p.share.Cluster
+	}
 	p.Route.Tell(x)
 	if p.Cluster != nil {
 		x.Cluster = p.Cluster.Name()
@@ -90,6 +94,23 @@ func (p *Passage) Find(h *http1.Head, x *event.Exchange) *Failure {
 		return NoCluster
 	}
 	return nil
+}
+
+// Service is the name of what answers, by the configuration; it may be empty.
+func (p *Passage) Service() string {
+	if p.share != nil {
+		return p.share.Service
+	}
+	return p.Route.Service
+}
+
+// edits are those of the route for requests and answers, or of what this
+// request is a share of.
+func (p *Passage) edits() (request, response *route.Edits) {
+	if p.share != nil {
+		return &p.share.Request, &p.share.Response
+	}
+	return &p.Route.Request, &p.Route.Response
 }
 
 // Admit asks those whom the route wants to be asked before its requests go on.
@@ -141,8 +162,9 @@ func (p *Passage) Forward(h *http1.Head, x *event.Exchange) {
 	if p.rules.Via != "" {
 		fields = p.addVia(fields, x.HTTP.Version)
 	}
-	if p.Fields = fields; !p.Route.Request.None() {
-		p.Fields = p.Route.Request.Apply(fields, p.Entry(h, x), &p.scratch)
+	p.Fields = fields
+	if edits, _ := p.edits(); !edits.None() {
+		p.Fields = edits.Apply(fields, p.Entry(h, x), &p.scratch)
 	}
 	p.Forwarding.fields = p.Fields // keeps the memory
 }
@@ -168,7 +190,7 @@ func (p *Passage) Answer(answer, request *http1.Head, x *event.Exchange) {
 	}
 	edits := &p.rules.Response
 	if p.Route != nil {
-		edits = &p.Route.Response
+		_, edits = p.edits()
 	}
 	if !edits.None() {
 		answer.Fields = edits.Apply(answer.Fields, p.Entry(request, x), &p.scratch)

@@ -249,8 +249,8 @@ func (e *exchange) change() (f *hop.Failure) {
 func (e *exchange) choose(h *upstream.Host) {
 	e.host = h
 	e.x.Endpoint, e.a.Picked = h.Address(), e.rules.Want.Why
-	if e.route.Service != "" {
-		e.x.Service = e.route.Service
+	if name := e.rules.Service(); name != "" {
+		e.x.Service = name
 	} else if name := e.g.lookup(h.AddrPort()); name != "" {
 		e.x.Service = name
 	} else {

@@ -18,11 +18,11 @@ import (
 // Route says what becomes of a request: it goes to a cluster, or is answered
 // here (Answers). It does not change once it is made.
 type Route struct {
-	Name    string // as it appears in spans
-	Pattern string // path or template, of few values: http.route; empty where only a guess can be made
-	Service string // name of what answers; the cluster's name when empty
-	Cluster *upstream.Cluster
-	Guards  []Guard // are asked about each request, in this order
+	Name    string            // as it appears in spans
+	Pattern string            // path or template, of few values: http.route; empty where only a guess can be made
+	Service string            // name of what answers; the cluster's name when empty
+	Cluster *upstream.Cluster // nil where Share tells
+	Guards  []Guard           // are asked about each request, in this order
 
 	Timeout        time.Duration // from the end of the request to the head of the answer; 0 for no limit
 	Idle           time.Duration // of an exchange in which nothing moves; 0 for the server's own, negative for no limit
@@ -39,6 +39,7 @@ type Route struct {
 
 	rewrite rewrite
 	reply   *reply // where the route answers
+	split   *split // where its requests go to several clusters
 	names   []operation
 }
 
@@ -104,9 +105,6 @@ func (r *Route) Tell(x *event.Exchange) {
 		}
 	}
 }
-
-// Target is the cluster that a request goes to.
-func (r *Route) Target(*http1.Head) *upstream.Cluster { return r.Cluster }
 
 // Allows reports whether a connection may change to the protocol of that name.
 func (r *Route) Allows(protocol []byte) bool {

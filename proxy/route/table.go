@@ -43,7 +43,12 @@ func New(l *config.Listener, clusters Clusters, guards Guards) (*Table, error) {
 		if err != nil {
 			return nil, fmt.Errorf("listener %q: route %q: %w", l.Name, l.Routes[i].Name, err)
 		}
-		r.Cluster, r.Service = clusters(l.Routes[i].Cluster)
+		if r.Cluster, r.Service = clusters(l.Routes[i].Cluster); len(l.Routes[i].Clusters) > 0 {
+			r.Service = "" // each has its own
+		}
+		if r.split, err = newSplit(&l.Routes[i], l, clusters); err != nil {
+			return nil, fmt.Errorf("listener %q: route %q: %w", l.Name, r.Name, err)
+		}
 		if r.Guards, err = guards(&l.Routes[i]); err != nil {
 			return nil, fmt.Errorf("listener %q: route %q: %w", l.Name, r.Name, err)
 		}
