@@ -64,7 +64,7 @@ func (p *Passage) Begin(r *Rules, peer netip.AddrPort, scheme string) {
 	p.Trust, p.KeepProto, p.MakeID = r.Trust, r.Trust || r.Hops > 0, r.MakeID
 	p.Cluster, p.share = nil, nil
 	p.Want.Reset()
-	p.asked = route.Question{Answer: p.asked.Answer[:0]}
+	p.asked = route.Question{Answer: p.asked.Answer[:0], Request: p.asked.Request[:0]}
 	p.scratch.Reset()
 	p.answer.Reset()
 	p.trailers.Reset()
@@ -113,6 +113,9 @@ func (p *Passage) edits() (request, response *route.Edits) {
 	return &p.Route.Request, &p.Route.Response
 }
 
+// Waits reports whether Admit may wait.
+func (p *Passage) Waits() bool { return p.Route.Waits() }
+
 // Admit asks those whom the route wants to be asked before its requests go on.
 func (p *Passage) Admit(ctx context.Context, h *http1.Head, x *event.Exchange, now int64) *Failure {
 	p.Want.Now = now
@@ -121,7 +124,7 @@ func (p *Passage) Admit(ctx context.Context, h *http1.Head, x *event.Exchange, n
 	}
 	p.asked = route.Question{
 		Head: h, Exchange: x, Client: p.remote(h).Addr(), Secure: p.Scheme == "https",
-		Route: p.Route, Cluster: p.Cluster, Now: now, Answer: p.asked.Answer[:0],
+		Route: p.Route, Cluster: p.Cluster, Now: now, Answer: p.asked.Answer[:0], Request: p.asked.Request[:0],
 	}
 	return p.Route.Admit(ctx, &p.asked)
 }
@@ -155,7 +158,7 @@ func (p *Passage) Reply(h *http1.Head) route.Reply {
 // Forward rewrites h as the route wants, and makes Fields of its fields.
 func (p *Passage) Forward(h *http1.Head, x *event.Exchange) {
 	p.Route.Rewrite(h, &p.scratch)
-	fields := p.Forwarding.Fields(h, x)
+	fields := append(p.Forwarding.Fields(h, x), p.asked.Request...)
 	if p.rules.ForwardedHost {
 		fields = p.tellHost(h, fields)
 	}

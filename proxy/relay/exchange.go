@@ -224,7 +224,23 @@ func (e *exchange) admit() *hop.Failure {
 	if f != nil {
 		return f
 	}
-	return e.rules.Admit(e.ctx, e.req, &e.x, e.now)
+	return e.permit()
+}
+
+// permit asks the route's guards. One that waits is told when the exchange is
+// over.
+func (e *exchange) permit() *hop.Failure {
+	if !e.rules.Waits() {
+		return e.rules.Admit(e.ctx, e.req, &e.x, e.now)
+	}
+	ctx, done := e.waiting()
+	f := e.rules.Admit(ctx, e.req, &e.x, e.now)
+	done()
+	e.now = time.Now().UnixNano() // the upstream's time begins here
+	if why := e.cutBy(); why != notCut {
+		return e.cutCause(why)
+	}
+	return f
 }
 
 // bodyLimit is the number of bytes that the request's body may have; 0 and less

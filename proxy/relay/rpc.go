@@ -103,6 +103,9 @@ const (
 // code is the status of gRPC that stands for a failure (gRPC, "HTTP to gRPC
 // Status Code Mapping", but for 400, which means that the request broke HTTP).
 func code(f *hop.Failure) int {
+	if f.GRPC != 0 {
+		return f.GRPC
+	}
 	if f.Flags&event.FlagUT != 0 {
 		return 4 // DEADLINE_EXCEEDED
 	}

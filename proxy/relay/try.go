@@ -20,10 +20,10 @@ func (e *exchange) forward() {
 	e.timeout = int64(e.route.Timeout)
 	e.still.Store(int64(cmp.Or(e.route.Idle, e.g.o.StreamIdle)))
 	if e.rpc.timeout > 0 {
-		e.limit.Store(e.rpc.lower(e.route.MaxGRPCTimeout, e.now))
+		e.limit.Store(e.rpc.lower(e.route.MaxGRPCTimeout, e.since))
 	}
-	if e.whole {
-		e.requestEnded(e.now)
+	if e.whole && e.timeout > 0 {
+		e.deadline.Store(e.now + e.timeout)
 	}
 }
 

@@ -1,6 +1,7 @@
 package relay
 
 import (
+	"context"
 	"sync"
 	"sync/atomic"
 
@@ -38,8 +39,9 @@ type watching struct {
 	still      atomic.Int64  // how long nothing may move, ns; 0 and less for any time
 	moved      atomic.Int64  // when bytes of a body last moved
 
-	mu sync.Mutex // guards up; taken inside of the watch's and the client codec's locks
-	up Upstream   // that may be cancelled
+	mu   sync.Mutex // guards what follows; taken inside of the watch's and the client codec's locks
+	up   Upstream   // that may be cancelled
+	stop func()     // ends a wait before there is one; nil without
 }
 
 func (w *watching) reset() {
@@ -140,6 +142,27 @@ func (e *exchange) cancel(r Reason) {
 	defer e.mu.Unlock()
 	if e.up != nil {
 		e.up.Cancel(r)
+	}
+	if e.stop != nil {
+		e.stop()
+	}
+}
+
+// waiting gives a context that ends with the exchange, be it that its client
+// goes; done ends its use.
+func (e *exchange) waiting() (ctx context.Context, done func()) {
+	ctx, stop := context.WithCancel(e.ctx)
+	e.mu.Lock()
+	e.stop = stop
+	e.mu.Unlock()
+	if e.cutBy() != notCut {
+		stop()
+	}
+	return ctx, func() {
+		e.mu.Lock()
+		e.stop = nil
+		e.mu.Unlock()
+		stop()
 	}
 }
 

@@ -11,6 +11,7 @@ type Failure struct {
 	Flags  event.ResponseFlags
 	Detail string // Envoy's response code details
 
+	GRPC   int           // status that a call of gRPC ends with; 0 for the one that Status stands for
 	Fields []http1.Field // that the local reply has, too
 	Body   string        // of the local reply; the details where it is empty
 }

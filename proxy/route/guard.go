@@ -32,10 +32,27 @@ type Question struct {
 	// Answer are fields that the guards want the answer to have. Their text
 	// must stay as it is until the exchange is over.
 	Answer []http1.Field
+
+	// Request are fields that the guards want the host to get, likewise.
+	Request []http1.Field
 }
 
 // Guarded reports whether anybody is to be asked about the route's requests.
 func (r *Route) Guarded() bool { return len(r.Guards) > 0 }
+
+// Waiter is a Guard that may wait for somebody before it decides. A listener
+// whose routes have one is served by the engine of proxy/relay.
+type Waiter interface{ Waits() bool }
+
+// Waits reports whether a guard of the route may wait.
+func (r *Route) Waits() bool {
+	for _, g := range r.Guards {
+		if w, ok := g.(Waiter); ok && w.Waits() {
+			return true
+		}
+	}
+	return false
+}
 
 // Admit asks the route's guards in their order; the first that has something
 // against the request decides.
