@@ -32,6 +32,7 @@ type Deps struct {
 	Sockets   *inherit.Sockets         // that listeners may take; may be nil
 	Listening func()                   // called once connections are accepted; may be nil
 	Log       *slog.Logger             // none by default
+	Level     *slog.LevelVar           // of Log, where the admin port may change it
 	Stdout    io.Writer                // for access logs; the process's by default
 }
 

@@ -164,7 +164,8 @@ func (f *proxyFlags) changes() *changes {
 // With a file, its changes are taken over. With open, it shows a screen
 // meanwhile, and ends when the user leaves it.
 func runProxy(ctx context.Context, cfg *config.Config, from *changes, open func(*tap.Hub) *screen, stdout, stderr io.Writer) error {
-	log := slog.New(slog.NewTextHandler(stderr, nil))
+	level := new(slog.LevelVar)
+	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: level}))
 	outs := &outputs{hub: tap.NewHub(runtime.GOMAXPROCS(0)), log: log}
 	calls, err := grpcOptions(ctx, cfg.GRPC)
 	if err != nil {
@@ -188,7 +189,7 @@ func runProxy(ctx context.Context, cfg *config.Config, from *changes, open func(
 	}
 	server, err := proxy.New(cfg, proxy.Deps{
 		Hub: outs.hub, Protocols: protocols, Layers: builtin.Layers(decoders), Sinks: outs.stats,
-		Sockets: sockets, Listening: sockets.Ready, Log: log, Stdout: stdout})
+		Sockets: sockets, Listening: sockets.Ready, Log: log, Level: level, Stdout: stdout})
 	if err != nil {
 		return err
 	}

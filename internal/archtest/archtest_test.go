@@ -22,6 +22,8 @@ var law = []struct {
 }{
 	{"internal/event", nil},
 	{"internal/spelling", nil},
+	{"internal/histogram", nil}, // of durations: what carries traffic and what shows it count alike
+	{"internal/status", nil},    // the form in which a proxy tells of its clusters: who tells and who shows share it
 	{"internal/filter", []string{"internal/event", "internal/spelling"}},
 	{"internal/keylog", []string{"decode/tls"}},                                          // feeds a file into the decoder's keys: the decoder does no I/O
 	{"internal/inspect", []string{"decode", "tap", "internal/event", "internal/filter"}}, // shows what decoders see in a capture
@@ -49,8 +51,8 @@ var law = []struct {
 	{"decode/callsite", []string{"decode", "decode/bson", "internal/event"}},
 	{"tap/...", []string{"tap/...", "decode", "internal/event"}},
 	{"proxy", []string{"proxy/...", "decode/...", "decode", "tap", "internal/event", "internal/config", "internal/filter"}},
-	{"proxy/...", []string{"proxy/...", "decode/...", "decode", "tap", "internal/event", "internal/config", "internal/filter", "internal/operator", "internal/pathtemplate"}},
-	{"proxy/upstream", []string{"internal/event", "proxy/socket"}},
+	{"proxy/...", []string{"proxy/...", "decode/...", "decode", "tap", "internal/event", "internal/config", "internal/filter", "internal/status", "internal/operator", "internal/pathtemplate"}},
+	{"proxy/upstream", []string{"internal/event", "internal/histogram", "proxy/socket"}},
 	{"proxy/socket", nil},
 	{"proxy/secure", []string{"proxy/socket", "proxy/upstream", "internal/config", "internal/event"}},
 	{"sink", []string{"internal/event"}},
@@ -58,7 +60,7 @@ var law = []struct {
 	{"sink/sinktest", []string{"sink", "internal/event"}},
 	{"sink/clickhouse/...", []string{"sink", "sink/clickhouse/...", "internal/event"}},
 	{"sink/store/...", []string{"sink/store/..."}},
-	{"tui/...", []string{"tui/...", "internal/event", "internal/filter"}},
+	{"tui/...", []string{"tui/...", "internal/event", "internal/filter", "internal/histogram", "internal/status"}},
 	{"bench/...", []string{"..."}},
 	{"cmd/...", []string{"..."}},
 }

@@ -1,6 +1,6 @@
 // Package admin is the operator's port: state, statistics, metrics and live
 // traffic over HTTP. What only reads is asked for with GET; what changes
-// something, with POST.
+// something, with POST, and told as an event.
 package admin
 
 import (
@@ -51,6 +51,7 @@ type Options struct {
 	Fail           func(on bool) // health checks of the listeners; nil where there are none
 	Token          string        // asked for when there is one
 	Log            *slog.Logger
+	Level          *slog.LevelVar // of Log; nil where it cannot be changed
 }
 
 // Server is the operator's port.
@@ -103,22 +104,26 @@ func (s *Server) routes() http.Handler {
 	for _, p := range s.pages() {
 		mux.HandleFunc("GET "+p.path, p.serve)
 	}
-	if s.o.Fail != nil {
-		mux.HandleFunc("POST /healthcheck/fail", s.health(true))
-		mux.HandleFunc("POST /healthcheck/ok", s.health(false))
+	for _, c := range s.changes() {
+		mux.HandleFunc("POST "+c.path, s.serveChange(c))
+		mux.HandleFunc("GET "+c.path, func(w http.ResponseWriter, r *http.Request) {
+			w.Header().Set("Allow", http.MethodPost)
+			http.Error(w, "this changes something: ask with POST, as curl -X POST '"+r.URL.RequestURI()+"'", http.StatusMethodNotAllowed)
+		})
 	}
 	mux.HandleFunc("GET /{$}", s.index)
-	return http.NewCrossOriginProtection().Handler(mux)
+	return http.NewCrossOriginProtection().Handler(mux) // a web page is not to change anything
 }
 
 func (s *Server) index(w http.ResponseWriter, _ *http.Request) {
 	plain(w)
-	fmt.Fprintln(w, "pitot admin; pages are read with GET")
+	fmt.Fprintln(w, "pitot admin; these are read with GET")
 	for _, p := range s.pages() {
 		fmt.Fprintf(w, "%-10s %s\n", p.path, p.what)
 	}
-	if s.o.Fail != nil {
-		fmt.Fprintln(w, "POST /healthcheck/fail has health checks of the listeners fail, POST /healthcheck/ok no more")
+	fmt.Fprintln(w, "\nThese change something, with POST. Each change is an event, and none outlives a restart.")
+	for _, c := range s.changes() {
+		fmt.Fprintf(w, "%-17s %s\n", c.path, c.what)
 	}
 }
 

@@ -3,8 +3,10 @@ package admin
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net/http"
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/pitot-io/pitot/proxy/upstream"
@@ -122,44 +124,6 @@ func (s *Server) config(w http.ResponseWriter, _ *http.Request) {
 	_, _ = w.Write(text) // fails only when the client has gone
 }
 
-type clusterView struct {
-	Name  string            `json:"name"`
-	Stats map[string]uint64 `json:"stats"`
-	Hosts []hostView        `json:"hosts"`
-}
-
-type hostView struct {
-	Address string            `json:"address"`
-	Stats   map[string]uint64 `json:"stats"`
-}
-
-func (s *Server) clusters(w http.ResponseWriter, r *http.Request) {
-	if r.FormValue("format") == "json" {
-		writeJSON(w, map[string][]clusterView{"clusters": s.clusterViews()})
-		return
-	}
-	plain(w)
-	for _, c := range s.o.Clusters() {
-		for _, h := range c.Hosts() {
-			for _, n := range h.Stats() {
-				fmt.Fprintf(w, "%s::%s::%s::%d\n", c.Name(), h.Address(), n.Name, n.Value)
-			}
-		}
-	}
-}
-
-func (s *Server) clusterViews() []clusterView {
-	all := []clusterView{}
-	for _, c := range s.o.Clusters() {
-		v := clusterView{Name: c.Name(), Stats: byName(c.Stats()), Hosts: []hostView{}}
-		for _, h := range c.Hosts() {
-			v.Hosts = append(v.Hosts, hostView{h.Address(), byName(h.Stats())})
-		}
-		all = append(all, v)
-	}
-	return all
-}
-
 func byName(stats []upstream.Stat) map[string]uint64 {
 	m := make(map[string]uint64, len(stats))
 	for _, n := range stats {
@@ -167,3 +131,6 @@ func byName(stats []upstream.Stat) map[string]uint64 {
 	}
 	return m
 }
+
+// sorted are the names of numbers in their order.
+func sorted(stats map[string]uint64) []string { return slices.Sorted(maps.Keys(stats)) }

@@ -26,8 +26,11 @@ type Host struct {
 	forgotten atomic.Bool
 	known     atomic.Pointer[netip.AddrPort]
 
-	pool  pool
-	stats hostStats
+	pool    pool
+	stats   hostStats
+	latency latency
+
+	ejection atomic.Pointer[time.Timer] // that an operator wanted
 }
 
 func newHost(c *Cluster, address string, o Options) *Host {

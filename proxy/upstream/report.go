@@ -50,6 +50,7 @@ func (h *Host) Report(r *Result) {
 	h.Transferred(r.Received, r.Sent)
 	if r.Status != 0 {
 		h.completed(r.Status, r.Took)
+		h.latency.get().Observe(int64(r.Took), r.Now)
 	}
 	if r.Failure != NoFailure {
 		s.rqFail[r.Failure].Add(1)

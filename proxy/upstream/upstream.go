@@ -147,6 +147,22 @@ func (c *Cluster) Choices() int {
 	return len(c.now.Load().all)
 }
 
+// Policy is the name of the cluster's policy.
+func (c *Cluster) Policy() string {
+	if c.original != nil {
+		return "original_destination"
+	}
+	return c.options.Policy.Name()
+}
+
+// Why is by what hosts are picked now: the policy, and what changes its choice.
+func (c *Cluster) Why() string {
+	if c.original != nil {
+		return c.Policy()
+	}
+	return c.now.Load().why
+}
+
 // Retire is for a cluster that others take the place of: idle connections are
 // closed, and those in use when they are put back. What still goes to it is
 // served.

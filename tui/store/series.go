@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/pitot-io/pitot/internal/event"
+	"github.com/pitot-io/pitot/internal/histogram"
 )
 
 // TrendSlots is how many points a trend has.
@@ -53,6 +54,9 @@ func (w Window) width() int64 {
 	return int64(w.Length()) / TrendSlots
 }
 
+// tally counts durations: one slot has few.
+type tally [histogram.Size]uint32
+
 // slot is one stretch of time of one series.
 type slot struct {
 	epoch  int64 // number of the stretch since 1970
@@ -62,13 +66,13 @@ type slot struct {
 	most   int64 // ns
 	docs   int64
 	bytes  int64
-	hist   *histogram
+	hist   *tally
 }
 
 func (s *slot) begin(epoch int64) {
 	h := s.hist
 	if h == nil {
-		h = new(histogram)
+		h = new(tally)
 	} else {
 		clear(h[:])
 	}
@@ -87,7 +91,7 @@ func measured(x *event.Exchange) (m measure) {
 	m.took = x.Duration()
 	m.bytes = x.RequestBytes + x.ResponseBytes
 	m.failed = x.Status == event.Error
-	m.bucket = bucket(m.took)
+	m.bucket = histogram.Bucket(m.took)
 	if x.Mongo != nil {
 		m.docs = max(0, x.Mongo.Returned)
 	}
@@ -169,16 +173,16 @@ type span struct {
 }
 
 func (s *series) stats(in span) (out Stats) {
-	var c counts
+	var c histogram.Counts
 	if in.window == All {
 		s.all.sum(&out, &c)
 	} else {
 		s.each(in.window, in.now, func(_ int, sl *slot) { sl.sum(&out, &c) })
 	}
 	s.each(in.trend, in.now, func(i int, sl *slot) { out.Trend[i] = sl.n })
-	out.P50 = time.Duration(c.quantile(0.50, out.N))
-	out.P95 = time.Duration(c.quantile(0.95, out.N))
-	out.P99 = min(out.Max, time.Duration(c.quantile(0.99, out.N)))
+	out.P50 = time.Duration(c.Quantile(0.50, out.N))
+	out.P95 = time.Duration(c.Quantile(0.95, out.N))
+	out.P99 = min(out.Max, time.Duration(c.Quantile(0.99, out.N)))
 	out.P50, out.P95 = min(out.P50, out.P99), min(out.P95, out.P99)
 	out.Rate = float64(out.N) / in.secs
 	return out
@@ -195,7 +199,7 @@ func (s *series) each(w Window, now int64, f func(i int, sl *slot)) {
 	}
 }
 
-func (s *slot) sum(out *Stats, c *counts) {
+func (s *slot) sum(out *Stats, c *histogram.Counts) {
 	if s.hist == nil {
 		return
 	}
@@ -205,5 +209,7 @@ func (s *slot) sum(out *Stats, c *counts) {
 	out.Docs += s.docs
 	out.Bytes += s.bytes
 	out.Max = max(out.Max, time.Duration(s.most))
-	c.add(s.hist)
+	for i, n := range s.hist {
+		c[i] += uint64(n)
+	}
 }

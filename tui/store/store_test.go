@@ -3,9 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
-	"math"
 	"net/netip"
-	"slices"
 	"testing"
 	"time"
 
@@ -43,38 +41,6 @@ func batch(xs ...event.Exchange) *event.Batch {
 }
 
 func wall(ns int64) time.Time { return time.Unix(0, ns) }
-
-// A quantile of the histogram is within 7 % of the true one.
-func TestQuantile(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		ds := rapid.SliceOfN(rapid.Int64Range(1<<minExp, 1<<maxExp-1), 1, 200).Draw(t, "durations")
-		var h histogram
-		for _, d := range ds {
-			h[bucket(d)]++
-		}
-		var c counts
-		c.add(&h)
-		slices.Sort(ds)
-		for _, q := range []float64{0, 0.5, 0.95, 0.99, 1} {
-			want := float64(ds[int(q*float64(len(ds)-1))])
-			got := float64(c.quantile(q, uint64(len(ds))))
-			if math.Abs(got-want) > 0.07*want {
-				t.Fatalf("quantile %v is %v, want %v", q, got, want)
-			}
-		}
-	})
-}
-
-func TestBucketsAreInOrder(t *testing.T) {
-	for i := range nBuckets {
-		if bucket(middle(i)) != i {
-			t.Errorf("the middle of bucket %d lies in %d", i, bucket(middle(i)))
-		}
-	}
-	if bucket(-1) != 0 || bucket(math.MaxInt64) != nBuckets-1 {
-		t.Error("the ends")
-	}
-}
 
 func TestWindowsForget(t *testing.T) {
 	s := New(DefaultLimits())
