@@ -27,6 +27,7 @@ func (s *Server) openAdmin() error {
 		Hub: s.deps.Hub, Listeners: s.listenerViews, Clusters: s.allClusters, Sinks: s.deps.Sinks, Logs: s.logs.views, Certificates: s.files.Certificates, Standing: s.files.Standing,
 		DecodeFailures: s.failures.Load, Config: func() ([]byte, error) { return s.settings().YAML() }, Draining: s.state.Draining, Fail: s.state.Fail,
 		Token: cfg.Admin.Token, Log: s.deps.Log, Level: s.deps.Level,
+		Limits: s.limitViews,
 	})
 	return nil
 }
@@ -48,6 +49,9 @@ func (s *Server) allClusters() (all []*upstream.Cluster) {
 	defer s.mu.Unlock()
 	for i := range s.config.Clusters {
 		all = append(all, s.clusters[s.config.Clusters[i].Name].Cluster)
+	}
+	if own := s.config.RateLimitService.Own(); own != nil {
+		all = append(all, s.clusters[own.Name].Cluster)
 	}
 	return all
 }

@@ -8,6 +8,11 @@ import (
 // guards are asked about every request of a route, in this order, before it
 // goes to a host. r is the route's configuration, or that of what goes to the
 // listener's cluster.
-func (s *Setup) guards(*config.Route) (all []route.Guard, err error) {
+func (s *Setup) guards(r *config.Route) (all []route.Guard, err error) {
+	if limits, err := s.limits.Guard(r.RateLimits, s.Listener.RateLimits); err != nil {
+		return nil, err
+	} else if limits != nil {
+		all = append(all, limits)
+	}
 	return all, nil
 }

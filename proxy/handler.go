@@ -14,6 +14,7 @@ import (
 	"github.com/pitot-io/pitot/proxy/accesslog"
 	"github.com/pitot-io/pitot/proxy/hop"
 	"github.com/pitot-io/pitot/proxy/probe"
+	"github.com/pitot-io/pitot/proxy/ratelimit"
 	"github.com/pitot-io/pitot/proxy/route"
 	"github.com/pitot-io/pitot/proxy/socket"
 	"github.com/pitot-io/pitot/proxy/upstream"
@@ -70,9 +71,10 @@ type Setup struct {
 	Attempts  bool     // tell a span for each upstream attempt
 	Log       *slog.Logger
 	buffers   *buffers
-	routes    *routes                                // the listener's, as they are at any time
-	compiled  *route.Table                           // as they are for this configuration
-	accessLog *accesslog.Log                         // nil for none
+	routes    *routes        // the listener's, as they are at any time
+	compiled  *route.Table   // as they are for this configuration
+	accessLog *accesslog.Log // nil for none
+	limits    *ratelimit.Set
 	state     *probe.State                           // of the whole proxy
 	latest    func(cluster string) *upstream.Cluster // as it is at any time; nil for none
 }

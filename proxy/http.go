@@ -55,6 +55,9 @@ func (s *Setup) plain() bool {
 	if s.Listener.TLS != nil || s.Listener.GRPCWeb {
 		return false
 	}
+	if s.Listener.AsksLimiter() { // which waits
+		return false
+	}
 	for _, name := range s.Listener.Clusters() {
 		if c := s.Clusters[name]; c != nil && (c.Secure() || c.Protocol() == config.HTTP2) {
 			return false

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/pitot-io/pitot/internal/config"
+	"github.com/pitot-io/pitot/proxy/ratelimit"
 	"github.com/pitot-io/pitot/proxy/secure"
 	"github.com/pitot-io/pitot/proxy/upstream"
 )
@@ -49,6 +50,7 @@ type next struct {
 	clusters map[string]*cluster
 	made     []*cluster // of them, those that are new
 	places   []place
+	limiter  *ratelimit.Service // nil where there is none, or it stays as it is
 }
 
 // place is what a listener becomes.
@@ -84,12 +86,16 @@ func (s *Server) prepare(cfg *config.Config) (n *next, err error) {
 	defer func() {
 		if err != nil {
 			n.undo()
+			s.limits.Keep(s.settings())
 		}
 	}()
 	for i := range cfg.Clusters {
 		if err := s.prepareCluster(n, &cfg.Clusters[i]); err != nil {
 			return n, err
 		}
+	}
+	if err := s.prepareLimiter(n); err != nil {
+		return n, err
 	}
 	for i := range cfg.Listeners {
 		if err := s.prepareListener(n, i, &cfg.Listeners[i]); err != nil {
@@ -101,6 +107,9 @@ func (s *Server) prepare(cfg *config.Config) (n *next, err error) {
 
 // undo frees what was made for a configuration that cannot be used.
 func (n *next) undo() {
+	if n.limiter != nil {
+		n.limiter.Close()
+	}
 	for _, c := range n.made {
 		c.close()
 	}
@@ -215,6 +224,7 @@ func (s *Server) adopt(n *next) {
 	}
 	s.retire(n)
 	s.logs.keep(n.config)
+	s.adoptLimiter(n)
 	s.config = n.config
 	s.sourced.Store(slices.ContainsFunc(slices.Collect(maps.Values(n.clusters)), func(c *cluster) bool { return c.config.Original() || c.PerClient() }))
 }

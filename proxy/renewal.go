@@ -67,6 +67,7 @@ func (s *Server) sameForAll(c *config.Config) bool {
 func onlyRoutes(a, b *config.Listener) bool {
 	x, y := *a, *b
 	x.Routes, y.Routes, x.Cluster, y.Cluster = nil, nil, "", ""
+	x.RateLimits, y.RateLimits = nil, nil
 	return reflect.DeepEqual(x, y)
 }
 
@@ -101,5 +102,6 @@ func (s *Server) setup(n *next, l *listener, c *config.Listener) Setup {
 		Protocols: s.deps.Protocols, Layers: s.deps.Layers, Stats: l.stats, Failures: &s.failures,
 		Attempts: n.config.Tracing.AttemptSpans, Log: s.deps.Log, buffers: s.buffers,
 		state: s.state, latest: s.cluster,
+		limits: s.limits,
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/pitot-io/pitot/proxy/admin"
 	"github.com/pitot-io/pitot/proxy/inherit"
 	"github.com/pitot-io/pitot/proxy/probe"
+	"github.com/pitot-io/pitot/proxy/ratelimit"
 	"github.com/pitot-io/pitot/proxy/secure"
 	"github.com/pitot-io/pitot/proxy/upstream"
 	"github.com/pitot-io/pitot/tap"
@@ -49,6 +50,8 @@ type Server struct {
 	sourced  atomic.Bool     // there are clusters that ask whose a connection is
 	files    *secure.Watcher // of certificates
 	logs     *logs
+	limits   *ratelimit.Set
+	limiter  atomic.Pointer[upstream.Cluster] // of the rate limit service
 
 	accepting sync.WaitGroup // goroutines of listeners
 	reloading sync.Mutex     // one new configuration at a time
@@ -76,6 +79,7 @@ func New(cfg *config.Config, d Deps) (*Server, error) {
 	s := &Server{config: &config.Config{}, deps: d, logs: newLogs(), state: probe.New(), clusters: map[string]*cluster{}, buffers: newBuffers()}
 	s.number.Store(-1) // so that the first connection is number 0
 	s.files = secure.NewWatcher(secure.WatcherOptions{Log: d.Log, Tell: d.Hub.Publisher(0).Notice})
+	s.limits = ratelimit.NewSet(d.Hub.Publisher(0).Notice)
 	n, err := s.prepare(cfg)
 	if err != nil {
 		s.logs.close()
@@ -174,6 +178,7 @@ func (s *Server) closeTraffic() {
 	for _, l := range s.now() {
 		l.close()
 	}
+	s.useLimiter(nil)
 	for _, c := range s.all() {
 		c.close()
 	}
@@ -192,6 +197,7 @@ func (s *Server) Run(ctx context.Context) error {
 		s.deps.Listening()
 	}
 	serving.Go(func() { s.files.Run(life) })
+	serving.Go(func() { s.limits.Run(life) })
 	if s.admin != nil {
 		serving.Go(func() { s.admin.Run(life) })
 		s.deps.Log.Info("admin", "address", "http://"+s.admin.Addr().String())

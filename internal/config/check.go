@@ -31,6 +31,7 @@ func (c *Config) check(wrong report) {
 	}
 	c.GRPC.check(wrong)
 	c.checkTLS(wrong)
+	c.checkRateLimits(wrong)
 }
 
 // maxPayload bounds what is told of a payload, in bytes.

@@ -18,6 +18,8 @@ type Config struct {
 	Tracing   Tracing    `yaml:"tracing"`
 	Redact    Redact     `yaml:"redact"`
 	GRPC      GRPC       `yaml:"grpc"`
+
+	RateLimitService *RateLimitService `yaml:"rate_limit_service,omitempty"` // nil for none
 }
 
 // Listener is one bound socket and what happens on it.
@@ -56,6 +58,8 @@ type Listener struct {
 	HealthCheck     HealthCheck `yaml:"health_check,omitempty"`
 
 	ForwardCert ForwardCert `yaml:"forward_client_cert"` // what becomes of x-forwarded-client-cert
+
+	RateLimits []RateLimit `yaml:"rate_limits,omitempty"` // of all requests, beside the route's own
 }
 
 // The protocols of a listener.
@@ -237,4 +241,5 @@ func (c *Config) settle() {
 			cl.TLS.ALPN = cl.alpn()
 		}
 	}
+	c.settleLimits()
 }

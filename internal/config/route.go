@@ -34,6 +34,8 @@ type Route struct {
 	RequestHeaders  HeaderEdits `yaml:"request_headers,omitempty"`
 	ResponseHeaders HeaderEdits `yaml:"response_headers,omitempty"`
 
+	RateLimits []RateLimit `yaml:"rate_limits,omitempty"` // asked before those of the listener
+
 	Upgrades []string `yaml:"upgrades"` // the listener's where the file names none
 	Connect  bool     `yaml:"connect"`  // true where the listener says so
 }

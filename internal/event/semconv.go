@@ -170,6 +170,13 @@ const (
 	AttrTCPStream     = "pitot.tcp.stream"
 	AttrRequestSeq    = "pitot.tcp.req_seq"
 	AttrResponseSeq   = "pitot.tcp.resp_seq"
+
+	AttrPhase           = "pitot.phase" // of what lasts: PhaseBegin or PhaseEnd
+	AttrLimit           = "pitot.rate_limit.name"
+	AttrLimitKey        = "pitot.rate_limit.key"
+	AttrLimitRefused    = "pitot.rate_limit.refused"
+	AttrLimitEnforced   = "pitot.rate_limit.enforced"
+	AttrLimitUnanswered = "pitot.rate_limit.unanswered"
 )
 
 // Names of notices.
@@ -207,6 +214,12 @@ const (
 	EventMirrored    = "pitot.event.mirror_differs"
 	EventChanged     = "pitot.event.changed_by_operator"
 	EventRetriesOver = "pitot.event.retries_refused" // by the budget; began and ended
+)
+
+// The values of AttrPhase.
+const (
+	PhaseBegin = "begin"
+	PhaseEnd   = "end"
 )
 
 // ErrUnanswered is error.type of an exchange that never got its answer.

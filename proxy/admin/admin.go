@@ -34,6 +34,13 @@ type Listener struct {
 	Stats         []upstream.Stat
 }
 
+// Group is numbers of one thing: under Kind.Name. in /stats, or Kind. where it
+// has no name, and pitot_Kind_ with a label in /metrics.
+type Group struct {
+	Kind, Name string
+	Stats      []upstream.Stat
+}
+
 // Options say what there is to show. All functions must be there, but Sinks,
 // Capture, Certificates and Standing.
 type Options struct {
@@ -43,6 +50,7 @@ type Options struct {
 	Sinks          func() []SinkStats
 	Capture        func() []Listener                        // of a live capture, where there is one: interfaces and their numbers
 	Logs           func() []Listener                        // access logs and their numbers; may be nil
+	Limits         func() []Group                           // rate limits and their numbers; may be nil
 	Certificates   func(now time.Time) []secure.Certificate // may be nil
 	Standing       func(now time.Time) []event.Notice       // events of what is wrong now, for who comes late; may be nil
 	DecodeFailures func() uint64

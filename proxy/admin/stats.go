@@ -38,6 +38,11 @@ func (s *Server) groups() []group {
 			all = append(all, group{"access_log", l.Name, l.Stats})
 		}
 	}
+	if s.o.Limits != nil {
+		for _, l := range s.o.Limits() {
+			all = append(all, group{l.Kind, l.Name, l.Stats})
+		}
+	}
 	for _, c := range s.o.Clusters() {
 		all = append(all, group{"cluster", c.Name(), c.Stats()})
 	}
