@@ -53,6 +53,8 @@ var law = []struct {
 	{"proxy", []string{"proxy/...", "decode/...", "decode", "tap", "internal/event", "internal/config", "internal/filter"}},
 	{"proxy/...", []string{"proxy/...", "decode/...", "decode", "tap", "internal/event", "internal/config", "internal/filter", "internal/status", "internal/operator", "internal/pathtemplate"}},
 	{"proxy/upstream", []string{"internal/event", "internal/histogram", "proxy/socket"}},
+	{"proxy/upstream/outlier", []string{"internal/event", "proxy/upstream"}},                               // decides by what the cluster is told anyway
+	{"proxy/upstream/health", []string{"internal/event", "proxy/upstream", "proxy/socket", "decode/bson"}}, // speaks to hosts by itself; reads MongoDB's answers
 	{"proxy/socket", nil},
 	{"proxy/secure", []string{"proxy/socket", "proxy/upstream", "internal/config", "internal/event"}},
 	{"sink", []string{"internal/event"}},

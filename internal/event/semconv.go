@@ -151,6 +151,20 @@ const (
 	AttrCommentOther      = "pitot.comment.other"
 	AttrCommentPrefix     = "pitot.comment."
 
+	// Of ejections, found or carried out; rates are percentages.
+	AttrOutlierType        = "pitot.outlier.type"     // the detector, as Envoy names it
+	AttrOutlierEnforced    = "pitot.outlier.enforced" // true or false
+	AttrOutlierReason      = "pitot.outlier.reason"   // why not, or why the ejection is over
+	AttrOutlierEjections   = "pitot.outlier.num_ejections"
+	AttrOutlierLast        = "pitot.outlier.secs_since_last_action" // -1 where there was none
+	AttrOutlierLength      = "pitot.outlier.ejected_for_ns"
+	AttrOutlierConsecutive = "pitot.outlier.consecutive_failures"
+	AttrOutlierThreshold   = "pitot.outlier.threshold"
+	AttrOutlierRate        = "pitot.outlier.success_rate"
+	AttrOutlierMean        = "pitot.outlier.success_rate_mean"
+	AttrOutlierStdev       = "pitot.outlier.success_rate_stdev"
+	AttrOutlierRequests    = "pitot.outlier.requests"
+
 	AttrListener      = "pitot.listener"
 	AttrCluster       = "pitot.upstream.cluster"
 	AttrPicked        = "pitot.upstream.picked_by"
