@@ -13,16 +13,23 @@ const (
 	FailedDiscovery                    // discovery says that it is unhealthy
 	DegradedDiscovery                  // or degraded
 	Absent                             // discovery tells of it no more; it stays while checks find it healthy
+	ImmediateFail                      // it said itself, in an answer, that it fails: FailedCheck goes along with it
 	numFlags          = iota
 )
 
 var flagNames = [numFlags]string{
 	"failed_active_hc", "degraded_active_hc", "pending_active_hc", "failed_outlier_check", "drained",
 	"failed_eds_health", "degraded_eds_health", "pending_dynamic_removal",
+	"excluded_via_immediate_hc_fail",
 }
 
 // Out are the flags of a host that takes no exchanges.
 const Out = FailedCheck | Unchecked | Ejected | Drained | FailedDiscovery
+
+// Excluded are the flags of a host that does not count as one of its cluster's
+// when it is asked how many of them are healthy: it goes by its own wish, or was
+// never seen healthy yet.
+const Excluded = Unchecked | ImmediateFail
 
 // Names are those of the flags that are set, as Envoy has them, in order of value.
 func (f Flag) Names() (all []string) {

@@ -25,6 +25,7 @@ type Host struct {
 	flags     atomic.Uint32 // of type Flag
 	forgotten atomic.Bool
 	known     atomic.Pointer[netip.AddrPort]
+	tags      atomic.Pointer[map[string]string]
 
 	pool    pool
 	stats   hostStats

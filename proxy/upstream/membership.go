@@ -85,6 +85,7 @@ func (c *Cluster) settle(endpoints []Endpoint) (m Membership) {
 func (c *Cluster) meet(e Endpoint, h *Host, m *Membership) *Host {
 	if h == nil {
 		h = newHost(c, e.Address, c.options)
+		h.flags.Store(uint32(c.options.Newcomers))
 		m.Added = append(m.Added, e.Address)
 	}
 	if h.Flags()&Absent != 0 {
@@ -180,6 +181,23 @@ func (e Endpoint) same(o Endpoint) bool {
 		e.Locality == o.Locality && e.Standing == o.Standing && maps.Equal(e.Metadata, o.Metadata)
 }
 
+// OnChange has f called whenever hosts have come or gone. It is not to wait.
+func (c *Cluster) OnChange(f func()) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.watchers = append(c.watchers, f)
+}
+
+// notify calls who asked for it.
+func (c *Cluster) notify() {
+	c.mu.Lock()
+	watchers := slices.Clone(c.watchers)
+	c.mu.Unlock()
+	for _, f := range watchers {
+		f()
+	}
+}
+
 // namesTold bounds how many hosts an event names.
 const namesTold = 16
 
@@ -190,6 +208,7 @@ func (c *Cluster) changed(m *Membership) {
 	}
 	if len(m.Added)+len(m.Removed) > 0 {
 		c.memberships.Add(1)
+		c.notify()
 	}
 	n := event.Notice{Time: time.Now().UnixNano(), Name: event.EventMembership, Body: fmt.Sprintf("cluster %q has %d hosts: %d came, %d went", c.name, m.Total, len(m.Added), len(m.Removed))}
 	if m.Missing > 0 {

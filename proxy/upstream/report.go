@@ -26,10 +26,13 @@ type Result struct {
 	Took    time.Duration // all of it
 
 	Received, Sent int64 // bytes
+
+	Failing bool // the answer said that the host fails its health checks (x-envoy-immediate-health-check-fail)
 }
 
 // Observer is told of every attempt at a cluster's hosts. It is called by those
-// who carry traffic: it does not wait.
+// who carry traffic: it does not wait. One with a method Stats() []Stat has its
+// numbers told among the cluster's.
 type Observer interface{ Report(*Host, Result) }
 
 // Observe has o told of every attempt from now on.

@@ -56,10 +56,19 @@ func (c *Cluster) Stats() []Stat {
 		sum = append(sum, c.tls.Stats()...)
 	}
 	sum = append(sum, c.updates.stats()...)
+	if all := c.observers.Load(); all != nil {
+		for _, o := range *all {
+			if counts, ok := o.(interface{ Stats() []Stat }); ok {
+				sum = append(sum, counts.Stats()...)
+			}
+		}
+	}
 	return append(sum,
 		Stat{"membership_change", c.memberships.Load(), false},
 		Stat{"membership_total", uint64(len(c.Hosts())), true},
-		Stat{"membership_healthy", c.usable(), true},
+		Stat{"membership_healthy", c.with(func(f Flag) bool { return f&(Out|degradedFlags) == 0 }), true},
+		Stat{"membership_degraded", c.with(func(f Flag) bool { return f&Out == 0 && f&degradedFlags != 0 }), true},
+		Stat{"membership_excluded", c.with(func(f Flag) bool { return f&Excluded != 0 }), true},
 		Stat{"upstream_cx_none_healthy", c.none.Load(), false})
 }
 
@@ -87,9 +96,14 @@ func (u *Updates) stats() []Stat {
 	}
 }
 
-func (c *Cluster) usable() (n uint64) {
+// degradedFlags are the flags of a host that takes exchanges when healthy ones cannot
+// carry all.
+const degradedFlags = DegradedCheck | DegradedDiscovery
+
+// with is the number of hosts with such flags.
+func (c *Cluster) with(such func(Flag) bool) (n uint64) {
 	for _, h := range c.Hosts() {
-		if h.Usable() {
+		if such(h.Flags()) {
 			n++
 		}
 	}

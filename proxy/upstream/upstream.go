@@ -29,6 +29,8 @@ type Options struct {
 	Policy    Policy // see Policies; round robin by default
 	Checked   bool   // active health checks say who is healthy: discovery alone takes nobody away
 
+	Newcomers Flag // of hosts that come, until an active check clears them: FailedCheck, and Unchecked to have them not count until then
+
 	IgnoreHealth bool // when discovery tells no more of a host: it is removed though checks find it healthy
 
 	Tell func(*event.Notice) // is told what is decided about hosts; may be nil
@@ -80,6 +82,7 @@ type Cluster struct {
 
 	now       atomic.Pointer[members]
 	observers atomic.Pointer[[]Observer]
+	watchers  []func()   // that OnChange was given; guarded by mu
 	mu        sync.Mutex // one change at a time
 	endpoints []Endpoint // as told last; guarded by mu
 	leaving   []*Host    // no members any more, with something open; guarded by mu
