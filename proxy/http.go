@@ -52,7 +52,7 @@ func newHTTP(s Setup) (Handler, error) {
 
 // plain reports whether no connection of the listener's needs the engine.
 func (s *Setup) plain() bool {
-	if s.Listener.TLS != nil || s.Listener.GRPCWeb {
+	if s.Listener.TLS != nil || s.Listener.GRPCWeb || s.Listener.Retries() {
 		return false
 	}
 	if s.Listener.AsksLimiter() { // which waits

@@ -100,6 +100,7 @@ func (c *Config) checkListener(l *Listener, key string, wrong report) {
 		c.checkRoute(&l.Routes[i], fmt.Sprintf("%s.routes[%d]", key, i), wrong)
 	}
 	c.checkLimits(l, key, wrong)
+	l.checkRetries(key, wrong)
 	l.checkForwarding(key, wrong)
 	c.checkSNI(l, key, wrong)
 	c.checkHealth(l, key+".health_check", wrong)
@@ -156,6 +157,7 @@ func checkCluster(c *Cluster, key string, wrong report) {
 		checkEndpoints(c.Endpoints, key+".endpoints", wrong)
 	}
 	c.checkProxyProtocol(key, wrong)
+	c.RetryBudget.check(key+".retry_budget", wrong)
 	if !slices.Contains(httpVersions, c.Protocol) {
 		wrong(key+".protocol", "%q is not valid; must be one of %s", c.Protocol, strings.Join(httpVersions, ", "))
 	}

@@ -60,6 +60,7 @@ type Listener struct {
 	ForwardCert ForwardCert `yaml:"forward_client_cert"` // what becomes of x-forwarded-client-cert
 
 	RateLimits []RateLimit `yaml:"rate_limits,omitempty"` // of all requests, beside the route's own
+	Retry      *Retry      `yaml:"retry,omitempty"`       // of requests whose route does not say; nil for no retries
 }
 
 // The protocols of a listener.
@@ -102,6 +103,8 @@ type Cluster struct {
 	Protocol       string        `yaml:"protocol"`       // that HTTP is spoken in: http1, http2 or auto
 
 	TLS *ClusterTLS `yaml:"tls"` // nil where servers are spoken to without
+
+	RetryBudget *RetryBudget `yaml:"retry_budget,omitempty"` // nil for a fixed number of retries
 }
 
 // Admin is the operator's port.
@@ -229,6 +232,7 @@ func (c *Config) settle() {
 		if l.Name == "" {
 			l.Name = l.Address
 		}
+		l.Retry.settle()
 		for j := range l.Routes {
 			l.Routes[j].settle(l)
 		}

@@ -38,6 +38,8 @@ type Route struct {
 
 	Upgrades []string `yaml:"upgrades"` // the listener's where the file names none
 	Connect  bool     `yaml:"connect"`  // true where the listener says so
+
+	Retry *Retry `yaml:"retry,omitempty"` // the listener's where the file names none
 }
 
 // Match says which requests a route takes: those for which everything that is
@@ -176,6 +178,10 @@ func (r *Route) settle(l *Listener) {
 		r.Upgrades = l.Upgrades
 	}
 	r.Connect = r.Connect || l.Connect
+	if r.Retry == nil && !r.answers() {
+		r.Retry = l.Retry
+	}
+	r.Retry.settle()
 	if r.Redirect != (Redirect{}) {
 		r.Redirect.Code = cmp.Or(r.Redirect.Code, 301)
 	}

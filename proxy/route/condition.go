@@ -9,6 +9,7 @@ import (
 	"github.com/pitot-io/pitot/decode/http1"
 	"github.com/pitot-io/pitot/internal/config"
 	"github.com/pitot-io/pitot/proxy/format"
+	"github.com/pitot-io/pitot/proxy/retry"
 )
 
 // Condition is one on a header field or a query parameter.
@@ -58,6 +59,12 @@ func NewCondition(c *config.FieldMatch, header bool) (Condition, error) {
 		f.fits = func([]byte) bool { return true }
 	}
 	return f, nil
+}
+
+// MatchField compiles a condition on a header field.
+func MatchField(c *config.FieldMatch) (retry.Matcher, error) {
+	f, err := NewCondition(c, true)
+	return &f, err
 }
 
 // number reads a whole number, perhaps with a sign.

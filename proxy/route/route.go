@@ -12,6 +12,7 @@ import (
 	"github.com/pitot-io/pitot/decode/http1"
 	"github.com/pitot-io/pitot/internal/config"
 	"github.com/pitot-io/pitot/internal/event"
+	"github.com/pitot-io/pitot/proxy/retry"
 	"github.com/pitot-io/pitot/proxy/upstream"
 )
 
@@ -28,6 +29,8 @@ type Route struct {
 	Idle           time.Duration // of an exchange in which nothing moves; 0 for the server's own, negative for no limit
 	Body           int64         // bytes of a request's body; likewise
 	MaxGRPCTimeout time.Duration // bounds what grpc-timeout asks for; 0 for no bound
+
+	Retry *retry.Policy // nil for no retries but those that nobody can notice
 
 	Upgrades []string // protocols that a connection may change to
 	Connect  bool     // let CONNECT through
@@ -68,7 +71,8 @@ func compile(c *config.Route, l *config.Listener) (*Route, error) {
 		return nil, err
 	}
 	r.reply = newReply(c)
-	return r, nil
+	r.Retry, err = retry.New(c.Retry, MatchField)
+	return r, err
 }
 
 // orNone turns the configuration's 0, no limit, into that of a Route.
