@@ -1,7 +1,10 @@
 package proxy
 
 import (
+	"time"
+
 	"github.com/pitot-io/pitot/internal/config"
+	"github.com/pitot-io/pitot/internal/status"
 	"github.com/pitot-io/pitot/proxy/admin"
 	"github.com/pitot-io/pitot/proxy/upstream"
 )
@@ -42,6 +45,9 @@ func (s *Server) listenerViews() (all []admin.Listener) {
 	}
 	return all
 }
+
+// Status tells of the clusters as they are now.
+func (s *Server) Status() status.Clusters { return admin.Status(s.allClusters(), time.Now()) }
 
 // allClusters are the clusters in the order of the configuration.
 func (s *Server) allClusters() (all []*upstream.Cluster) {

@@ -25,7 +25,7 @@ func (v *live) pane(w, h int) []string {
 }
 
 func (v *live) summary(x *event.Exchange, w int) []string {
-	first := "  " + v.head.Render(clean(x.Name)) + "  " + clean(status(x)) + "  " + duration(time.Duration(x.Duration()))
+	first := "  " + v.head.Render(clean(x.Name)) + "  " + clean(statusOf(x)) + "  " + duration(time.Duration(x.Duration()))
 	if x.StatusMessage != "" {
 		first += "  " + clean(x.StatusMessage)
 	}

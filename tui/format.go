@@ -131,7 +131,7 @@ func protocolOf(x *event.Exchange) string {
 }
 
 // status is the protocol's own outcome.
-func status(x *event.Exchange) string {
+func statusOf(x *event.Exchange) string {
 	switch {
 	case x.GRPC != nil && x.GRPC.Status >= 0:
 		return event.GRPCStatus(x.GRPC.Status)

@@ -104,7 +104,7 @@ func (v *live) Render(w, h int) string {
 
 func (v *live) exchange(cols []column, w, i int) string {
 	x := v.rows[i]
-	st := plain(clean(status(x)))
+	st := plain(clean(statusOf(x)))
 	if x.Status == event.Error {
 		st.style = &v.bad
 	}
@@ -161,7 +161,7 @@ func (v *live) Export() Table {
 	t := Table{Head: []string{"start", "protocol", "service", "name", "status", "code", "duration_ns", "request_bytes", "response_bytes", "call_site", "client", "server", "trace_id"}}
 	for _, x := range v.rows {
 		t.Rows = append(t.Rows, []any{
-			time.Unix(0, x.Start).UTC().Format(time.RFC3339Nano), x.Protocol.String(), x.Service, x.Name, x.Status.String(), status(x),
+			time.Unix(0, x.Start).UTC().Format(time.RFC3339Nano), x.Protocol.String(), x.Service, x.Name, x.Status.String(), statusOf(x),
 			x.Duration(), x.RequestBytes, x.ResponseBytes, site(x), address(x.Client), address(x.Server), traceID(x),
 		})
 	}

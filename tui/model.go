@@ -47,7 +47,7 @@ type tick struct{}
 func newModel(o Options, ended <-chan struct{}) *model {
 	o = o.withDefaults()
 	look := newLook(o.ASCII, true, o.Zone)
-	m := &model{opt: o, look: look, views: Views(look), ended: ended, w: 80, h: 24, input: textinput.New(), window: store.Minute}
+	m := &model{opt: o, look: look, views: Views(look, o.Clusters), ended: ended, w: 80, h: 24, input: textinput.New(), window: store.Minute}
 	if o.Replay {
 		m.window = store.All
 	}

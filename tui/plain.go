@@ -43,7 +43,7 @@ func writePlain(w *bufio.Writer, b *event.Batch, o Options) {
 }
 
 func plainLine(x *event.Exchange, zone *time.Location) string {
-	outcome := clean(status(x))
+	outcome := clean(statusOf(x))
 	if x.Status == event.Error {
 		outcome = "error " + outcome
 	}

@@ -161,7 +161,7 @@ func (m *model) helpLines() []string {
 	out = append(out, m.look.head.Render("Everywhere"))
 	add([]Binding{
 		{"j k g G ^d ^u, arrows", "move"},
-		{"1 2 3, tab", "views"},
+		{"1 to 5, tab", "views"},
 		{"esc, q", "back; q at the top and ctrl-c leave"},
 		{"/", "filter: protocol:mongodb duration>100ms site~Cart -status:ok"},
 		{"space", "hold the screen; counting goes on"},

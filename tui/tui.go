@@ -17,21 +17,23 @@ import (
 
 	"github.com/pitot-io/pitot/internal/event"
 	"github.com/pitot-io/pitot/internal/filter"
+	"github.com/pitot-io/pitot/internal/status"
 	"github.com/pitot-io/pitot/tui/store"
 )
 
 // Options say what to show and where. Only Batches is needed.
 type Options struct {
-	Batches <-chan *event.Batch // read until it is closed or Run returns
-	Title   string              // what is watched
-	Loss    func() LossCounters // what did not get as far as Batches; nil: nothing is lost
-	Status  func() string       // a sentence while something is wrong with the source, else ""
-	Filter  *filter.Filter
-	Replay  bool         // traffic of the past: its clock is the newest exchange's
-	Plain   bool         // a line per event instead of a screen
-	ASCII   bool         // no block or line characters
-	NoMouse bool         // leave the mouse to the terminal, so that it selects text
-	Store   *store.Store // to fill; nil: one of its own
+	Batches  <-chan *event.Batch     // read until it is closed or Run returns
+	Title    string                  // what is watched
+	Loss     func() LossCounters     // what did not get as far as Batches; nil: nothing is lost
+	Clusters func() *status.Clusters // as told last, another one each time it was told; nil, or giving nil: none
+	Status   func() string           // a sentence while something is wrong with the source, else ""
+	Filter   *filter.Filter
+	Replay   bool         // traffic of the past: its clock is the newest exchange's
+	Plain    bool         // a line per event instead of a screen
+	ASCII    bool         // no block or line characters
+	NoMouse  bool         // leave the mouse to the terminal, so that it selects text
+	Store    *store.Store // to fill; nil: one of its own
 
 	Input  io.Reader      // nil: the standard input
 	Output io.Writer      // nil: the standard output

@@ -25,8 +25,8 @@ func quits(cmd tea.Cmd) bool {
 func TestKeys(t *testing.T) {
 	for _, c := range []struct{ name, keys, want, not string }{
 		{"number opens a view", "3", "[3 Mongo]", ""},
-		{"tab goes round", "<tab><tab><tab>", "[1 Services]", ""},
-		{"shift-tab goes back", "<shift+tab>", "[3 Mongo]", ""},
+		{"tab goes round", "<tab><tab><tab><tab><tab>", "[1 Services]", ""},
+		{"shift-tab goes back", "<shift+tab>", "[5 Events]", ""},
 		{"w takes the next window", "w", "window 5m", ""},
 		{"command sets the window", ":window 60m<enter>", "window 60m", ""},
 		{"unknown window is said", ":window 7m<enter>", `no window "7m"; there are 1m`, ""},

@@ -2,6 +2,7 @@ package tui
 
 import (
 	"github.com/pitot-io/pitot/internal/filter"
+	"github.com/pitot-io/pitot/internal/status"
 	"github.com/pitot-io/pitot/tui/store"
 )
 
@@ -33,9 +34,10 @@ type Table struct {
 	Rows [][]any // text, whole numbers and floats
 }
 
-// Views lists every view, in the order of their keys 1, 2, 3.
-func Views(l *Look) []View {
-	return []View{newServices(l), newLive(l), newMongo(l)}
+// Views lists every view, in the order of their keys 1, 2, 3. of tells of a
+// proxy's clusters; nil where there is none.
+func Views(l *Look, of func() *status.Clusters) []View {
+	return []View{newServices(l), newLive(l), newMongo(l), newClusters(l, of), newEvents(l)}
 }
 
 // equals is a filter term for a value that may hold anything.

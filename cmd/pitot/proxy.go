@@ -218,7 +218,7 @@ func runProxy(ctx context.Context, cfg *config.Config, from *changes, open func(
 	}
 	var shown error
 	if open != nil {
-		s := open(outs.hub)
+		s := open(outs.hub).over(server.Status)
 		beside.Go(func() {
 			shown = s.show(ctx)
 			leave(errLeft)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/charmbracelet/x/term"
 
+	"github.com/pitot-io/pitot/internal/status"
 	"github.com/pitot-io/pitot/tap"
 	"github.com/pitot-io/pitot/tui"
 )
@@ -20,6 +21,14 @@ const screenQueue = 256
 type screen struct {
 	sub     *tap.Subscription
 	options tui.Options
+	lookout *lookout // at this process's clusters; nil where there are none
+}
+
+// over has the screen show the clusters that told tells of.
+func (s *screen) over(told func() status.Clusters) *screen {
+	s.lookout = &lookout{ask: func(context.Context) (*status.Clusters, error) { c := told(); return &c, nil }}
+	s.options.Clusters = s.lookout.clusters
+	return s
 }
 
 // newScreen subscribes to hub. A replay waits for its screen, live traffic
@@ -27,12 +36,19 @@ type screen struct {
 func newScreen(hub *tap.Hub, title string, replay bool, stdin io.Reader, stdout io.Writer) *screen {
 	sub := hub.Subscribe("top", screenQueue, replay)
 	loss := func() tui.LossCounters { return tui.LossCounters{Queue: sub.Dropped()} }
-	return &screen{sub, tui.Options{Batches: sub.C(), Title: title, Replay: replay, Loss: loss, Input: stdin, Output: stdout}}
+	return &screen{sub, tui.Options{Batches: sub.C(), Title: title, Replay: replay, Loss: loss, Input: stdin, Output: stdout}, nil}
 }
 
 // show runs until the user leaves or ctx is done.
 func (s *screen) show(ctx context.Context) error {
 	defer s.sub.Close() // frees a replay that waits for us
+	if s.lookout != nil {
+		inner, cancel := context.WithCancel(ctx)
+		var looking sync.WaitGroup
+		looking.Go(func() { s.lookout.run(inner) })
+		defer looking.Wait()
+		defer cancel()
+	}
 	return tui.Run(ctx, s.options)
 }
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 
 	"github.com/spf13/cobra"
 
@@ -24,6 +25,8 @@ type topFlags struct {
 	plain  bool
 	ascii  bool
 	mouse  bool
+
+	looking sync.WaitGroup // at the clusters of an admin
 }
 
 func topCommand() *cobra.Command {
@@ -31,7 +34,8 @@ func topCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "top",
 		Short: "Watch a running pitot in the terminal",
-		Long: "Watch a running pitot in the terminal: services, the newest exchanges, MongoDB by call site.\n" +
+		Long: "Watch a running pitot in the terminal: services, the newest exchanges, MongoDB by call site,\n" +
+			"a proxy's clusters and endpoints, and what was decided about them.\n" +
 			"It attaches to the admin address of pitot proxy or pitot tap, or reads JSON Lines that were written by --json.\n" +
 			"An admin that asks for a token gets the one in " + tokenVariable + ".",
 		Example: "  pitot top\n  pitot top --admin 127.0.0.1:9901 --filter 'protocol:mongodb duration>100ms'\n  pitot replay capture.pcap --json | pitot top --from -\n  pitot top --plain --from spans.jsonl",
@@ -72,6 +76,7 @@ func (f *topFlags) run(ctx context.Context, stdin io.Reader, stdout, stderr io.W
 	}
 	err = tui.Run(ctx, o)
 	cancel()
+	f.looking.Wait()
 	return cmp.Or(err, feed.wait(f.from != "-"))
 }
 
@@ -87,6 +92,11 @@ func (f *topFlags) attach(ctx context.Context, feed *feed, o *tui.Options) error
 		o.Title += " only " + f.filter
 	}
 	feed.start(func() error { return a.follow(ctx, body, feed) })
+	if !f.plain {
+		look := &lookout{ask: a.status}
+		o.Clusters = look.clusters
+		f.looking.Go(func() { look.run(ctx) })
+	}
 	return nil
 }
 

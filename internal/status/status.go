@@ -5,6 +5,7 @@ package status
 
 // Clusters is all of it.
 type Clusters struct {
+	Time     int64     `json:"time_unix_nano"` // when it was told, by the proxy's clock
 	Clusters []Cluster `json:"clusters"`
 }
 

@@ -100,7 +100,7 @@ func (s *Server) pages() []page {
 		{"/ready", "200 LIVE, or 503 DRAINING", s.ready},
 		{"/stats", "numbers as name: value; format=json, filter=REGEXP", s.stats},
 		{"/metrics", "the same for Prometheus, with rate, errors and durations by service and operation", s.metrics.serve},
-		{"/clusters", "numbers of every upstream host; format=json", s.clusters},
+		{"/clusters", "clusters and their endpoints: health, weight, latency, counters; format=json", s.clusters},
 		{"/config", "the configuration in effect, as YAML, without secrets", s.config},
 		{"/certs", "certificates in use, as JSON: path, who uses them, names, serial, from when and until when", s.certs},
 		{"/tap", "exchanges as they end, as JSON Lines; filter=EXPRESSION, protocol=, service=, status=, min_duration=, path=, call_site=, events=true, limit=N, for=DURATION; format=pcapng for the bytes of proxied connections, with client=, server=, listener=, for=", s.tap},

@@ -25,7 +25,7 @@ func (s *Server) clusters(w http.ResponseWriter, r *http.Request) {
 
 // Status tells of clusters as they are now.
 func Status(clusters []*upstream.Cluster, now time.Time) (all status.Clusters) {
-	all.Clusters = []status.Cluster{}
+	all.Time, all.Clusters = now.UnixNano(), []status.Cluster{}
 	for _, c := range clusters {
 		v := status.Cluster{Name: c.Name(), Policy: c.Policy(), Why: c.Why(), Stats: byName(c.Stats()), Hosts: []status.Host{}}
 		for _, h := range c.Hosts() {

@@ -27,7 +27,7 @@ type Limits struct {
 
 // DefaultLimits keep a store under about 50 MB in the worst case.
 func DefaultLimits() Limits {
-	return Limits{Recent: 4096, Notices: 64, Services: 64, Routes: 256, Collections: 64, Sites: 256, Shapes: 8}
+	return Limits{Recent: 4096, Notices: 512, Services: 64, Routes: 256, Collections: 64, Sites: 256, Shapes: 8}
 }
 
 // Store is safe for use by many goroutines.

@@ -1,0 +1,372 @@
+package tui
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/pitot-io/pitot/internal/status"
+	"github.com/pitot-io/pitot/tui/store"
+)
+
+// clusters is the view of a proxy's clusters and their endpoints: who takes
+// exchanges, who does not and why, and how each of them does.
+type clusters struct {
+	*Look
+	list
+	source  func() *status.Clusters
+	rates   rates
+	now     *status.Clusters
+	rows    []clusterRow
+	folded  map[string]bool
+	detail  bool
+	sort    string
+	reverse bool
+	key     string
+}
+
+// clusterRow is a cluster, or with host one of its endpoints.
+type clusterRow struct {
+	key     string
+	cluster *status.Cluster
+	host    *status.Host
+	measured
+}
+
+func newClusters(l *Look, source func() *status.Clusters) *clusters {
+	return &clusters{Look: l, source: source, folded: map[string]bool{}, sort: "name"}
+}
+
+func (v *clusters) Name() string       { return "Clusters" }
+func (v *clusters) Parts() store.Parts { return 0 }
+
+var clusterSorts = [...]string{"name", "rate", "errors", "p99", "active"}
+
+func clusterColumns(w int) []column {
+	return []column{
+		{title: "CLUSTER / ENDPOINT", sort: "name"},
+		{title: "STATE", width: max(10, min(w/5, 30))},
+		{title: "PRI", width: 3, right: true, from: 100},
+		{title: "WEIGHT", width: 6, right: true, from: 70},
+		{title: "ZONE", width: 10, from: 150},
+		{title: "ACTIVE", width: 6, right: true, from: 60, sort: "active"},
+		{title: "CONNS", width: 5, right: true, from: 110},
+		{title: "RATE/s", width: 7, right: true, sort: "rate"},
+		{title: "ERR%", width: 5, right: true, sort: "errors"},
+		{title: "P50", width: 6, right: true, from: 90},
+		{title: "P99", width: 6, right: true, from: 60, sort: "p99"},
+		{title: "RETRIES", width: 7, right: true, from: 120},
+		{title: "EJECTED", width: 7, right: true, from: 130},
+		{title: "REFUSED", width: 7, right: true, from: 140},
+	}
+}
+
+// Show asks for the clusters as they are; the snapshot tells of exchanges only.
+func (v *clusters) Show(*store.Snapshot) {
+	if v.source != nil {
+		if c := v.source(); c != nil && c != v.now {
+			v.rates.take(c)
+			v.now = c
+		}
+	}
+	v.arrange()
+}
+
+// arrange makes the rows of what is known.
+func (v *clusters) arrange() {
+	v.rows = v.rows[:0]
+	if v.now == nil {
+		v.set(0)
+		return
+	}
+	for _, c := range v.ordered() {
+		v.rows = append(v.rows, c)
+		if v.folded[c.key] {
+			continue
+		}
+		var hosts []clusterRow
+		for i := range c.cluster.Hosts {
+			h := &c.cluster.Hosts[i]
+			hosts = append(hosts, clusterRow{c.key + "\x00" + h.Address, c.cluster, h, v.rates.host(c.cluster, h)})
+		}
+		v.order(hosts)
+		v.rows = append(v.rows, hosts...)
+	}
+	v.set(len(v.rows))
+	if i := slices.IndexFunc(v.rows, func(r clusterRow) bool { return r.key == v.key }); i >= 0 {
+		v.cur = i
+	}
+	v.note()
+}
+
+func (v *clusters) ordered() (all []clusterRow) {
+	for i := range v.now.Clusters {
+		c := &v.now.Clusters[i]
+		all = append(all, clusterRow{key: c.Name, cluster: c, measured: v.rates.cluster(c)})
+	}
+	v.order(all)
+	return all
+}
+
+// order sorts rows of one kind. By name they stay as the proxy tells them.
+func (v *clusters) order(rows []clusterRow) {
+	slices.SortStableFunc(rows, func(a, b clusterRow) (c int) {
+		switch v.sort {
+		case "rate":
+			c = cmp.Compare(b.rate, a.rate)
+		case "errors":
+			c = cmp.Compare(b.errors, a.errors)
+		case "p99":
+			c = cmp.Compare(b.p99, a.p99)
+		case "active":
+			c = cmp.Compare(b.active, a.active)
+		}
+		if v.reverse {
+			return -c
+		}
+		return c
+	})
+	if v.sort == "name" && v.reverse {
+		slices.Reverse(rows)
+	}
+}
+
+func (v *clusters) note() {
+	v.key = ""
+	if v.cur < len(v.rows) && (v.cur > 0 || v.detail) {
+		v.key = v.rows[v.cur].key
+	}
+}
+
+func (v *clusters) Render(w, h int) string {
+	var pane []string
+	if v.detail && v.cur < len(v.rows) {
+		pane = v.pane(w)
+		pane = pane[:min(len(pane), max(h-5, h*2/3))]
+	}
+	cols := clusterColumns(w)
+	out := []string{v.heading(cols, w, v.sort, v.reverse)}
+	from, to := v.list.rows(h - 1 - len(pane))
+	for i := from; i < to; i++ {
+		out = append(out, v.row1(cols, w, i))
+	}
+	switch {
+	case v.now == nil:
+		out = append(out, v.faint.Render("  no clusters: what is watched is no proxy, or has not told yet"))
+	case len(v.rows) == 0:
+		out = append(out, v.faint.Render("  the proxy has no clusters"))
+	}
+	for len(out) < h-len(pane) {
+		out = append(out, "")
+	}
+	return lines(append(out, pane...), w, h)
+}
+
+func (v *clusters) row1(cols []column, w, i int) string {
+	r := v.rows[i]
+	name, weight, pri, zone := v.open+clean(r.cluster.Name), "", "", ""
+	if v.folded[r.key] {
+		name = v.shut + clean(r.cluster.Name)
+	}
+	if r.host != nil {
+		name, weight, pri, zone = "    "+clean(r.host.Address), fmt.Sprint(r.host.Weight), fmt.Sprint(r.host.Priority), clean(r.host.Zone)
+	}
+	state, mark := r.state()
+	st := cell{text: state}
+	switch mark {
+	case "x":
+		st.style = &v.bad
+	case "!":
+		st.style = &v.warn
+	}
+	errs := plain(percent(r.errors))
+	if r.errors > 0 {
+		errs.style = &v.bad
+	}
+	return v.row(cols, w, mark, i == v.cur, []cell{
+		plain(name), st, plain(pri), plain(weight), plain(zone), plain(number(float64(r.active))), plain(number(float64(r.conns))),
+		plain(number(r.rate)), errs, plain(duration(r.p50)), plain(duration(r.p99)),
+		plain(number(float64(r.retries))), plain(number(float64(r.ejections))), plain(number(float64(r.refused))),
+	})
+}
+
+// state says in few words who is taken, and the sign for it.
+func (r *clusterRow) state() (text, mark string) {
+	if r.host != nil {
+		switch {
+		case len(r.host.Flags) == 0:
+			return "ok", " "
+		case r.host.Healthy:
+			return states(r.host.Flags), "!"
+		}
+		return states(r.host.Flags), "x"
+	}
+	healthy := 0
+	for i := range r.cluster.Hosts {
+		if r.cluster.Hosts[i].Healthy {
+			healthy++
+		}
+	}
+	text, mark = fmt.Sprintf("%d/%d ok", healthy, len(r.cluster.Hosts)), " "
+	switch {
+	case strings.Contains(r.cluster.Why, "panic"):
+		return text + " panic", "x"
+	case healthy == 0:
+		return text, "x"
+	case healthy < len(r.cluster.Hosts) || r.breakers() > 0:
+		mark = "!"
+	}
+	if r.breakers() > 0 {
+		text += " breaker"
+	}
+	return text, mark
+}
+
+// breakers is how many circuit breakers of the cluster are open.
+func (r *clusterRow) breakers() (n uint64) {
+	for name, value := range r.cluster.Stats {
+		if strings.HasPrefix(name, "circuit_breakers.") && strings.HasSuffix(name, "_open") {
+			n += value
+		}
+	}
+	return n
+}
+
+// short words for what speaks against taking an endpoint.
+func states(flags []string) string {
+	words := map[string]string{
+		"failed_active_hc": "check fails", "degraded_active_hc": "degraded", "pending_active_hc": "unchecked", "failed_outlier_check": "ejected",
+		"drained": "drained", "failed_eds_health": "unhealthy", "degraded_eds_health": "degraded", "pending_dynamic_removal": "absent",
+	}
+	var all []string
+	for _, f := range flags {
+		if w, ok := words[f]; ok {
+			f = w
+		}
+		all = append(all, f)
+	}
+	return strings.Join(all, ", ")
+}
+
+// pane tells all numbers of the row under the cursor that are not 0.
+func (v *clusters) pane(w int) []string {
+	r := v.rows[v.cur]
+	out := []string{v.faint.Render(strings.Repeat(v.line, w))}
+	stats := r.cluster.Stats
+	if r.host == nil {
+		out = append(out, "  "+v.head.Render(clean(r.cluster.Name))+"  policy "+clean(r.cluster.Policy)+"  picks by "+clean(r.cluster.Why))
+	} else {
+		stats = r.host.Stats
+		place := strings.Trim(strings.Join([]string{r.host.Region, r.host.Zone, r.host.SubZone}, "/"), "/")
+		out = append(out, "  "+v.head.Render(clean(r.host.Address))+"  "+orNone(clean(states(r.host.Flags)))+"  place "+orNone(clean(place)))
+	}
+	return append(out, v.numbers(stats, w)...)
+}
+
+// numbers are those that are not 0, in as many columns as there is room for.
+func (v *clusters) numbers(stats map[string]uint64, w int) (out []string) {
+	const width = 52
+	var all []string
+	for _, name := range slices.Sorted(maps.Keys(stats)) {
+		if n := stats[name]; n > 0 {
+			all = append(all, fmt.Sprintf("%12s  %s", thousands(n), clean(name)))
+		}
+	}
+	per := max(1, (w-2)/width)
+	for i := 0; i < len(all); i += per {
+		line := "  "
+		for _, s := range all[i:min(i+per, len(all))] {
+			line += fit(short(s, width-1), width, false)
+		}
+		out = append(out, line)
+	}
+	return out
+}
+
+func (v *clusters) Key(k string) (a Action, ok bool) {
+	if v.list.key(k) {
+		v.note()
+		return a, true
+	}
+	switch k {
+	case "s":
+		v.sort = next(clusterSorts[:], v.sort)
+	case "S":
+		v.reverse = !v.reverse
+	case "esc":
+		if !v.detail {
+			return a, false
+		}
+		v.detail = false
+	case "enter":
+		v.detail = !v.detail && v.cur < len(v.rows)
+		v.note()
+	case "h", "left", "l", "right":
+		v.fold(k == "h" || k == "left")
+	case "o":
+		return v.drill(), true
+	default:
+		return a, false
+	}
+	v.arrange()
+	return a, true
+}
+
+func (v *clusters) fold(shut bool) {
+	if v.cur < len(v.rows) {
+		name := v.rows[v.cur].cluster.Name
+		if v.folded[name] = shut; shut {
+			v.key = name
+		}
+	}
+}
+
+// drill shows the exchanges and attempts of the row in Live.
+func (v *clusters) drill() Action {
+	if v.cur >= len(v.rows) {
+		return Action{}
+	}
+	r := v.rows[v.cur]
+	f := equals("cluster", r.cluster.Name)
+	if r.host != nil {
+		f += " " + equals("endpoint", r.host.Address)
+	}
+	return Action{Open: "Live", Filter: f}
+}
+
+func (v *clusters) Click(line int) {
+	if v.click(line) {
+		v.note()
+	}
+}
+
+func (v *clusters) Keys() []Binding {
+	return []Binding{
+		{"enter", "all numbers of the cluster or endpoint that are not 0"},
+		{"o", "show its exchanges in Live"},
+		{"h l, left right", "fold, unfold the cluster"},
+		{"s S", "sort by the next column, reverse"},
+	}
+}
+
+func (v *clusters) Export() Table {
+	t := Table{Head: []string{"cluster", "endpoint", "healthy", "health_flags", "weight", "priority", "zone", "active", "rate", "error_share", "p50_ns", "p99_ns"}}
+	for _, r := range v.rows {
+		row := []any{r.cluster.Name, "", "", "", 0, 0, ""}
+		if h := r.host; h != nil {
+			row = []any{r.cluster.Name, h.Address, fmt.Sprint(h.Healthy), strings.Join(h.Flags, ","), int(h.Weight), h.Priority, h.Zone}
+		}
+		t.Rows = append(t.Rows, append(row, r.active, r.rate, r.errors, int64(r.p50), int64(r.p99)))
+	}
+	return t
+}
+
+// measured is what the counters of a cluster or an endpoint come to.
+type measured struct {
+	rate, errors                               float64 // of the time since the status before
+	active, conns, retries, ejections, refused uint64
+	p50, p99                                   time.Duration // of attempts lately
+}
