@@ -50,7 +50,7 @@ var law = []struct {
 	{"decode/grpc", []string{"decode", "decode/http2/wire", "decode/semantics", "internal/event"}},
 	{"decode/callsite", []string{"decode", "decode/bson", "internal/event"}},
 	{"tap/...", []string{"tap/...", "decode", "internal/event"}},
-	{"proxy", []string{"proxy/...", "decode/...", "decode", "tap", "internal/event", "internal/config", "internal/filter"}},
+	{"proxy", []string{"proxy/...", "decode/...", "decode", "tap", "internal/event", "internal/config", "internal/filter", "internal/status"}},
 	{"proxy/...", []string{"proxy/...", "decode/...", "decode", "tap", "internal/event", "internal/config", "internal/filter", "internal/status", "internal/operator", "internal/pathtemplate"}},
 	{"proxy/upstream", []string{"internal/event", "internal/histogram", "proxy/socket"}},
 	{"proxy/upstream/outlier", []string{"internal/event", "proxy/upstream"}},                               // decides by what the cluster is told anyway
