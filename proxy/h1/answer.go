@@ -65,7 +65,7 @@ func (e *exchange) answer(n int) bool {
 		e.broken = hop.UnaskedUpgrade
 		return true
 	}
-	e.answered = true
+	e.answered, e.failing = true, hop.Failing(e.host, h)
 	if e.a.X.FirstByte == 0 { // it came together with an interim one
 		e.a.X.FirstByte = time.Now().UnixNano()
 	}

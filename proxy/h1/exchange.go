@@ -56,6 +56,7 @@ type attempt struct {
 	broken   *hop.Failure // what is wrong with the answer
 	up       window       // the answer's unread bytes
 	answered bool         // the final answer's head has come
+	failing  bool         // and said that the host fails
 	done     bool         // and its body has ended
 	plain    bool         // its chunks are undone for a client of HTTP/1.0
 	gone     bool         // the client does not take it

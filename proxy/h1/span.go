@@ -23,7 +23,7 @@ func (e *exchange) arrive(f *hop.Failure) {
 	e.a.X.End = time.Now().UnixNano()
 	e.x.End = e.a.X.End
 	e.a.End(&e.x, e.host, &hop.Outcome{
-		Failure: f, Answered: e.answered, Status: e.resp.Status,
+		Failure: f, Answered: e.answered, Status: e.resp.Status, Failing: e.failing,
 		RequestBody: e.reqBody.Payload, ResponseBody: e.respBody.Payload,
 	})
 	if e.conn.srv.o.AttemptSpans {

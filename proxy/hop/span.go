@@ -1,6 +1,7 @@
 package hop
 
 import (
+	"cmp"
 	"strconv"
 	"time"
 
@@ -59,6 +60,8 @@ type Outcome struct {
 	Failure  *Failure // nil when it was answered in order
 	Answered bool     // the final answer's head has come
 	Status   int      // of it
+	Call     int      // what the status of a call of gRPC is in HTTP; 0 where none came
+	Failing  bool     // the answer said that the host fails
 
 	RequestBody, ResponseBody int64 // bytes of payload
 }
@@ -94,7 +97,7 @@ func (o *Outcome) result(ax *event.Exchange) upstream.Result {
 		r.First = time.Duration(ax.FirstByte - ax.Start)
 	}
 	if o.Answered {
-		r.Status = o.Status
+		r.Status, r.Failing = cmp.Or(o.Call, o.Status), o.Failing
 	}
 	if o.Failure != nil {
 		r.Failure = failure(o.Failure)

@@ -65,6 +65,8 @@ type attempt struct {
 	headed  bool         // the final answer's head has come
 	done    bool         // and its body has ended
 	got     int64        // bytes of its payload
+	counts  int          // what its status of gRPC is in HTTP; 0 where none came
+	failing bool         // it said that the host fails
 }
 
 func (g *Engine) newExchange() *exchange {

@@ -63,7 +63,7 @@ func (e *exchange) arrive(f *hop.Failure) {
 		e.ah = event.H2{}
 	}
 	e.a.End(&e.x, e.host, &hop.Outcome{
-		Failure: f, Answered: e.headed, Status: e.resp.Status, RequestBody: e.asked, ResponseBody: e.got,
+		Failure: f, Answered: e.headed, Status: e.resp.Status, Call: e.counts, Failing: e.failing, RequestBody: e.asked, ResponseBody: e.got,
 	})
 	if e.x.Protocol = ax.Protocol; e.h2.StreamID != 0 || e.ah.StreamID != 0 {
 		e.spoken(ax)

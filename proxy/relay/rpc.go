@@ -130,6 +130,15 @@ var (
 	grpcMessage = []byte("grpc-message")
 )
 
+// callEnds notes the status that a call has by what followed its answer.
+func (e *exchange) callEnds(trailers []http1.Field) {
+	for i := range trailers {
+		if f := &trailers[i]; e.rpc.on && equalFold(f.Name, "grpc-status") {
+			e.counts = hop.CallStatus(f.Value)
+		}
+	}
+}
+
 // trailers are the fields that end a call with a failure.
 func (r *rpc) trailers(f *hop.Failure) []http1.Field { return r.ends(code(f), f.Detail) }
 

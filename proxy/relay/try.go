@@ -204,7 +204,10 @@ func (e *exchange) pass() {
 			return
 		}
 	}
-	e.headed = true
+	e.headed, e.failing = true, hop.Failing(e.host, h)
+	if e.rpc.on {
+		e.counts = hop.CallStatus(h.Get("grpc-status"))
+	}
 	e.streaming.Store(true)
 	e.a.X.FirstByte = time.Now().UnixNano()
 	e.x.FirstByte = e.a.X.FirstByte
@@ -260,7 +263,9 @@ func (e *exchange) passBody() {
 		if err != nil {
 			if e.readErr = err; err == io.EOF {
 				e.readErr = nil
-				e.endAnswer(e.trailers(up, true))
+				trailers := e.trailers(up, true)
+				e.callEnds(trailers)
+				e.endAnswer(trailers)
 			}
 			return
 		}

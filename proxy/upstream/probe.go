@@ -35,6 +35,9 @@ func withPort(address string, port uint16) string {
 // Checked reports whether active health checks say who of c's hosts is healthy.
 func (c *Cluster) Checked() bool { return c.options.Checked }
 
+// Checked is that of h's cluster.
+func (h *Host) Checked() bool { return h.cluster.options.Checked }
+
 // Used reports whether a connection for traffic was ever opened to h.
 func (h *Host) Used() bool { return h.stats.cxTotal.Load() > 0 }
 
