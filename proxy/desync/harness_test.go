@@ -162,13 +162,14 @@ type front struct {
 	addr    string
 	h2      string // address where HTTP/2 is spoken at once
 	origin  *origin
+	host    *host             // of HTTP/2, of those that go there
 	sub     *tap.Subscription // pitot's
 	tls     *tls.Config       // nil for none
 }
 
 // pitot starts a proxy; with a certificate, one whose clients speak TLS, which
 // another engine serves than those who do not.
-func pitot(t *testing.T, cert *testca.Pair) *front {
+func pitot(t *testing.T, cert *testca.Pair, more ...func(*front, *config.Config)) *front {
 	t.Helper()
 	f := &front{name: "pitot", network: "tcp", origin: newOrigin(t)}
 	cfg := config.FromFlags("127.0.0.1:0", f.origin.addr)
@@ -182,6 +183,9 @@ func pitot(t *testing.T, cert *testca.Pair) *front {
 		f.name, f.tls = "over TLS", &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"http/1.1"}}
 		l.TLS = config.NewListenerTLS()
 		l.TLS.Certificates = []config.Certificate{{Cert: cert.Cert, Key: cert.Key}}
+	}
+	for _, change := range more {
+		change(f, cfg)
 	}
 	if err := cfg.Validate(); err != nil {
 		t.Fatal(err)
@@ -236,7 +240,10 @@ func (f *front) dial() (net.Conn, error) {
 
 // ask sends bytes and gives what comes back until the connection ends, and
 // whether that was a reset.
-func (f *front) ask(send string) (got string, reset bool) {
+func (f *front) ask(send string) (got string, reset bool) { return f.askSeeing(send, nil) }
+
+// askSeeing is ask that calls seen, where it is not nil, when something has come.
+func (f *front) askSeeing(send string, seen func()) (got string, reset bool) {
 	c, err := f.dial()
 	if err != nil {
 		return "dial: " + err.Error(), false
@@ -245,13 +252,26 @@ func (f *front) ask(send string) (got string, reset bool) {
 	_ = c.SetDeadline(time.Now().Add(patience))
 	var sending sync.WaitGroup
 	sending.Go(func() { _, _ = io.WriteString(c, send) }) // it may end the connection before
-	b, err := io.ReadAll(c)
+	b, err := io.ReadAll(seeing{c, seen})
 	c.Close()
 	sending.Wait()
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return string(b) + "(still open)", false
 	}
 	return string(b), errors.Is(err, syscall.ECONNRESET)
+}
+
+type seeing struct {
+	from io.Reader
+	seen func()
+}
+
+func (s seeing) Read(b []byte) (int, error) {
+	n, err := s.from.Read(b)
+	if n > 0 && s.seen != nil {
+		s.seen()
+	}
+	return n, err
 }
 
 // ours are the fields that pitot adds to every request.

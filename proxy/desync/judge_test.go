@@ -106,17 +106,26 @@ func agree(t *testing.T, peers []*front, send, sent string) {
 // lanes spreads cases over sets of proxies, so that their timeouts run at the
 // same time.
 func lanes[C any](t *testing.T, cases []C, name func(C) string, try func(*testing.T, *lane, C)) {
-	const n = 12
 	t.Parallel()
-	peers, cert := startPeers(t, n), testca.New(t).Issue("x", testca.Year(), "x")
+	peers, cert := startPeers(t, width), testca.New(t).Issue("x", testca.Year(), "x")
+	var all []*lane
+	for i := range width {
+		all = append(all, &lane{pitots: []*front{pitot(t, nil), pitot(t, &cert)}, peers: peers[i]})
+	}
+	spread(t, all, cases, name, try)
+}
+
+// width is the number of lanes.
+const width = 12
+
+func spread[C any](t *testing.T, lanes []*lane, cases []C, name func(C) string, try func(*testing.T, *lane, C)) {
 	queue := make(chan C, len(cases))
 	for _, c := range cases {
 		queue <- c
 	}
 	close(queue)
 	var all sync.WaitGroup
-	for i := range n {
-		l := &lane{pitots: []*front{pitot(t, nil), pitot(t, &cert)}, peers: peers[i]}
+	for _, l := range lanes {
 		all.Go(func() {
 			for c := range queue {
 				t.Run(name(c), func(t *testing.T) { try(t, l, c) })
@@ -130,4 +139,5 @@ func lanes[C any](t *testing.T, cases []C, name func(C) string, try func(*testin
 type lane struct {
 	pitots []*front
 	peers  []*front
+	hosts  []*front // before hosts of HTTP/2, pitot first
 }

@@ -42,7 +42,7 @@ func startPeer(t *testing.T, path, name string, n int, write func(string, []*fro
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	for i := range n {
 		fronts = append(fronts, &front{
-			name: name, origin: newOrigin(t), network: "unix",
+			name: name, origin: newOrigin(t), host: newHost(t), network: "unix",
 			addr: filepath.Join(dir, fmt.Sprint(i)), h2: filepath.Join(dir, fmt.Sprint(i, "h2")),
 		})
 	}
@@ -112,11 +112,20 @@ func nginx(dir string, fronts []*front) (file, text string, args []string) {
 }
 
 func haproxy(dir string, fronts []*front) (file, text string, args []string) {
+	return haproxyTo(dir, fronts, func(f *front) string { return f.origin.addr })
+}
+
+// haproxy2 speaks HTTP/2 with hosts.
+func haproxy2(dir string, fronts []*front) (file, text string, args []string) {
+	return haproxyTo(dir, fronts, func(f *front) string { return f.host.addr + " proto h2" })
+}
+
+func haproxyTo(dir string, fronts []*front, server func(*front) string) (file, text string, args []string) {
 	var b strings.Builder
 	b.WriteString("global\n nbthread 1\ndefaults\n mode http\n option http-server-close\n http-reuse never\n retries 0\n timeout connect 2s\n timeout server 700ms\n")
 	fmt.Fprintf(&b, " timeout client %[1]dms\n timeout http-request %[1]dms\n timeout http-keep-alive %[2]dms\n", part.Milliseconds(), next.Milliseconds())
 	for i, f := range fronts {
-		fmt.Fprintf(&b, "listen l%d\n bind unix@%s\n bind unix@%s proto h2\n server s %s\n", i, f.addr, f.h2, f.origin.addr)
+		fmt.Fprintf(&b, "listen l%d\n bind unix@%s\n bind unix@%s proto h2\n server s %s\n", i, f.addr, f.h2, server(f))
 	}
 	file = filepath.Join(dir, "haproxy.cfg")
 	return file, b.String(), []string{"-db", "-q", "-f", file}

@@ -2,6 +2,7 @@ package h2
 
 import (
 	"fmt"
+	"net/http"
 
 	"github.com/pitot-io/pitot/decode/http1"
 	"github.com/pitot-io/pitot/decode/http2/wire"
@@ -54,6 +55,7 @@ func (a *attempt) Send(h *http1.Head, end bool) error {
 	a.method = append(a.method[:0], h.Method...)
 	a.protocol = append(a.protocol[:0], h.Upgrade...)
 	a.open(&c.conn, c.nextID)
+	a.early = true
 	c.nextID += 2
 	c.served++
 	a.headAt = c.place()
@@ -131,18 +133,20 @@ func (a *attempt) Answer(h *http1.Head) error {
 	x := a.heads[0]
 	a.heads = a.heads[:copy(a.heads, a.heads[1:])]
 	h.Begin(a.method, a.link.limits)
-	h.Status = x.status
+	h.Status, h.Reason = x.status, view(http.StatusText(x.status)) // which HTTP/1.1 has room for
 	if a.upgrade && x.status >= 200 && x.status < 300 {
 		h.Status, h.Upgrade = 101, a.protocol
 	}
 	for i := x.from; i < x.to; i++ {
-		h.Add(a.fields[i].Name, a.fields[i].Value, a.fields[i].ID)
+		if f := &a.fields[i]; f.ID != http1.ContentLength || x.status >= 200 && x.status != 204 { // RFC 9110, 8.6
+			h.Add(f.Name, f.Value, f.ID)
+		}
 	}
 	h.ContentLength = x.length
 	switch {
-	case x.end || x.status < 200:
+	case x.end || x.status < 200 || a.noBody:
 		h.Framing = http1.NoBody
-	case x.length >= 0 && !a.noBody:
+	case x.length >= 0:
 		h.Framing, h.Length = http1.Length, x.length
 	default:
 		h.Framing = http1.Chunked
@@ -190,7 +194,7 @@ func (a *attempt) answered(x *wire.Section, end bool) string {
 
 // last finds how long the body of the final answer is said to be.
 func (a *attempt) last(n *answer) string {
-	a.final = true
+	a.final, a.early = true, false
 	a.noBody = n.status == 204 || n.status == 304 || string(a.method) == "HEAD"
 	for _, f := range a.fields[n.from:n.to] {
 		if f.ID != http1.ContentLength {

@@ -48,6 +48,7 @@ type stream struct {
 	isGone   bool
 	inGone   bool // gone runs
 	noBody   bool // of what comes, whatever Content-Length says: to HEAD, 204, 304
+	early    bool // for a body: the head that it belongs to has not come
 
 	text     []byte // of fields that came
 	fields   []http1.Field
@@ -92,7 +93,7 @@ func (s *stream) forget() {
 	s.c, s.id = nil, 0
 	s.recvEnd, s.sentEnd, s.how, s.counted, s.left, s.touched, s.held = false, false, forgotten, false, false, false, false
 	s.err, s.sendErr, s.unsent, s.in, s.lent, s.credit = nil, nil, false, nil, nil, 0
-	s.waits, s.headOnly, s.noNext, s.noWrite, s.noBody = false, false, false, false, false
+	s.waits, s.headOnly, s.noNext, s.noWrite, s.noBody, s.early = false, false, false, false, false, false
 	s.gone, s.toldGone, s.isGone, s.inGone = nil, false, false, false
 	s.text, s.fields, s.trailers = text, fields, trailers
 	s.beganAt, s.received, s.sent, s.headAt = 0, 0, 0, 0
@@ -103,6 +104,12 @@ func (s *stream) closed() bool { return s.how != forgotten }
 
 // hold keeps a piece of body that came. Locked.
 func (s *stream) hold(data []byte, end bool) *wire.Error {
+	if s.early { // RFC 9113, 8.1
+		return &wire.Error{Code: wire.ProtocolError, Stream: s.id, Reason: "DATA before the answer's head"}
+	}
+	if s.noBody && len(data) > 0 { // RFC 9110, 6.4.1
+		return &wire.Error{Code: wire.ProtocolError, Stream: s.id, Reason: "DATA in an answer that has no content"}
+	}
 	if s.need >= 0 {
 		s.need -= int64(len(data))
 		if s.need < 0 || end && s.need > 0 { // RFC 9113, 8.1.1
