@@ -1,0 +1,360 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/health"
+	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
+)
+
+// The rate limit service of envoyproxy, with Redis, is the real thing that
+// pitot has to get on with.
+
+// serviceLimits are counted by day, so that no window ends under the test.
+const serviceLimits = `
+domain: web
+descriptors:
+- key: tenant
+  rate_limit: {unit: day, requests_per_unit: 2}
+- key: tenant
+  value: gold
+  rate_limit: {unit: day, requests_per_unit: 5}
+- key: tenant
+  value: shadow
+  rate_limit: {unit: day, requests_per_unit: 1}
+  shadow_mode: true
+- key: plan
+  value: batch
+  descriptors:
+  - key: remote_address
+    rate_limit: {unit: day, requests_per_unit: 10}
+- key: grpc_method
+  value: grpc.health.v1.Health/Check
+  rate_limit: {unit: day, requests_per_unit: 1}
+- key: quiet
+  rate_limit: {unit: day, requests_per_unit: 1}
+`
+
+// serviceBinary is the service, made once.
+var serviceBinary struct {
+	once sync.Once
+	file string
+	err  error
+}
+
+// child is a program that a test needs.
+type child struct {
+	cmd *exec.Cmd
+	out bytes.Buffer
+	end sync.Once
+}
+
+// runChild starts a program, which is stopped when the test is over.
+func runChild(t *testing.T, env []string, name string, args ...string) *child {
+	t.Helper()
+	c := &child{cmd: exec.Command(name, args...)}
+	c.cmd.Env = append(os.Environ(), env...)
+	c.cmd.Stdout, c.cmd.Stderr = &c.out, &c.out
+	if err := c.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if c.stop(); t.Failed() {
+			t.Logf("%s said:\n%s", name, tail(c.out.String(), 30))
+		}
+	})
+	return c
+}
+
+// stop kills the program: nobody is told that it goes.
+func (c *child) stop() {
+	c.end.Do(func() {
+		_ = c.cmd.Process.Signal(syscall.SIGKILL) // it may have ended
+		_ = c.cmd.Wait()                          // killed
+	})
+}
+
+// limiter is a rate limit service that can be stopped and started again.
+type limiter struct {
+	*child
+	folder, address string
+	ports           [3]string
+}
+
+func newLimiter(t *testing.T) *limiter {
+	t.Helper()
+	redis, err := exec.LookPath("redis-server")
+	if err != nil {
+		t.Skip("redis-server is not installed; Debian has it in the package of that name")
+	}
+	binary(t) // makes the folder
+	serviceBinary.once.Do(func() {
+		serviceBinary.file = filepath.Join(built.folder, "ratelimit")
+		cmd := exec.Command("go", "build", "-o", serviceBinary.file, "github.com/envoyproxy/ratelimit/src/service_cmd")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			serviceBinary.err = fmt.Errorf("build: %w\n%s", err, out)
+		}
+	})
+	if serviceBinary.err != nil {
+		t.Fatal(serviceBinary.err)
+	}
+	l := &limiter{folder: t.TempDir()}
+	socket := filepath.Join(l.folder, "redis.sock")
+	runChild(t, nil, redis, "--port", "0", "--unixsocket", socket, "--save", "", "--appendonly", "no", "--dir", l.folder)
+	eventually(t, "Redis listens", func() bool { _, err := os.Stat(socket); return err == nil })
+	if err := os.MkdirAll(filepath.Join(l.folder, "config"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(l.folder, "config", "web.yaml"), []byte(serviceLimits), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	l.ports = freePorts(t)
+	l.address = "127.0.0.1:" + l.ports[0]
+	l.begin(t)
+	return l
+}
+
+// freePorts are some that nobody listened on just now.
+func freePorts(t *testing.T) (all [3]string) {
+	t.Helper()
+	for i := range all {
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		_, all[i], _ = net.SplitHostPort(l.Addr().String())
+	}
+	return all
+}
+
+func (l *limiter) begin(t *testing.T) {
+	t.Helper()
+	l.child = runChild(t, []string{
+		"USE_STATSD=false", "LOG_LEVEL=warn", "RUNTIME_ROOT=" + l.folder, "RUNTIME_SUBDIRECTORY=.", "RUNTIME_WATCH_ROOT=false",
+		"REDIS_SOCKET_TYPE=unix", "REDIS_URL=" + filepath.Join(l.folder, "redis.sock"),
+		"HOST=127.0.0.1", "GRPC_HOST=127.0.0.1", "DEBUG_HOST=127.0.0.1", "GRPC_PORT=" + l.ports[0], "PORT=" + l.ports[1], "DEBUG_PORT=" + l.ports[2],
+	}, serviceBinary.file)
+	eventually(t, "the rate limit service listens", func() bool {
+		c, err := net.Dial("tcp", l.address)
+		if err == nil {
+			c.Close()
+		}
+		return err == nil
+	})
+}
+
+func eventually(t *testing.T, what string, is func() bool) {
+	t.Helper()
+	for late := time.Now().Add(30 * time.Second); !is(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(late) {
+			t.Fatalf("waited in vain: %s", what)
+		}
+	}
+}
+
+// limitedProxy is pitot in front of an origin, asking the service.
+func limitedProxy(t *testing.T, l *limiter) *program {
+	t.Helper()
+	return start(t, fmt.Sprintf(`
+listeners:
+- name: web
+  address: 127.0.0.1:0
+  protocol: http
+  cluster: origin
+  routes:
+  - name: rpc
+    match: {grpc: "*"}
+    cluster: rpc
+    rate_limits: [{global: true, actions: [{grpc_method: {}}]}]
+  - name: batch
+    match: {prefix: /batch}
+    cluster: origin
+    rate_limits: [{name: batch, global: true, hits_addend: 4, headers: true, actions: [{generic_key: {descriptor_key: plan, descriptor_value: batch}}, {"remote_address": {}}]}]
+  - name: quiet
+    match: {prefix: /quiet}
+    cluster: origin
+    rate_limits: [{name: quiet, global: true, enforce: false, actions: [{request_headers: {header_name: x-who, descriptor_key: quiet}}]}]
+  rate_limits:
+  - {name: tenants, global: true, actions: [{request_headers: {header_name: x-tenant, descriptor_key: tenant}}]}
+clusters:
+- {name: origin, endpoints: [%q]}
+- {name: rpc, protocol: http2, endpoints: [%q]}
+- {name: limiter, protocol: http2, endpoints: [%q]}
+rate_limit_service: {cluster: limiter, domain: web, timeout: 2s}
+admin: {address: "127.0.0.1:0"}
+`, origin(t), healthy(t), l.address), "--json")
+}
+
+// healthy is a server of gRPC.
+func healthy(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := grpc.NewServer()
+	healthv1.RegisterHealthServer(s, health.NewServer())
+	var serving sync.WaitGroup
+	serving.Go(func() { _ = s.Serve(l) })
+	t.Cleanup(func() { s.Stop(); serving.Wait() })
+	return l.Addr().String()
+}
+
+// curl asks for a path, with fields, and gives the status and the head.
+func curl(t *testing.T, p *program, path string, fields ...string) (status string, head string) {
+	t.Helper()
+	args := []string{"-s", "-o", os.DevNull, "-D", "-", "--max-time", "20", "http://" + p.at("web") + path}
+	for _, f := range fields {
+		args = append(args, "-H", f)
+	}
+	out, err := exec.Command("curl", args...).Output()
+	if err != nil {
+		t.Fatalf("curl %s: %v", path, err)
+	}
+	head = strings.ToLower(string(out))
+	words := strings.Fields(head)
+	if len(words) < 2 {
+		t.Fatalf("curl %s: %q", path, head)
+	}
+	return words[1], head
+}
+
+// wants asks again and again, and compares statuses.
+func wants(t *testing.T, p *program, path, field string, statuses ...string) {
+	t.Helper()
+	var got []string
+	for range statuses {
+		s, _ := curl(t, p, path, field)
+		got = append(got, s)
+	}
+	if fmt.Sprint(got) != fmt.Sprint(statuses) {
+		t.Errorf("%s with %q: %v, want %v", path, field, got, statuses)
+	}
+}
+
+// stat is a number of /stats; -1 when there is none.
+func stat(t *testing.T, p *program, name string) (value int) {
+	t.Helper()
+	a, err := http.Get("http://" + p.at("admin") + "/stats")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Body.Close()
+	http.DefaultClient.CloseIdleConnections()
+	b, err := io.ReadAll(a.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(b)) {
+		if rest, ok := strings.CutPrefix(line, name+": "); ok {
+			_, _ = fmt.Sscan(rest, &value)
+			return value
+		}
+	}
+	return -1
+}
+
+func TestRealRateLimitServiceCountsDescriptors(t *testing.T) {
+	p := limitedProxy(t, newLimiter(t))
+	wants(t, p, "/", "x-tenant: acme", "200", "200", "429", "429")
+	wants(t, p, "/", "x-tenant: other", "200", "200", "429")
+	wants(t, p, "/", "x-tenant: gold", "200", "200", "200", "200", "200", "429")
+	wants(t, p, "/", "x-tenant: shadow", "200", "200", "200") // the service's own shadow mode
+	wants(t, p, "/", "x-other: acme", "200", "200", "200")    // no descriptor
+	wants(t, p, "/quiet", "x-who: me", "200", "200", "200")   // pitot's shadow mode
+	status, head := curl(t, p, "/", "x-tenant: acme")
+	if status != "429" || !strings.Contains(head, "x-envoy-ratelimited: true") {
+		t.Errorf("%s", head)
+	}
+	for i, want := range []string{"200 6", "200 2", "429 0"} { // 4 hits each, of 10
+		status, head := curl(t, p, "/batch/1")
+		if got := fmt.Sprintf("%s %s", status, field(head, "x-ratelimit-remaining")); got != want {
+			t.Errorf("batch %d: %s, want %s", i, got, want)
+		}
+		if limit := field(head, "x-ratelimit-limit"); limit != "10, 10;w=86400" || field(head, "x-ratelimit-reset") == "" {
+			t.Errorf("batch %d: %s", i, head)
+		}
+	}
+	for name, want := range map[string]int{
+		"rate_limit.tenants.enforced": 5, "rate_limit.tenants.ok": 2 + 2 + 5 + 3, "rate_limit.quiet.rate_limited": 2, "rate_limit.quiet.enforced": 0,
+		"rate_limit_service.error": 0, "rate_limit_service.away": 0, "cluster.limiter.upstream_cx_total": 1,
+	} {
+		if got := stat(t, p, name); got != want {
+			t.Errorf("%s is %d, want %d", name, got, want)
+		}
+	}
+	p.stop()
+	for _, want := range []string{"would refuse requests of quiet=me", "refuses requests of tenant=acme", "refuses requests of tenant=acme no more, after 3"} {
+		if n := strings.Count(p.output(), want+`"`); n != 1 {
+			t.Errorf("%q was told %d times", want, n)
+		}
+	}
+}
+
+func field(head, name string) string {
+	for line := range strings.Lines(head) {
+		if v, ok := strings.CutPrefix(line, name+": "); ok {
+			return strings.TrimSpace(v)
+		}
+	}
+	return ""
+}
+
+// A call beyond the limit ends in gRPC's words.
+func TestRealRateLimitServiceAndGRPC(t *testing.T) {
+	p := limitedProxy(t, newLimiter(t))
+	c, err := grpc.NewClient(p.at("web"), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for i, want := range []codes.Code{codes.OK, codes.ResourceExhausted, codes.ResourceExhausted} {
+		_, err := healthv1.NewHealthClient(c).Check(ctx, &healthv1.HealthCheckRequest{})
+		if status.Code(err) != want || want != codes.OK && status.Convert(err).Message() != "request_rate_limited" {
+			t.Errorf("call %d: %v, want %v", i, err, want)
+		}
+	}
+}
+
+// A service that is killed holds nobody up, and is asked again when it is back.
+func TestRealRateLimitServiceGoesAndComesBack(t *testing.T) {
+	l := newLimiter(t)
+	p := limitedProxy(t, l)
+	wants(t, p, "/", "x-tenant: acme", "200", "200", "429")
+	l.stop()
+	began := time.Now()
+	for range 30 {
+		wants(t, p, "/", "x-tenant: acme", "200")
+	}
+	if d := time.Since(began); d > 10*time.Second {
+		t.Errorf("30 requests took %v while the service was away", d)
+	}
+	if away, allowed := stat(t, p, "rate_limit_service.away"), stat(t, p, "rate_limit_service.failure_mode_allowed"); away != 1 || allowed != 30 {
+		t.Errorf("away is %d, %d went on", away, allowed)
+	}
+	l.begin(t) // Redis has kept the count
+	eventually(t, "the limit is in force again", func() bool { s, _ := curl(t, p, "/", "x-tenant: acme"); return s == "429" })
+	if away := stat(t, p, "rate_limit_service.away"); away != 0 {
+		t.Errorf("away is %d", away)
+	}
+}
