@@ -30,7 +30,7 @@ func (s *Server) openAdmin() error {
 		Hub: s.deps.Hub, Listeners: s.listenerViews, Clusters: s.allClusters, Sinks: s.deps.Sinks, Logs: s.logs.views, Certificates: s.files.Certificates, Standing: s.files.Standing,
 		DecodeFailures: s.failures.Load, Config: func() ([]byte, error) { return s.settings().YAML() }, Draining: s.state.Draining, Fail: s.state.Fail,
 		Token: cfg.Admin.Token, Log: s.deps.Log, Level: s.deps.Level,
-		Limits: s.limitViews,
+		Limits: s.limitViews, Faults: s.changeFaults,
 	})
 	return nil
 }

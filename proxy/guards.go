@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"github.com/pitot-io/pitot/internal/config"
+	"github.com/pitot-io/pitot/proxy/fault"
 	"github.com/pitot-io/pitot/proxy/route"
 )
 
@@ -13,6 +14,11 @@ func (s *Setup) guards(r *config.Route) (all []route.Guard, err error) {
 		return nil, err
 	} else if limits != nil {
 		all = append(all, limits)
+	}
+	if faults, err := fault.New(s.Listener.FaultsOf(r), s.faultOptions(r.Name)); err != nil {
+		return nil, err
+	} else if faults != nil {
+		all = append(all, faults)
 	}
 	return all, nil
 }

@@ -55,7 +55,7 @@ func (s *Setup) plain() bool {
 	if s.Listener.TLS != nil || s.Listener.GRPCWeb || s.Listener.Retries() {
 		return false
 	}
-	if s.Listener.AsksLimiter() { // which waits
+	if s.Listener.AsksLimiter() || s.Listener.Faulty() { // which wait
 		return false
 	}
 	for _, name := range s.Listener.Clusters() {

@@ -66,6 +66,11 @@ type place struct {
 func (s *Server) Reload(cfg *config.Config) error {
 	s.reloading.Lock()
 	defer s.reloading.Unlock()
+	return s.reload(cfg)
+}
+
+// reload is Reload for who has the lock.
+func (s *Server) reload(cfg *config.Config) error {
 	if s.draining.Load() {
 		return errors.New("the proxy is ending")
 	}

@@ -67,6 +67,7 @@ func (s *Server) sameForAll(c *config.Config) bool {
 func onlyRoutes(a, b *config.Listener) bool {
 	x, y := *a, *b
 	x.Routes, y.Routes, x.Cluster, y.Cluster = nil, nil, "", ""
+	x.Faults, y.Faults = nil, nil
 	x.RateLimits, y.RateLimits = nil, nil
 	return reflect.DeepEqual(x, y)
 }

@@ -3,6 +3,7 @@ package proxy
 import (
 	"sync/atomic"
 
+	"github.com/pitot-io/pitot/proxy/fault"
 	"github.com/pitot-io/pitot/proxy/upstream"
 )
 
@@ -30,6 +31,8 @@ type ListenerStats struct {
 	RqActive  atomic.Int64
 	RqClass   [6]Counter // by the first digit of the status
 	RqRxReset Counter    // the client broke off
+
+	Faults fault.Stats
 }
 
 // Completed counts an answer by its status.
@@ -45,7 +48,7 @@ func (s *ListenerStats) All() []upstream.Stat {
 	gauge := func(name string, g *atomic.Int64) upstream.Stat {
 		return upstream.Stat{Name: name, Value: uint64(max(0, g.Load())), Gauge: true}
 	}
-	return []upstream.Stat{
+	return append([]upstream.Stat{
 		count("downstream_cx_total", &s.CxTotal),
 		gauge("downstream_cx_active", &s.CxActive),
 		count("downstream_cx_accept_error", &s.CxAcceptError),
@@ -68,5 +71,5 @@ func (s *ListenerStats) All() []upstream.Stat {
 		count("downstream_rq_4xx", &s.RqClass[4]),
 		count("downstream_rq_5xx", &s.RqClass[5]),
 		count("downstream_rq_rx_reset", &s.RqRxReset),
-	}
+	}, s.Faults.All()...)
 }

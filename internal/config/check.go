@@ -98,7 +98,9 @@ func (c *Config) checkListener(l *Listener, key string, wrong report) {
 	checkUpgrades(l.Upgrades, key+".upgrades", wrong)
 	for i := range l.Routes {
 		c.checkRoute(&l.Routes[i], fmt.Sprintf("%s.routes[%d]", key, i), wrong)
+		c.checkFaults(l, l.Routes[i].Faults, fmt.Sprintf("%s.routes[%d].faults", key, i), wrong)
 	}
+	c.checkFaults(l, l.Faults, key+".faults", wrong)
 	c.checkLimits(l, key, wrong)
 	l.checkRetries(key, wrong)
 	l.checkForwarding(key, wrong)

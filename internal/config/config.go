@@ -55,6 +55,7 @@ type Listener struct {
 	ResponseHeaders HeaderEdits `yaml:"response_headers"`
 	AccessLog       []AccessLog `yaml:"access_log"`
 	SNI             []SNIRoute  `yaml:"sni"` // where TLS goes that is not terminated here
+	Faults          []Fault     `yaml:"faults,omitempty"`
 	HealthCheck     HealthCheck `yaml:"health_check,omitempty"`
 
 	ForwardCert ForwardCert `yaml:"forward_client_cert"` // what becomes of x-forwarded-client-cert

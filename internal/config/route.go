@@ -35,6 +35,7 @@ type Route struct {
 	ResponseHeaders HeaderEdits `yaml:"response_headers,omitempty"`
 
 	RateLimits []RateLimit `yaml:"rate_limits,omitempty"` // asked before those of the listener
+	Faults     []Fault     `yaml:"faults,omitempty"`      // in the place of the listener's
 
 	Upgrades []string `yaml:"upgrades"` // the listener's where the file names none
 	Connect  bool     `yaml:"connect"`  // true where the listener says so

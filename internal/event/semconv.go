@@ -185,12 +185,16 @@ const (
 	AttrRequestSeq    = "pitot.tcp.req_seq"
 	AttrResponseSeq   = "pitot.tcp.resp_seq"
 
-	AttrPhase           = "pitot.phase" // of what lasts: PhaseBegin or PhaseEnd
+	AttrPhase           = "pitot.phase" // of what lasts: PhaseBegin, PhaseGoesOn or PhaseEnd
 	AttrLimit           = "pitot.rate_limit.name"
 	AttrLimitKey        = "pitot.rate_limit.key"
 	AttrLimitRefused    = "pitot.rate_limit.refused"
 	AttrLimitEnforced   = "pitot.rate_limit.enforced"
 	AttrLimitUnanswered = "pitot.rate_limit.unanswered"
+
+	AttrFault      = "pitot.fault.name"  // or its number in the list
+	AttrFaultWhere = "pitot.fault.where" // listener, or listener and route
+	AttrFaultCount = "pitot.fault.count" // requests since it began
 )
 
 // Names of notices.
@@ -232,8 +236,9 @@ const (
 
 // The values of AttrPhase.
 const (
-	PhaseBegin = "begin"
-	PhaseEnd   = "end"
+	PhaseBegin  = "begin"
+	PhaseGoesOn = "goes_on"
+	PhaseEnd    = "end"
 )
 
 // ErrUnanswered is error.type of an exchange that never got its answer.

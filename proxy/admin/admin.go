@@ -56,8 +56,9 @@ type Options struct {
 	DecodeFailures func() uint64
 	Config         func() ([]byte, error) // YAML, without secrets
 	Draining       func() bool
-	Fail           func(on bool) // health checks of the listeners; nil where there are none
-	Token          string        // asked for when there is one
+	Faults         func(listener, route, text string) (said string, err error) // changes faults, as YAML; may be nil
+	Fail           func(on bool)                                               // health checks of the listeners; nil where there are none
+	Token          string                                                      // asked for when there is one
 	Log            *slog.Logger
 	Level          *slog.LevelVar // of Log; nil where it cannot be changed
 }

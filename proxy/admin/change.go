@@ -34,6 +34,12 @@ func (s *Server) changes() []change {
 		{"/weight", "change an endpoint's weight; cluster=, endpoint=, value=", append(endpoint, "value"), 3, s.host(weight)},
 		{"/log_level", "change what the log tells; level=debug, info, warn or error", []string{"level"}, 1, s.logLevel},
 	}
+	if s.o.Faults != nil {
+		all = append(all, change{"/fault", "have faults be injected in the place of the configured ones, or none; listener=, faults=[{delay: {fixed: 1s}, abort: {status: 503, percent: 10%}}], route=",
+			[]string{"listener", "faults", "route"}, 2, func(q url.Values) (string, error) {
+				return s.o.Faults(q.Get("listener"), q.Get("route"), q.Get("faults"))
+			}})
+	}
 	if s.o.Fail != nil {
 		all = append(all,
 			change{"/healthcheck/fail", "have health checks of the listeners fail, so that balancers before this proxy send it no more", nil, 0, s.failing(true)},

@@ -116,6 +116,10 @@ func (p *Passage) edits() (request, response *route.Edits) {
 // Waits reports whether Admit may wait.
 func (p *Passage) Waits() bool { return p.Route.Waits() }
 
+// Pacer is what holds the exchange's bodies back, as a guard wants; nil for
+// nothing. It is good after Admit.
+func (p *Passage) Pacer() route.Pacer { return p.asked.Pacer }
+
 // Admit asks those whom the route wants to be asked before its requests go on.
 func (p *Passage) Admit(ctx context.Context, h *http1.Head, x *event.Exchange, now int64) *Failure {
 	p.Want.Now = now

@@ -50,6 +50,8 @@ type exchange struct {
 	rpc     rpc
 	layer   layer
 
+	pace pace
+
 	attempt
 	upload
 	watching
@@ -239,6 +241,7 @@ func (e *exchange) permit() *hop.Failure {
 	f := e.rules.Admit(ctx, e.req, &e.x, e.now)
 	done()
 	e.now = time.Now().UnixNano() // the upstream's time begins here
+	e.beginPace()
 	if why := e.cutBy(); why != notCut {
 		return e.cutCause(why)
 	}
@@ -311,6 +314,7 @@ func (e *exchange) reset() {
 	if e.host != nil {
 		e.host.Done()
 	}
+	e.endPace()
 	e.rpc = rpc{text: e.rpc.text[:0]}
 	e.c, e.ctx, e.conn, e.req, e.first, e.fault = nil, nil, nil, nil, nil, nil
 	e.route, e.upgrade, e.host = nil, nil, nil

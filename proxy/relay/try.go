@@ -118,7 +118,7 @@ func (e *exchange) send() error {
 		return up.Flush()
 	}
 	if len(e.first) > 0 {
-		if err := up.Write(e.first); err != nil {
+		if err := e.push(e.first); err != nil {
 			return err
 		}
 	}
@@ -272,7 +272,7 @@ func (e *exchange) passBody() {
 		e.got += int64(len(b))
 		e.layer.data(event.ToClient, b)
 		e.moved.Store(e.g.watch.Clock())
-		if !e.write(e.c.Write(b)) {
+		if !e.deliver(b) {
 			return
 		}
 	}

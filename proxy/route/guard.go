@@ -35,6 +35,20 @@ type Question struct {
 
 	// Request are fields that the guards want the host to get, likewise.
 	Request []http1.Field
+
+	// Pacer, where a guard sets it, holds the exchange's bodies back. It is for
+	// guards that wait.
+	Pacer Pacer
+}
+
+// Pacer holds the bodies of one exchange back, and may break it off.
+type Pacer interface {
+	// Pace waits until some of n bytes may pass in direction d, and gives how
+	// many, at least one; when ctx ends, what it gives does not matter. A
+	// Failure breaks the exchange off. Each direction has one caller.
+	Pace(ctx context.Context, d event.Dir, n int) (int, *Failure)
+	// Done is called when the exchange is over.
+	Done()
 }
 
 // Guarded reports whether anybody is to be asked about the route's requests.
