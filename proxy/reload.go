@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -28,6 +29,7 @@ type cluster struct {
 	config  *config.Cluster
 	tls     *secure.Client // nil without
 	retired time.Time
+	watched
 }
 
 // grace is how long a cluster that was replaced is kept for exchanges that
@@ -38,6 +40,8 @@ const grace = 10 * time.Second
 func (c *cluster) over() bool { return c.Open() == 0 && time.Since(c.retired) > grace }
 
 func (c *cluster) close() {
+	c.end()
+	c.running.Wait()
 	c.Close()
 	if c.tls != nil {
 		c.tls.Close()
@@ -166,6 +170,7 @@ func (s *Server) newCluster(c *config.Cluster) (*cluster, error) {
 		o.TLS = made.tls
 	}
 	made.Cluster = upstream.New(o)
+	made.watch()
 	return made, nil
 }
 
@@ -256,12 +261,23 @@ func (s *Server) retire(n *next) {
 	s.retired = kept
 	for name, c := range s.clusters {
 		if n.clusters[name] != c {
+			c.end()
 			c.Retire()
 			c.retired = time.Now()
 			s.retired = append(s.retired, c)
 		}
 	}
 	s.clusters = n.clusters
+	if s.life != nil {
+		s.watch(s.life)
+	}
+}
+
+// watch has what looks after clusters run. The caller has the lock.
+func (s *Server) watch(life context.Context) {
+	for _, c := range s.clusters {
+		c.begin(life)
+	}
 }
 
 // dismiss ends a listener that is no more: it accepts nobody, and who is there

@@ -240,6 +240,7 @@ func (s *Server) begin(life context.Context) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.life = life
+	s.watch(life)
 	for _, l := range s.listeners {
 		s.accept(l)
 	}

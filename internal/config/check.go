@@ -159,6 +159,7 @@ func checkCluster(c *Cluster, key string, wrong report) {
 		checkEndpoints(c.Endpoints, key+".endpoints", wrong)
 	}
 	c.checkProxyProtocol(key, wrong)
+	c.checkWatch(key, wrong)
 	c.RetryBudget.check(key+".retry_budget", wrong)
 	if !slices.Contains(httpVersions, c.Protocol) {
 		wrong(key+".protocol", "%q is not valid; must be one of %s", c.Protocol, strings.Join(httpVersions, ", "))

@@ -106,6 +106,10 @@ type Cluster struct {
 	TLS *ClusterTLS `yaml:"tls"` // nil where servers are spoken to without
 
 	RetryBudget *RetryBudget `yaml:"retry_budget,omitempty"` // nil for a fixed number of retries
+
+	HealthChecks []ActiveCheck     `yaml:"health_checks,omitempty"` // one at most
+	IgnoreNew    bool              `yaml:"ignore_new_hosts_until_first_hc,omitempty"`
+	Outliers     *OutlierDetection `yaml:"outlier_detection,omitempty"` // nil for none
 }
 
 // Admin is the operator's port.

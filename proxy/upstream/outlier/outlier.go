@@ -42,12 +42,12 @@ type Options struct {
 	Run     [ConsecutiveLocal + 1]int // failures in a row that the first three detectors want; 0 for off
 	Enforce [numTypes]int             // percentage of a detector's findings that are acted on
 
-	RateHosts     int // hosts with enough requests that success rates are judged by
-	RateRequests  int // requests of an interval that are enough
-	StdevFactor   int // thousandths of a standard deviation below the mean
-	PercentHosts  int // as RateHosts, of failure percentages
-	PercentAmount int // as RateRequests
-	Percent       int // of failures that is too many
+	RateHosts       int // hosts with enough requests that success rates are judged by
+	RateRequests    int // requests of an interval that are enough
+	StdevFactor     int // thousandths of a standard deviation below the mean
+	PercentHosts    int // as RateHosts, of failure percentages
+	PercentRequests int // as RateRequests
+	Percent         int // of failures that is too many
 }
 
 // Default are Envoy's defaults, but for AlwaysOne.
@@ -55,7 +55,7 @@ func Default() Options {
 	o := Options{
 		Interval: 10 * time.Second, Base: 30 * time.Second, Max: 300 * time.Second, MaxPercent: 10, AlwaysOne: true, Return: true,
 		Run:       [...]int{5, 5, 5},
-		RateHosts: 5, RateRequests: 100, StdevFactor: 1900, PercentHosts: 5, PercentAmount: 50, Percent: 85,
+		RateHosts: 5, RateRequests: 100, StdevFactor: 1900, PercentHosts: 5, PercentRequests: 50, Percent: 85,
 	}
 	for _, t := range []Type{Consecutive5xx, ConsecutiveLocal, SuccessRate, LocalSuccessRate} {
 		o.Enforce[t] = 100

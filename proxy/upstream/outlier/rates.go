@@ -10,7 +10,7 @@ func (d *Detector) judge(all []*monitor, kind int, now int64) {
 		rate, percentage = LocalSuccessRate, LocalFailurePercentage
 	}
 	d.judgeRates(among(all, kind, d.o.RateRequests), kind, rate, now)
-	d.judgePercentages(among(all, kind, d.o.PercentAmount), kind, percentage, now)
+	d.judgePercentages(among(all, kind, d.o.PercentRequests), kind, percentage, now)
 }
 
 // among are the hosts of all with so many requests in the interval, and none
