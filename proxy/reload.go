@@ -232,9 +232,9 @@ func (s *Server) adopt(n *next) {
 			s.dismiss(l)
 		}
 	}
+	s.adoptLimiter(n) // before clusters retire: who connects anew goes to the new one
 	s.retire(n)
 	s.logs.keep(n.config)
-	s.adoptLimiter(n)
 	s.config = n.config
 	s.sourced.Store(slices.ContainsFunc(slices.Collect(maps.Values(n.clusters)), func(c *cluster) bool { return c.config.Original() || c.PerClient() }))
 }

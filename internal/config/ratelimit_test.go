@@ -3,6 +3,8 @@ package config
 import (
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -96,5 +98,17 @@ func TestOnlyHTTPIsRateLimited(t *testing.T) {
 	text := strings.Replace(fmt.Sprintf(limited, "token_bucket: {max_tokens: 1, fill_interval: 1s}"), "protocol: http\n", "protocol: tcp\n", 1)
 	if _, err := Parse("x", []byte(text)); err == nil || !strings.Contains(err.Error(), "only HTTP requests are limited") {
 		t.Error(err)
+	}
+}
+
+// The files of the service's section are looked into, as those of clusters.
+func TestRateLimitServiceFiles(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "pitot.yaml")
+	text := fmt.Sprintf(limited, "{global: true, actions: [{route: {}}]}") + "rate_limit_service: {address: \"a:1\", domain: web, tls: {ca: /none.pem}}\n"
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(file); err == nil || !strings.Contains(err.Error(), "rate_limit_service.tls.ca") {
+		t.Errorf("%v", err)
 	}
 }

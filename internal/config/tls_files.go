@@ -30,15 +30,22 @@ func (c *Config) checkFiles(wrong report) {
 		checkBundle(t.Client.CA, key+".client_certificate.ca", wrong)
 		checkKeyLog(t.KeyLog, key+".keylog", wrong)
 	}
-	for i := range c.Clusters {
-		t := c.Clusters[i].TLS
-		if t == nil {
-			continue
-		}
-		key := fmt.Sprintf("clusters[%d].tls", i)
+	c.eachClient(func(t *ClusterTLS, key string) {
 		checkPair(t.Cert, t.Key, key, wrong)
 		checkBundle(t.CA, key+".ca", wrong)
 		checkKeyLog(t.KeyLog, key+".keylog", wrong)
+	})
+}
+
+// eachClient calls f for every section that says how TLS is spoken to servers.
+func (c *Config) eachClient(f func(t *ClusterTLS, key string)) {
+	for i := range c.Clusters {
+		if t := c.Clusters[i].TLS; t != nil {
+			f(t, fmt.Sprintf("clusters[%d].tls", i))
+		}
+	}
+	if s := c.RateLimitService; s != nil && s.TLS != nil {
+		f(s.TLS, "rate_limit_service.tls")
 	}
 }
 
@@ -154,18 +161,14 @@ func (c *Config) Warnings() (all []string) {
 		warnExpired(t.Client.CA, key+".client_certificate.ca", warn)
 		warnProtection(t.MinVersion, t.KeyLog, key, warn)
 	}
-	for i := range c.Clusters {
-		t, key := c.Clusters[i].TLS, fmt.Sprintf("clusters[%d].tls", i)
-		if t == nil {
-			continue
-		}
+	c.eachClient(func(t *ClusterTLS, key string) {
 		warnExpired(t.Cert, key+".cert", warn)
 		warnExpired(t.CA, key+".ca", warn)
 		warnProtection(t.MinVersion, t.KeyLog, key, warn)
 		if t.Insecure {
 			warn(key+".insecure_skip_verify", "servers are believed without proof: whoever is in between can read and change everything; name their authority in ca instead")
 		}
-	}
+	})
 	return all
 }
 
