@@ -146,7 +146,7 @@ func (s *Server) prepareCluster(n *next, c *config.Cluster) error {
 }
 
 func (s *Server) newCluster(c *config.Cluster) (*cluster, error) {
-	policy, err := upstream.NewPolicy(c.Policy)
+	policy, err := upstream.NewPolicy(c.Policy, upstream.Tuning{})
 	if err != nil {
 		return nil, fmt.Errorf("cluster %q: %w", c.Name, err)
 	}

@@ -144,7 +144,7 @@ func (c *Config) clusterNames() string {
 
 // policies are the valid values of a cluster's policy: those of
 // upstream.Policies, which a test of the proxy compares.
-var policies = []string{"round_robin", "least_request"}
+var policies = []string{"round_robin", "least_request", "peak_ewma", "random", "ring_hash", "maglev"}
 
 var httpVersions = []string{HTTP1, HTTP2, AutoHTTP}
 

@@ -185,7 +185,11 @@ const (
 	AttrRequestSeq    = "pitot.tcp.req_seq"
 	AttrResponseSeq   = "pitot.tcp.resp_seq"
 
-	AttrPhase           = "pitot.phase" // of what lasts: PhaseBegin, PhaseGoesOn or PhaseEnd
+	AttrPhase           = "pitot.phase"            // of what lasts: PhaseBegin, PhaseGoesOn or PhaseEnd
+	AttrPanicPriorities = "pitot.panic.priorities" // that are in panic, or were
+	AttrPanicThreshold  = "pitot.panic.threshold"  // percent of healthy hosts
+	AttrPanicHealthy    = "pitot.panic.healthy"    // hosts
+	AttrPanicDegraded   = "pitot.panic.degraded"   // hosts
 	AttrLimit           = "pitot.rate_limit.name"
 	AttrLimitKey        = "pitot.rate_limit.key"
 	AttrLimitRefused    = "pitot.rate_limit.refused"

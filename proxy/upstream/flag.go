@@ -59,6 +59,9 @@ func (h *Host) Mark(f Flag, on bool) (changed bool) {
 		changed = old&uint32(f) != 0
 	}
 	if changed {
+		if !on && f&(FailedCheck|Unchecked) != 0 {
+			h.since.Store(h.cluster.options.Clock())
+		}
 		h.cluster.rebuild()
 	}
 	return changed

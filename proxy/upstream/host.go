@@ -30,6 +30,8 @@ type Host struct {
 	pool    pool
 	stats   hostStats
 	latency latency
+	ewma    ewma
+	since   atomic.Int64 // when it began to be warmed up, ns since the Unix epoch; 0 for never
 
 	ejection atomic.Pointer[time.Timer] // that an operator wanted
 }
@@ -78,11 +80,19 @@ func (h *Host) Weight() uint32 { return h.weight.Load() }
 func (h *Host) begin() *Host {
 	h.stats.rqTotal.Add(1)
 	h.stats.rqActive.Add(1)
+	if h.cluster.bounded {
+		h.cluster.underWay.Add(1)
+	}
 	return h
 }
 
 // Done ends the exchange that a pick of h began.
-func (h *Host) Done() { h.stats.rqActive.Add(-1) }
+func (h *Host) Done() {
+	h.stats.rqActive.Add(-1)
+	if h.cluster.bounded {
+		h.cluster.underWay.Add(-1)
+	}
+}
 
 // Active is the number of exchanges under way.
 func (h *Host) Active() int64 { return h.stats.rqActive.Load() }

@@ -46,6 +46,10 @@ func (c *Cluster) Update(endpoints []Endpoint) Membership {
 // rebuild makes the choice anew after flags have changed.
 func (c *Cluster) rebuild() {
 	c.mu.Lock()
+	if c.postponed() {
+		c.mu.Unlock()
+		return
+	}
 	m := c.review()
 	c.mu.Unlock()
 	c.changed(&m)
@@ -86,6 +90,7 @@ func (c *Cluster) meet(e Endpoint, h *Host, m *Membership) *Host {
 	if h == nil {
 		h = newHost(c, e.Address, c.options)
 		h.flags.Store(uint32(c.options.Newcomers))
+		c.greetNew(h)
 		m.Added = append(m.Added, e.Address)
 	}
 	if h.Flags()&Absent != 0 {
@@ -203,6 +208,8 @@ const namesTold = 16
 
 // changed counts and tells a change of who belongs to the cluster.
 func (c *Cluster) changed(m *Membership) {
+	c.tellUntold()
+	c.tellFollowers()
 	if len(m.Added)+len(m.Removed)+len(m.Missed)+len(m.Found) == 0 {
 		return
 	}

@@ -58,10 +58,32 @@ func (h *Host) Report(r *Result) {
 	if r.Failure != NoFailure {
 		s.rqFail[r.Failure].Add(1)
 	}
+	if l := h.cluster.learner; l != nil {
+		l.learn(h, *r)
+	}
 	if all := h.cluster.observers.Load(); all != nil {
 		for _, o := range *all {
 			o.Report(h, *r)
 		}
+	}
+}
+
+// learner is a policy that goes by how attempts went.
+type learner interface {
+	start(h *Host, now int64) // of a new host
+	learn(h *Host, r Result)
+}
+
+// greetNew has a new host known to who learns of hosts, and be warmed up where
+// others are there already. One whose health is checked is warmed up from its
+// first good check on.
+func (c *Cluster) greetNew(h *Host) {
+	now := c.options.Clock()
+	if c.learner != nil {
+		c.learner.start(h, now)
+	}
+	if !c.options.Checked && len(c.now.Load().all) > 0 {
+		h.since.Store(now)
 	}
 }
 

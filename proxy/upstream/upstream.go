@@ -27,7 +27,9 @@ type Options struct {
 	Name      string
 	Endpoints []Endpoint
 	Policy    Policy // see Policies; round robin by default
-	Checked   bool   // active health checks say who is healthy: discovery alone takes nobody away
+	Balance   Balance
+	Clock     func() int64 // ns since the Unix epoch; the system's by default
+	Checked   bool         // active health checks say who is healthy: discovery alone takes nobody away
 
 	Newcomers Flag // of hosts that come, until an active check clears them: FailedCheck, and Unchecked to have them not count until then
 
@@ -83,10 +85,23 @@ type Cluster struct {
 	now       atomic.Pointer[members]
 	observers atomic.Pointer[[]Observer]
 	watchers  []func()   // that OnChange was given; guarded by mu
+	learner   learner    // nil where the policy learns nothing
 	mu        sync.Mutex // one change at a time
 	endpoints []Endpoint // as told last; guarded by mu
 	leaving   []*Host    // no members any more, with something open; guarded by mu
 	past      []Stat     // of those that are over; guarded by mu
+
+	counts    balanceCounts
+	underWay  atomic.Int64            // exchanges; counted only where bounded
+	callers   atomic.Pointer[Cluster] // the proxies that send to this cluster; nil where they are not known
+	followers []*Cluster              // whose callers this cluster is; guarded by mu
+	bounded   bool                    // the policy goes by that
+	due       atomic.Int64            // when it is to be decided anew who is picked, ns since the Unix epoch; 0 for never
+	built     int64                   // when it was; guarded by mu
+	costly    bool                    // it takes a while; guarded by mu
+	calm      bool                    // it has been out of panic; guarded by mu
+	panicking []int                   // priorities, as told; guarded by mu
+	untold    []event.Notice          // guarded by mu
 
 	memberships Counter // membership_change
 	updates     Updates
@@ -102,6 +117,8 @@ func New(o Options) *Cluster {
 	if o.Original {
 		c.original = newOriginal(o.Own, func(to netip.AddrPort) *Host { return newHost(c, to.String(), o) })
 	}
+	c.bounded = o.Policy.Traits().Bounded
+	c.learner, _ = o.Policy.(learner)
 	c.now.Store(new(members))
 	c.settle(o.Endpoints)
 	return c
@@ -109,8 +126,12 @@ func New(o Options) *Cluster {
 
 func (o Options) withDefaults() Options {
 	if o.Policy == nil {
-		o.Policy = newRoundRobin()
+		o.Policy = newRoundRobin(Tuning{})
 	}
+	if o.Clock == nil {
+		o.Clock = func() int64 { return time.Now().UnixNano() }
+	}
+	o.Balance = o.Balance.withDefaults()
 	if o.ConnectTimeout <= 0 {
 		o.ConnectTimeout = DefaultConnectTimeout
 	}

@@ -42,7 +42,7 @@ func TestRoundRobinIsFair(t *testing.T) {
 
 func policy(t testing.TB, name string) Policy {
 	t.Helper()
-	p, err := NewPolicy(name)
+	p, err := NewPolicy(name, Tuning{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +52,7 @@ func policy(t testing.TB, name string) Policy {
 // With two hosts, drawing without replacement always compares both.
 func TestLeastRequestNeverPicksTheBusierOfTwo(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		c := New(Options{Endpoints: Addresses(names(2)...), Policy: leastRequest{}})
+		c := New(Options{Endpoints: Addresses(names(2)...), Policy: newLeastRequest(Tuning{})})
 		a, b := c.Hosts()[0], c.Hosts()[1]
 		busy := rapid.IntRange(1, 50).Draw(t, "busy")
 		for range busy {
@@ -68,7 +68,7 @@ func TestLeastRequestNeverPicksTheBusierOfTwo(t *testing.T) {
 }
 
 func TestLeastRequestKeepsHostsLevel(t *testing.T) {
-	c := New(Options{Endpoints: Addresses(names(5)...), Policy: policy(t, "least_request")})
+	c := New(Options{Endpoints: Addresses(names(5)...), Policy: newLeastRequest(Tuning{})})
 	for range 1000 {
 		if _, err := c.Pick(context.Background(), new(Want)); err != nil {
 			t.Fatal(err)
@@ -92,7 +92,7 @@ func TestNoHost(t *testing.T) {
 	if _, err := one.Pick(context.Background(), w); !errors.Is(err, ErrNoHost) {
 		t.Errorf("Pick but for the only host: %v, want ErrNoHost", err)
 	}
-	if _, err := NewPolicy("fastest"); err == nil {
+	if _, err := NewPolicy("fastest", Tuning{}); err == nil {
 		t.Error("an unknown policy was taken")
 	}
 }
@@ -274,7 +274,7 @@ func TestCloseEndsConnectionsInUse(t *testing.T) {
 
 func TestPickAllocatesNothing(t *testing.T) {
 	address, accepted := listen(t)
-	c := New(Options{Endpoints: Addresses(address), Policy: leastRequest{}})
+	c := New(Options{Endpoints: Addresses(address), Policy: newLeastRequest(Tuning{})})
 	defer c.Close()
 	c.Hosts()[0].Put(dial(t, c.Hosts()[0]))
 	defer (<-accepted).Close()
@@ -294,7 +294,7 @@ func TestPickAllocatesNothing(t *testing.T) {
 func BenchmarkExchange(b *testing.B) {
 	for _, p := range Policies() {
 		b.Run(p.Name, func(b *testing.B) {
-			c := New(Options{Endpoints: Addresses(names(8)...), Policy: p.New()})
+			c := New(Options{Endpoints: Addresses(names(8)...), Policy: p.New(Tuning{})})
 			w := new(Want)
 			b.ReportAllocs()
 			for b.Loop() {

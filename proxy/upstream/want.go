@@ -8,8 +8,9 @@ type Want struct {
 	Hash     uint64 // that the route made of the request
 	Hashed   bool   // it made one
 	Attempt  int    // 0 for the first try
-	Override string // address of the host that is wanted before any other; may be empty
-	Subset   []Pair // metadata that the host must have
+	Override string // addresses of hosts that are wanted before any other, with commas between; may be empty
+	Strict   bool   // nobody else is wanted than those of Override
+	Subset   []Pair // metadata that the host must have, by key
 	High     bool   // goes by the circuit breakers of high priority
 	Retry    bool   // the exchange was refused before: it goes by the breaker of retries, too
 
@@ -18,7 +19,22 @@ type Want struct {
 	Why string
 
 	tried []*Host // not to be picked again
+	shift int     // further tries of one pick
+	note  note
 }
+
+// note is what a Picker says of its choice beside the host.
+type note uint8
+
+const (
+	plainly    note = iota
+	noHash          // the request had nothing to hash
+	overloaded      // another host's turn it was, who has too much to do
+	another         // those who were tried, or that are out by now, were passed over
+	numNotes
+)
+
+var noteWords = [numNotes]string{"", ", no hash", ", bounded", ", another"}
 
 // Pair is a key and its value.
 type Pair struct{ Key, Value string }
@@ -34,3 +50,7 @@ func (w *Want) Avoids(h *Host) bool { return slices.Contains(w.tried, h) }
 
 // Tried is how many hosts are to be avoided.
 func (w *Want) Tried() int { return len(w.tried) }
+
+// turn is the number of the try, from 0 on, for policies that hash: each goes
+// elsewhere.
+func (w *Want) turn() int { return max(w.Attempt, len(w.tried)) + w.shift }
