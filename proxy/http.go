@@ -212,5 +212,6 @@ func (s *httpStats) Transferred(received, sent int64) {
 	s.TxBytes.Add(uint64(max(0, sent)))
 }
 
-func (s *httpStats) ProtocolError() { s.CxProtocolError.Add(1) }
-func (s *httpStats) IdleTimeout()   { s.CxIdleTimeout.Add(1) }
+func (s *httpStats) ProtocolError()   { s.CxProtocolError.Add(1) }
+func (s *httpStats) IdleTimeout()     { s.CxIdleTimeout.Add(1) }
+func (s *httpStats) TrailersDropped() { s.RqTrailers.Add(1) }

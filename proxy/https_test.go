@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"io"
 	"log"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os/exec"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -65,6 +67,12 @@ func TestHTTPSOnBothSides(t *testing.T) {
 	upstream := httptest.NewUnstartedServer(http.HandlerFunc(telling))
 	upstream.TLS = &tls.Config{Certificates: []tls.Certificate{back.TLS}, NextProtos: []string{"h2", "http/1.1"}}
 	upstream.EnableHTTP2 = true
+	var connections atomic.Int64
+	upstream.Config.ConnState = func(_ net.Conn, s http.ConnState) {
+		if s == http.StateNew {
+			connections.Add(1)
+		}
+	}
 	upstream.StartTLS()
 	defer upstream.Close()
 	for _, protocol := range []string{config.HTTP, config.Auto} {
@@ -90,6 +98,9 @@ func TestHTTPSOnBothSides(t *testing.T) {
 				}
 			}
 			r.stop()
+			if n := connections.Swap(0); n != 1 && speaks != config.HTTP1 {
+				t.Errorf("%s, upstream %s: %d connections were made", protocol, speaks, n)
+			}
 		}
 	}
 }

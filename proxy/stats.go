@@ -27,10 +27,11 @@ type ListenerStats struct {
 	RxBytes         Counter // from clients
 	TxBytes         Counter // to clients
 
-	RqTotal   Counter
-	RqActive  atomic.Int64
-	RqClass   [6]Counter // by the first digit of the status
-	RqRxReset Counter    // the client broke off
+	RqTotal    Counter
+	RqActive   atomic.Int64
+	RqClass    [6]Counter // by the first digit of the status
+	RqRxReset  Counter    // the client broke off
+	RqTrailers Counter    // whose trailers, or their answers', had no place in HTTP/1.1
 
 	Faults fault.Stats
 }
@@ -71,5 +72,6 @@ func (s *ListenerStats) All() []upstream.Stat {
 		count("downstream_rq_4xx", &s.RqClass[4]),
 		count("downstream_rq_5xx", &s.RqClass[5]),
 		count("downstream_rq_rx_reset", &s.RqRxReset),
+		count("downstream_rq_trailers_dropped", &s.RqTrailers),
 	}, s.Faults.All()...)
 }

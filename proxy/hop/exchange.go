@@ -40,6 +40,7 @@ type Stats interface {
 	RequestEnds(status int, received, sent int64, reset bool)
 	Transferred(received, sent int64) // in a tunnel
 	ProtocolError()
+	TrailersDropped() // of a body of known length, towards HTTP/1.1
 	IdleTimeout()
 }
 

@@ -76,6 +76,16 @@ type Body interface {
 // together with the head breaks the protocol. Then nothing has to be passed on.
 type Faulty interface{ Fault() error }
 
+// Trailing is an Upstream whose answer may have trailers that nobody announced,
+// after a body of known length too.
+type Trailing interface{ Trailing() }
+
+// Dropping is a Client or an Upstream that may have no place for trailers.
+type Dropping interface {
+	// Dropped reports, after Finish, that its trailers were dropped.
+	Dropped() bool
+}
+
 func faultOf(b Body) error {
 	if f, ok := b.(Faulty); ok {
 		return f.Fault()

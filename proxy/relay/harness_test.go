@@ -77,19 +77,21 @@ func ofKind(k event.Kind) func(*event.Exchange) bool {
 }
 
 // counted is a hop.Stats.
-type counted struct{ begun, ended atomic.Int64 }
+type counted struct{ begun, ended, dropped atomic.Int64 }
 
 func (s *counted) RequestBegins()                        { s.begun.Add(1) }
 func (s *counted) RequestEnds(_ int, _, _ int64, _ bool) { s.ended.Add(1) }
 func (s *counted) Transferred(_, _ int64)                {}
 func (s *counted) ProtocolError()                        {}
 func (s *counted) IdleTimeout()                          {}
+func (s *counted) TrailersDropped()                      { s.dropped.Add(1) }
 
 // proxy is an engine with a server for each version on one address.
 type proxy struct {
 	t      testing.TB
 	addr   string
 	spans  *spans
+	stats  *counted
 	route  *hop.Route
 	engine *relay.Engine
 }
@@ -101,6 +103,7 @@ func start(t testing.TB, upstreamAddr string, version int, change ...func(*relay
 	cluster := upstream.New(upstream.Options{Name: "origin", Endpoints: upstream.Addresses(upstreamAddr)})
 	p.route = &hop.Route{Name: "all", Cluster: cluster, Timeout: patience, Upgrades: []string{"websocket"}}
 	stats := new(counted)
+	p.stats = stats
 	var dialer relay.Dialer = h1.NewDialer(decode.Limits{})
 	if version == 2 {
 		dialer = h2.NewDialer(h2.DialerOptions{})

@@ -21,12 +21,19 @@ type rpc struct {
 
 // read looks whether h is a call (gRPC over HTTP2, "Requests").
 func (r *rpc) read(h *Head) {
-	kind := h.Get("content-type")
-	const grpc = "application/grpc"
-	if r.on = len(kind) >= len(grpc) && equalFold(kind[:len(grpc)], grpc); r.on {
+	if r.on = called(h.Get("content-type")); r.on {
 		r.timeout = parseTimeout(h.Get("grpc-timeout"))
 	}
 }
+
+// called reports whether a content-type is gRPC's.
+func called(kind []byte) bool {
+	const grpc = "application/grpc"
+	return len(kind) >= len(grpc) && equalFold(kind[:len(grpc)], grpc)
+}
+
+// CallOf reports whether f says that a message belongs to a call of gRPC.
+func CallOf(f *http1.Field) bool { return equalFold(f.Name, "content-type") && called(f.Value) }
 
 // units of grpc-timeout in ns, the finest first.
 var units = [...]struct {

@@ -123,7 +123,9 @@ func (e *exchange) send() error {
 		}
 	}
 	if e.whole {
-		return flushed(up, up.Finish(trailers))
+		err := flushed(up, up.Finish(trailers))
+		e.dropped(up)
+		return err
 	}
 	e.startUpload()
 	return nil
@@ -214,6 +216,9 @@ func (e *exchange) pass() {
 	e.filled()
 	none := !tunnel && (h.Framing == http1.NoBody || n == 0 && end && len(up.Trailers()) == 0)
 	visible(h)
+	if _, may := e.via.(Trailing); may && h.Framing == http1.Length && takesTrailers(e.req) {
+		h.Framing = http1.Chunked // there may be some, which HTTP/1.1 has after chunks only
+	}
 	e.rules.Answer(h, e.req, &e.x)
 	if !e.write(e.c.Answer(h, none)) {
 		return
@@ -228,6 +233,16 @@ func (e *exchange) pass() {
 	default:
 		e.passBody()
 	}
+}
+
+// takesTrailers reports whether the client says so (RFC 9110, 10.1.4).
+func takesTrailers(h *Head) bool {
+	for i := range h.Fields {
+		if f := &h.Fields[i]; f.ID == http1.TE && bytes.Contains(bytes.ToLower(f.Value), []byte("trailers")) {
+			return true
+		}
+	}
+	return false
 }
 
 // asked101 reports whether the protocol that the upstream changes to is the one
@@ -282,4 +297,12 @@ func (e *exchange) endAnswer(trailers []http1.Field) {
 	e.layer.trailers(event.ToClient, trailers)
 	e.rules.Trailers(trailers)
 	e.done = e.write(flushed(e.c, e.c.Finish(trailers)))
+	e.dropped(e.c)
+}
+
+// dropped counts trailers that an end of the exchange had no place for.
+func (e *exchange) dropped(end any) {
+	if d, ok := end.(Dropping); ok && d.Dropped() {
+		e.g.o.Stats.TrailersDropped()
+	}
 }

@@ -86,6 +86,7 @@ func (e *exchange) endUpload() {
 	trailers := e.trailers(e.c, true)
 	e.layer.trailers(event.ToServer, trailers)
 	e.pumpErr = flushed(e.via, e.via.Finish(trailers))
+	e.dropped(e.via)
 }
 
 // breakOff ends the exchange because of what the client sent.

@@ -18,16 +18,22 @@ type HTTP1 interface {
 	Use(c *upstream.Conn, reused bool) relay.Upstream
 }
 
+// HTTP2 is the dialer of HTTP/2, which can do the same.
+type HTTP2 interface {
+	relay.Dialer
+	Use(ctx context.Context, c *upstream.Conn, how relay.How) (relay.Upstream, error)
+}
+
 // Dialer is a relay.Dialer. What a host has agreed on is taken for what it will
 // agree on, until it turns out otherwise.
 type Dialer struct {
 	h1    HTTP1
-	h2    relay.Dialer
+	h2    HTTP2
 	hosts sync.Map // *upstream.Host to *host
 }
 
 // New makes a dialer of one for each version, which stay the caller's.
-func New(h1 HTTP1, h2 relay.Dialer) *Dialer { return &Dialer{h1: h1, h2: h2} }
+func New(h1 HTTP1, h2 HTTP2) *Dialer { return &Dialer{h1: h1, h2: h2} }
 
 // Drain and Close do nothing: the connections are those of the two dialers.
 func (d *Dialer) Drain() {}
@@ -81,8 +87,7 @@ func (d *Dialer) Open(ctx context.Context, h *upstream.Host, how relay.How) (rel
 	return d.find(ctx, h, how, k)
 }
 
-// find dials to see what the host speaks. A connection that turns out to be
-// HTTP/2's is given up for one of that dialer's own.
+// find dials to see what the host speaks, and goes on with the connection.
 func (d *Dialer) find(ctx context.Context, h *upstream.Host, how relay.How, k *host) (relay.Upstream, error) {
 	c, err := h.Dial(ctx)
 	if err != nil {
@@ -93,8 +98,7 @@ func (d *Dialer) find(ctx context.Context, h *upstream.Host, how relay.How, k *h
 		return d.h1.Use(c, false), nil
 	}
 	k.speaks.Store(speaksHTTP2)
-	_ = c.Close() // nothing was asked on it
-	return d.h2.Open(ctx, h, how)
+	return d.h2.Use(ctx, c, how)
 }
 
 func agreed(c *upstream.Conn) uint32 {

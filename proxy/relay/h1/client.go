@@ -19,6 +19,7 @@ func (c *conn) Fault() error            { return c.in.Fault() }
 func (c *conn) Trailers() []http1.Field { return c.in.Trailers() }
 func (c *conn) Write(b []byte) error    { return c.out.Write(b) }
 func (c *conn) Flush() error            { return c.out.Flush() }
+func (c *conn) Dropped() bool           { return c.out.dropped }
 
 func (c *conn) Wire() relay.Wire {
 	return relay.Wire{Began: c.in.began, Received: c.in.received, Sent: c.out.sent + int64(len(c.out.out))}
@@ -87,14 +88,14 @@ func (c *conn) appendUpgrade(b []byte, h *http1.Head) []byte {
 }
 
 // chunks reports whether a body has to be sent in chunks: because its length is
-// not known, or for the trailers that it announces, which HTTP/2 and HTTP/1.1
-// take differently after a body of known length.
+// not known, or for the trailers that may follow, which HTTP/2 has after a body
+// of known length too: those that it announces, and those of gRPC.
 func chunks(h *http1.Head) bool {
 	if h.Framing != http1.Length {
 		return true
 	}
 	for i := range h.Fields {
-		if h.Fields[i].ID == http1.Trailer {
+		if f := &h.Fields[i]; f.ID == http1.Trailer || relay.CallOf(f) {
 			return true
 		}
 	}

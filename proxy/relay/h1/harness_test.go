@@ -46,6 +46,7 @@ func (s *counted) RequestEnds(_ int, received, sent int64, _ bool) {
 func (s *counted) Transferred(received, sent int64) { s.received.Add(received); s.sent.Add(sent) }
 func (s *counted) ProtocolError()                   { s.protocolErrors.Add(1) }
 func (s *counted) IdleTimeout()                     { s.idle.Add(1) }
+func (s *counted) TrailersDropped()                 {}
 
 // spans is an Emitter that keeps copies.
 type spans struct {

@@ -89,6 +89,7 @@ func (l *link) Fault() error            { return l.in.Fault() }
 func (l *link) Trailers() []http1.Field { return l.in.Trailers() }
 func (l *link) Write(b []byte) error    { return l.out.Write(b) }
 func (l *link) Flush() error            { return l.out.Flush() }
+func (l *link) Dropped() bool           { return l.out.dropped }
 
 func (l *link) Wire() relay.Wire {
 	received := l.in.received

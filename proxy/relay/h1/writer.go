@@ -16,12 +16,13 @@ type writer struct {
 
 	out     []byte // to be sent
 	chunked bool   // the body under way
+	dropped bool   // it had trailers, and no place for them
 	sent    int64  // bytes of the message
 	err     error  // of a write; nothing can be written after it
 }
 
 // next begins a new message.
-func (w *writer) next() { w.chunked, w.sent = false, 0 }
+func (w *writer) next() { w.chunked, w.dropped, w.sent = false, false, 0 }
 
 // release gives the buffer back; what was not sent is lost.
 func (w *writer) release() {
@@ -114,6 +115,7 @@ func (w *writer) send(b []byte) error {
 
 // end ends the body.
 func (w *writer) end(trailers []http1.Field) error {
+	w.dropped = !w.chunked && len(trailers) > 0
 	if w.chunked {
 		b := append(w.space(0), "0\r\n"...)
 		for i := range trailers {

@@ -283,6 +283,9 @@ func (a *attempt) recycle() {
 	pool.Put(a)
 }
 
+// Trailing implements relay.Trailing.
+func (a *attempt) Trailing() {}
+
 // Conn implements relay.Upstream.
 func (a *attempt) Conn() *upstream.Conn { return a.link.up }
 

@@ -91,6 +91,27 @@ func (d *Dialer) Open(ctx context.Context, host *upstream.Host, how relay.How) (
 			return nil, err
 		}
 	}
+	return p.attempt(ctx, c, how)
+}
+
+// Use makes an attempt on a connection that somebody has opened and that has
+// agreed on HTTP/2. It becomes one of the dialer's.
+func (d *Dialer) Use(ctx context.Context, up *upstream.Conn, how relay.How) (relay.Upstream, error) {
+	p := d.pool(up.Host())
+	c := d.adopt(up, p)
+	p.mu.Lock()
+	p.conns = append(p.conns, c)
+	p.mu.Unlock()
+	err := d.start(c)
+	p.wake()
+	if err != nil {
+		return nil, err
+	}
+	return p.attempt(ctx, c, how)
+}
+
+// attempt makes an attempt of a slot that was reserved on c.
+func (p *pool) attempt(ctx context.Context, c *clientConn, how relay.How) (relay.Upstream, error) {
 	a := c.attempt()
 	if how.Tunnel {
 		if err := p.known(ctx, c); err != nil {
@@ -202,12 +223,19 @@ func (d *Dialer) connect(ctx context.Context, host *upstream.Host, p *pool) (*cl
 	if err != nil {
 		return nil, err
 	}
-	c := &clientConn{dialer: d, pool: p, up: up, limits: d.o.heads(), scheme: view("http"), nextID: 1, slots: 1}
 	if up.TLS != nil {
 		if got := up.TLS.ConnectionState().NegotiatedProtocol; got != "h2" {
 			_ = up.Close() // nothing was asked on it
 			return nil, notH2(host, got)
 		}
+	}
+	return d.adopt(up, p), nil
+}
+
+// adopt begins HTTP/2 on a connection, with one slot reserved.
+func (d *Dialer) adopt(up *upstream.Conn, p *pool) *clientConn {
+	c := &clientConn{dialer: d, pool: p, up: up, limits: d.o.heads(), scheme: view("http"), nextID: 1, slots: 1}
+	if up.TLS != nil {
 		c.scheme = view("https")
 	}
 	c.side = c
@@ -217,7 +245,7 @@ func (d *Dialer) connect(ctx context.Context, host *upstream.Host, p *pool) (*cl
 	c.used()
 	c.greet(wire.Preface, append(c.settings(), wire.Setting{ID: wire.SettingEnablePush}))
 	up.OnRetire(c.retire)
-	return c, nil
+	return c
 }
 
 func notH2(host *upstream.Host, got string) error {

@@ -81,6 +81,7 @@ func (s stats) RequestEnds(int, int64, int64, bool) {}
 func (s stats) Transferred(received, sent int64)    {}
 func (s stats) ProtocolError()                      { s.e.errors.Add(1) }
 func (s stats) IdleTimeout()                        { s.e.idle.Add(1) }
+func (s stats) TrailersDropped()                    {}
 
 // h2c is a client of net/http that speaks HTTP/2 by prior knowledge.
 func h2c(t testing.TB) *http.Client {
