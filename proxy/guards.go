@@ -10,7 +10,7 @@ import (
 // goes to a host. r is the route's configuration, or that of what goes to the
 // listener's cluster.
 func (s *Setup) guards(r *config.Route) (all []route.Guard, err error) {
-	if limits, err := s.limits.Guard(r.RateLimits, s.Listener.RateLimits); err != nil {
+	if limits, err := s.limits.Guard(r.RateLimits, s.Listener.LimitsFor(r)); err != nil {
 		return nil, err
 	} else if limits != nil {
 		all = append(all, limits)

@@ -18,6 +18,7 @@ rate_limits:
   actions: [{remote_address: {}}]
   token_bucket: {max_tokens: 2, fill_interval: 1h}
 routes:
+- {name: open, match: {path: /open}, cluster: main, ignore_listener_rate_limits: true}
 - {name: free, match: {prefix: /}, cluster: main, rate_limits: [{name: shy, enforce: false, token_bucket: {max_tokens: 1, fill_interval: 1h}}]}
 `
 
@@ -68,6 +69,11 @@ func TestRateLimitsOfRequests(t *testing.T) {
 				t.Errorf("told %v", told)
 			}
 			call(t, client, "http://"+r.Addr("main").String(), "8")
+			if a, err := client.Get("http://" + r.Addr("main").String() + "/open"); err != nil || a.StatusCode != 200 || a.Header.Get("X-Ratelimit-Limit") != "" {
+				t.Errorf("%+v, %v", a, err)
+			} else {
+				a.Body.Close()
+			}
 			for name, want := range map[string]uint64{"enabled": 5, "ok": 2, "rate_limited": 3, "enforced": 3, "keys": 1} {
 				if got := limitStat(t, r.Server, "clients", name); got != want {
 					t.Errorf("%s is %d, want %d", name, got, want)

@@ -137,6 +137,14 @@ func (c *Config) Limits() (all []*RateLimit) {
 	return all
 }
 
+// LimitsFor are the listener's limits that a route's requests meet.
+func (l *Listener) LimitsFor(r *Route) []RateLimit {
+	if r.IgnoreLimits {
+		return nil
+	}
+	return l.RateLimits
+}
+
 // AsksLimiter reports whether requests of the listener wait for the rate limit
 // service.
 func (l *Listener) AsksLimiter() bool {
@@ -204,7 +212,7 @@ func (c *Config) checkRateLimits(wrong report) {
 		c.checkLimitList(l.RateLimits, len(l.RateLimits), at, seen, wrong)
 		for j := range l.Routes {
 			own := l.Routes[j].RateLimits
-			c.checkLimitList(own, len(own)+len(l.RateLimits), fmt.Sprintf("%s.routes[%d]", at, j), seen, wrong)
+			c.checkLimitList(own, len(own)+len(l.LimitsFor(&l.Routes[j])), fmt.Sprintf("%s.routes[%d]", at, j), seen, wrong)
 		}
 	}
 	if c.RateLimitService != nil {

@@ -358,3 +358,55 @@ func TestRealRateLimitServiceGoesAndComesBack(t *testing.T) {
 		t.Errorf("away is %d", away)
 	}
 }
+
+// Limits that pitot counts itself, as curl and a client of gRPC meet them.
+func TestLocalRateLimits(t *testing.T) {
+	p := start(t, fmt.Sprintf(`
+listeners:
+- name: web
+  address: 127.0.0.1:0
+  protocol: http
+  cluster: origin
+  routes:
+  - name: rpc
+    match: {grpc: "*"}
+    cluster: rpc
+    rate_limits: [{name: calls, actions: [{grpc_method: {}}], token_bucket: {max_tokens: 1, fill_interval: 1h}, rate_limited_as_resource_exhausted: false}]
+    ignore_listener_rate_limits: true
+  rate_limits:
+  - {name: clients, headers: true, actions: [{"remote_address": {}}, {request_headers: {header_name: x-tenant, skip_if_absent: true}}], token_bucket: {max_tokens: 2, fill_interval: 1h}}
+clusters:
+- {name: origin, endpoints: [%q]}
+- {name: rpc, protocol: http2, endpoints: [%q]}
+admin: {address: "127.0.0.1:0"}
+`, origin(t), healthy(t)), "--json")
+	wants(t, p, "/", "x-tenant: a", "200", "200", "429", "429")
+	wants(t, p, "/", "x-tenant: b", "200", "200", "429")
+	if _, head := curl(t, p, "/"); field(head, "x-ratelimit-remaining") != "1" || field(head, "x-ratelimit-limit") != "2" {
+		t.Errorf("%s", head)
+	}
+	c, err := grpc.NewClient(p.at("web"), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for i, want := range []codes.Code{codes.OK, codes.Unavailable} {
+		if _, err := healthv1.NewHealthClient(c).Check(ctx, &healthv1.HealthCheckRequest{}); status.Code(err) != want {
+			t.Errorf("call %d: %v, want %v", i, err, want)
+		}
+	}
+	for name, want := range map[string]int{"rate_limit.clients.enabled": 8, "rate_limit.clients.enforced": 3, "rate_limit.clients.keys": 3, "rate_limit.calls.enforced": 1} {
+		if got := stat(t, p, name); got != want {
+			t.Errorf("%s is %d, want %d", name, got, want)
+		}
+	}
+	p.stop()
+	if n := strings.Count(p.output(), `"response_flags":"RL"`); n != 4 {
+		t.Errorf("%d spans tell of a limit", n)
+	}
+	if n := strings.Count(p.output(), `"pitot.phase":"begin"`); n != 3 {
+		t.Errorf("%d keys are told", n)
+	}
+}
