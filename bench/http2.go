@@ -67,7 +67,7 @@ func benchHTTP2(o options, dir string) error {
 		origin: h2Origin(answer1k), external: byH2load(16), bases: webBases,
 		peers: append([]peer{
 			nginxPeer(fmt.Sprintf(nginxH2, `proxy_pass http://o; proxy_http_version 1.1; proxy_set_header Connection "";`)),
-			haproxyWebPeer("proto h2", "proto h2"), envoyPeer("HTTP2", "", envoyToH2)}, pitotWebPeers(o, "", "    protocol: http2")...),
+			haproxyWebPeer("proto h2", "proto h2"), envoyPeer("HTTP2", "", envoyToH2), caddyPeer("h1 h2c", "http://:@PORT@", "", "h2c://")}, pitotWebPeers(o, "", "    protocol: http2")...),
 	}.run(o, dir)
 }
 
@@ -87,7 +87,47 @@ func benchGRPC(o options, dir string) error {
 	return forwarding{
 		title: "gRPC unary, 128-byte message echoed, 16 connections of 8 calls", unit: "CPU s / 100k calls",
 		origin: h2Origin(echoCall), external: byH2load(8, "-d", message, "-H", "content-type: application/grpc", "-H", "te: trailers"), bases: webBases,
-		peers: append([]peer{nginxPeer(fmt.Sprintf(nginxH2, "grpc_pass grpc://o; grpc_read_timeout 600s;")),
-			haproxyWebPeer("proto h2", "proto h2"), envoyPeer("HTTP2", "", envoyToH2)}, pitotWebPeers(o, "", "    protocol: http2")...),
+		peers: grpcPeers(o),
 	}.run(o, dir)
+}
+
+// streamed is how many messages a streaming call gets back.
+const streamed = 1000
+
+// streamCall answers a call of gRPC with many messages, each sent when it is
+// there.
+func streamCall(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/grpc")
+	w.Header().Set("Trailer", "Grpc-Status")
+	_, _ = io.Copy(io.Discard, r.Body) // the peer may have gone
+	message := append([]byte{0, 0, 0, 0, 128}, body1k[:128]...)
+	c := http.NewResponseController(w)
+	for range streamed {
+		_, _ = w.Write(message)
+		_ = c.Flush()
+	}
+	w.Header().Set("Grpc-Status", "0")
+}
+
+func benchGRPCStream(o options, dir string) error {
+	message := filepath.Join(dir, "message.grpc")
+	if err := os.WriteFile(message, append([]byte{0, 0, 0, 0, 128}, body1k[:128]...), 0o600); err != nil {
+		return err
+	}
+	calls := byH2load(1, "-d", message, "-H", "content-type: application/grpc", "-H", "te: trailers")
+	return forwarding{
+		title: fmt.Sprintf("gRPC, calls with a stream of %d messages of 128 bytes in answer, 16 connections of one call", streamed), unit: "CPU s / 100k messages",
+		origin: h2Origin(streamCall), bases: webBases,
+		external: func(address string, conns int, length time.Duration) (uint64, error) {
+			n, err := calls(address, conns, length)
+			return n * streamed, err
+		},
+		peers: grpcPeers(o),
+	}.run(o, dir)
+}
+
+func grpcPeers(o options) []peer {
+	return append([]peer{nginxPeer(fmt.Sprintf(nginxH2, "grpc_pass grpc://o; grpc_read_timeout 600s;")),
+		haproxyWebPeer("proto h2", "proto h2"), envoyPeer("HTTP2", "", envoyToH2), caddyPeer("h1 h2c", "http://:@PORT@", "", "h2c://")},
+		pitotWebPeers(o, "", "    protocol: http2")...)
 }

@@ -26,7 +26,7 @@ type options struct {
 func main() {
 	var o options
 	flag.StringVar(&o.pitot, "pitot", "bin/pitot", "the binary to measure")
-	flag.StringVar(&o.work, "work", "http1,http1-new,http1-mib,tls,handshakes,http2,grpc,websocket,mongo,tcp,idle,replay,replay-mixed,replay-grpc,replay-mongo,replay-mongo-lists,store,tui", "workloads, in this order")
+	flag.StringVar(&o.work, "work", "http1,http1-new,http1-mib,tls,handshakes,http2,grpc,grpc-stream,websocket,mongo,tcp,latency,idle,replay,replay-mixed,replay-grpc,replay-mongo,replay-mongo-lists,store,tui", "workloads, in this order")
 	flag.IntVar(&o.rounds, "rounds", 5, "rounds; every peer runs once in each")
 	flag.DurationVar(&o.secs, "secs", 2*time.Second, "length of one run (at most 60s)")
 	flag.IntVar(&o.conns, "conns", 64, "client connections (at most 1000)")
@@ -61,9 +61,11 @@ var workloads = []struct {
 	{"handshakes", benchHandshakes},
 	{"http2", benchHTTP2},
 	{"grpc", benchGRPC},
+	{"grpc-stream", benchGRPCStream},
 	{"websocket", benchWebSocket},
 	{"mongo", benchMongo},
 	{"tcp", benchTCP},
+	{"latency", benchLatency},
 	{"idle", benchIdle},
 	{"replay", benchReplay},
 	{"replay-mixed", benchReplayMixed},

@@ -48,7 +48,7 @@ func (p peer) start(dir, upstream string) (*running, error) {
 	if err != nil {
 		return nil, err
 	}
-	dir, err = os.MkdirTemp(dir, p.name+"-")
+	dir, err = os.MkdirTemp(dir, strings.Fields(p.name)[0]+"-")
 	if err != nil {
 		return nil, err
 	}

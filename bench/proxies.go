@@ -2,9 +2,6 @@ package main
 
 import (
 	"fmt"
-	"net"
-	"os"
-	"time"
 
 	"go.mongodb.org/mongo-driver/v2/bson"
 )
@@ -114,80 +111,3 @@ func untilFull(b []byte) int {
 	}
 	return 0
 }
-
-// benchIdle holds many connections that have done one exchange each.
-func benchIdle(o options, dir string) error {
-	if _, err := os.Stat(o.pitot); err != nil {
-		return errNoPitot
-	}
-	find, reply, err := mongoFind()
-	if err != nil {
-		return err
-	}
-	answer := append([]byte("HTTP/1.1 200 OK\r\nContent-Length: 1024\r\n\r\n"), body1k...)
-	http := func(c net.Conn) client { return &httpClient{c, []byte(requestHead), len(body1k), idleBuffer} }
-	for _, w := range []struct {
-		what   string
-		peers  []peer
-		until  func([]byte) int
-		answer []byte
-		client func(net.Conn) client
-	}{
-		{"HTTP/1.1", append([]peer{nginxPeer(nginxHTTP), haproxyPeer("http", "option http-keep-alive")}, pitotPeers(o, "http")[0]), untilHead, answer, http},
-		{"TCP", append([]peer{haproxyPeer("tcp", "")}, pitotPeers(o, "tcp")[0]), untilFull, body1k,
-			func(c net.Conn) client { return &exchange{c, body1k, idleBuffer[:len(body1k)]} }},
-		{"MongoDB", append([]peer{haproxyPeer("tcp", "")}, pitotPeers(o, "mongodb")[0], pitotPeers(o, "auto")[0].named("pitot, auto")), untilMessage, reply,
-			func(c net.Conn) client { return &exchange{c, find, idleBuffer[:len(reply)]} }},
-	} {
-		t := newTable(fmt.Sprintf("Memory of %d idle %s connections", o.idle, w.what), "KiB each", "whole process, KiB", "nginx", "haproxy")
-		upstream, stop, err := serve(w.until, func([]byte) []byte { return w.answer })
-		if err != nil {
-			return err
-		}
-		for _, p := range (forwarding{peers: w.peers}).present() {
-			each, all, err := idleOnce(p, o, dir, upstream, w.client)
-			if err != nil {
-				stop()
-				return fmt.Errorf("%s: %w", p.name, err)
-			}
-			t.add(p.name, each, all)
-		}
-		stop()
-		t.print()
-	}
-	return nil
-}
-
-// idleOnce opens the connections, one after the other, and measures what each
-// has added to the peer's memory.
-func idleOnce(p peer, o options, dir, upstream string, dial func(net.Conn) client) (each, all float64, err error) {
-	r, err := p.start(dir, upstream)
-	if err != nil {
-		return 0, 0, err
-	}
-	defer r.stop()
-	before := r.memory()
-	var open []client
-	defer func() {
-		for _, c := range open {
-			c.close()
-		}
-	}()
-	for range o.idle {
-		conn, err := net.Dial("tcp", r.listen)
-		if err != nil {
-			return 0, 0, err
-		}
-		c := dial(conn)
-		open = append(open, c)
-		if err := c.once(); err != nil {
-			return 0, 0, err
-		}
-	}
-	time.Sleep(3 * time.Second) // let the peer give back what it means to
-	after := r.memory()
-	return float64(after-before) / float64(o.idle), float64(after), nil
-}
-
-// idleBuffer serves all idle connections: they take turns.
-var idleBuffer = make([]byte, 64<<10)

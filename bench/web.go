@@ -126,10 +126,10 @@ func fillPorts(listen, upstream string) []string {
 	return []string{"@PORT@", port, "@UPPORT@", upPort}
 }
 
-var webBases = []string{"nginx", "haproxy", "envoy + log", "pitot, spans off"}
+var webBases = []string{"nginx", "haproxy", "envoy + log", "caddy + log", "pitot, spans off"}
 
 func http1Peers(o options) []peer {
-	return append([]peer{nginxPeer(nginxHTTP), haproxyPeer("http", "option http-keep-alive"), envoyPeer("HTTP1", "", "")}, pitotPeers(o, "http")...)
+	return append([]peer{nginxPeer(nginxHTTP), haproxyPeer("http", "option http-keep-alive"), envoyPeer("HTTP1", "", ""), caddyPeer("h1", "http://:@PORT@", "", "")}, pitotPeers(o, "http")...)
 }
 
 func http1Origin(body []byte) func() (string, func(), error) {
@@ -196,8 +196,8 @@ const pitotTLS = `    tls:
         - {cert: "@DIR@/cert.pem", key: "@DIR@/key.pem"}`
 
 func tlsPeers(o options) ([]peer, error) {
-	return certified(append([]peer{nginxPeer(nginxTLS), haproxyWebPeer("ssl crt @DIR@/both.pem", ""), envoyPeer("HTTP1", envoyTLS, "")},
-		pitotWebPeers(o, pitotTLS, "")...))
+	return certified(append([]peer{nginxPeer(nginxTLS), haproxyWebPeer("ssl crt @DIR@/both.pem", ""), envoyPeer("HTTP1", envoyTLS, ""),
+		caddyPeer("h1", "https://:@PORT@", "tls @DIR@/cert.pem @DIR@/key.pem", "")}, pitotWebPeers(o, pitotTLS, "")...))
 }
 
 func benchTLS(o options, dir string) error {
