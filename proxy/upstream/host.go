@@ -14,6 +14,13 @@ import (
 
 // Host is one endpoint of a cluster, with its connections and its counters.
 type Host struct {
+	// What a pick looks at is first, in one cache line.
+	flags  atomic.Uint32 // of type Flag
+	weight atomic.Uint32
+	ewma   ewma
+	since  atomic.Int64 // when it began to be warmed up, ns since the Unix epoch; 0 for never
+	stats  hostStats
+
 	cluster *Cluster
 	address string
 	unix    string // path, where the endpoint is a Unix socket
@@ -21,17 +28,12 @@ type Host struct {
 	limit   time.Duration // of a dial
 
 	told      atomic.Pointer[Endpoint]
-	weight    atomic.Uint32
-	flags     atomic.Uint32 // of type Flag
 	forgotten atomic.Bool
 	known     atomic.Pointer[netip.AddrPort]
 	tags      atomic.Pointer[map[string]string]
 
 	pool    pool
-	stats   hostStats
 	latency latency
-	ewma    ewma
-	since   atomic.Int64 // when it began to be warmed up, ns since the Unix epoch; 0 for never
 
 	ejection atomic.Pointer[time.Timer] // that an operator wanted
 }
