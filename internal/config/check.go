@@ -23,7 +23,9 @@ func (c *Config) check(wrong report) {
 	}
 	for i := range c.Clusters {
 		checkCluster(&c.Clusters[i], fmt.Sprintf("clusters[%d]", i), wrong)
+		c.checkBalance(&c.Clusters[i], fmt.Sprintf("clusters[%d].balance", i), wrong)
 	}
+	c.checkNode(wrong)
 	c.checkAdmin(wrong)
 	c.checkStore(wrong)
 	if !slices.Contains(comments, c.Redact.Comments) {

@@ -18,6 +18,7 @@ type Config struct {
 	Tracing   Tracing    `yaml:"tracing"`
 	Redact    Redact     `yaml:"redact"`
 	GRPC      GRPC       `yaml:"grpc"`
+	Node      Node       `yaml:"node,omitempty"`
 
 	RateLimitService *RateLimitService `yaml:"rate_limit_service,omitempty"` // nil for none
 }
@@ -96,6 +97,7 @@ type Cluster struct {
 	Name           string        `yaml:"name"`
 	Endpoints      []Endpoint    `yaml:"endpoints"` // or only original_destination
 	Policy         string        `yaml:"policy"`
+	Balance        *Balance      `yaml:"balance,omitempty"` // nil for DefaultBalance
 	ConnectTimeout time.Duration `yaml:"connect_timeout"`
 	MaxIdle        int           `yaml:"max_idle_connections"` // kept per endpoint
 	IdleTimeout    time.Duration `yaml:"idle_timeout"`         // of a kept connection
@@ -232,6 +234,7 @@ func (c *Cluster) setDefaults() {
 
 // settle fills in what follows from other keys.
 func (c *Config) settle() {
+	c.Node.settle()
 	for i := range c.Listeners {
 		l := &c.Listeners[i]
 		if l.Name == "" {
