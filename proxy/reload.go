@@ -14,6 +14,7 @@ import (
 	"github.com/pitot-io/pitot/proxy/ratelimit"
 	"github.com/pitot-io/pitot/proxy/secure"
 	"github.com/pitot-io/pitot/proxy/upstream"
+	"github.com/pitot-io/pitot/proxy/upstream/discovery"
 )
 
 // A new configuration is prepared beside the one in use: clusters are made,
@@ -43,6 +44,9 @@ func (c *cluster) over() bool { return c.Open() == 0 && time.Since(c.retired) > 
 func (c *cluster) close() {
 	c.end()
 	c.running.Wait()
+	if c.poller != nil {
+		c.poller.Close()
+	}
 	c.Close()
 	if c.tls != nil {
 		c.tls.Close()
@@ -107,6 +111,7 @@ func (s *Server) prepare(cfg *config.Config) (n *next, err error) {
 	if err := s.prepareLimiter(n); err != nil {
 		return n, err
 	}
+	askFirst(n.made)
 	for i := range cfg.Listeners {
 		if err := s.prepareListener(n, i, &cfg.Listeners[i]); err != nil {
 			return n, err
@@ -152,7 +157,7 @@ func (s *Server) newCluster(c *config.Cluster, n *config.Node) (*cluster, error)
 		idle = -1 // none, where upstream takes 0 for its default
 	}
 	o := upstream.Options{
-		Name: c.Name, Endpoints: endpoints(c.Endpoints), ConnectTimeout: c.ConnectTimeout,
+		Name: c.Name, Endpoints: discovery.Endpoints(c.Endpoints), Before: s.before(c), ConnectTimeout: c.ConnectTimeout,
 		MaxIdle: idle, IdleTimeout: c.IdleTimeout, MaxUses: c.MaxRequests, Greet: greeting(c.ProxyProtocol), Protocol: c.Protocol,
 		Tell: s.deps.Hub.Publisher(0).Notice,
 	}
@@ -169,6 +174,9 @@ func (s *Server) newCluster(c *config.Cluster, n *config.Node) (*cluster, error)
 			return nil, err
 		}
 		o.TLS = made.tls
+	}
+	if c.Discovery != nil {
+		return made, s.discovered(made, o)
 	}
 	made.Cluster = upstream.New(o)
 	made.watch()

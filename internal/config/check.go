@@ -154,9 +154,7 @@ func checkCluster(c *Cluster, key string, wrong report) {
 	if c.Name == "" {
 		wrong(key+".name", "must be there, so that listeners and routes can name the cluster")
 	}
-	if len(c.Endpoints) == 0 {
-		wrong(key+".endpoints", "must name at least one endpoint, as [\"10.0.0.7:8080\"]")
-	}
+	c.checkSources(key, wrong)
 	if !c.Original() {
 		checkEndpoints(c.Endpoints, key+".endpoints", wrong)
 	}

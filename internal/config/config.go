@@ -95,7 +95,8 @@ type Limits struct {
 // Cluster is a set of endpoints that can stand in for each other.
 type Cluster struct {
 	Name           string        `yaml:"name"`
-	Endpoints      []Endpoint    `yaml:"endpoints"` // or only original_destination
+	Endpoints      []Endpoint    `yaml:"endpoints,omitempty"` // or only original_destination
+	Discovery      *Discovery    `yaml:"discovery,omitempty"` // who tells endpoints; nil where they are above
 	Policy         string        `yaml:"policy"`
 	Balance        *Balance      `yaml:"balance,omitempty"` // nil for DefaultBalance
 	ConnectTimeout time.Duration `yaml:"connect_timeout"`
@@ -249,6 +250,7 @@ func (c *Config) settle() {
 		}
 	}
 	for i := range c.Clusters {
+		c.Clusters[i].settleDiscovery()
 		if cl := &c.Clusters[i]; cl.TLS != nil && len(cl.TLS.ALPN) == 0 {
 			cl.TLS.ALPN = cl.alpn()
 		}

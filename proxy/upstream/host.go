@@ -28,6 +28,10 @@ type Host struct {
 	limit   time.Duration // of a dial
 
 	told      atomic.Pointer[Endpoint]
+	fixed     atomic.Bool // its weight, by an operator: load has no say
+	steered   atomic.Bool // its weight, by load
+	load      atomic.Pointer[report]
+	counted   atomic.Uint64 // exchanges, when the load was looked at last
 	forgotten atomic.Bool
 	known     atomic.Pointer[netip.AddrPort]
 	tags      atomic.Pointer[map[string]string]
@@ -53,8 +57,12 @@ func newHost(c *Cluster, address string, o Options) *Host {
 
 // learn takes over what is told of h.
 func (h *Host) learn(e Endpoint) {
-	h.told.Store(&e)
-	h.weight.Store(max(1, e.Weight))
+	if old := h.told.Swap(&e); old == nil || old.Weight != e.Weight {
+		h.fixed.Store(false)
+		if !h.steered.Load() {
+			h.weight.Store(max(1, e.Weight))
+		}
+	}
 	set := func(f Flag, on bool) {
 		if on {
 			h.flags.Or(uint32(f))
@@ -145,6 +153,9 @@ func (h *Host) Dial(ctx context.Context) (*Conn, error) {
 	defer cancel()
 	began := time.Now()
 	network, address := "tcp", h.address
+	if where := h.cluster.options.Where; where != nil {
+		address = where(address)
+	}
 	if h.unix != "" {
 		network, address = "unix", h.unix
 	}
@@ -180,11 +191,21 @@ func (h *Host) secured(ctx context.Context, c socket.Conn) (*socket.Stream, erro
 	if h.cluster.tls == nil {
 		return socket.Plain(c), nil
 	}
-	s, err := h.cluster.tls.Secure(ctx, c, h.address)
+	s, err := h.cluster.tls.Secure(ctx, c, h.named())
 	if err != nil {
 		_ = c.Close() // the first error tells more
 	}
 	return s, err
+}
+
+// named is the endpoint by the name that its certificate is for.
+func (h *Host) named() string {
+	name := h.Endpoint().Hostname
+	_, port, err := net.SplitHostPort(h.address)
+	if name == "" || err != nil {
+		return h.address
+	}
+	return net.JoinHostPort(name, port)
 }
 
 func (h *Host) dialFailed(err error) error {
