@@ -52,11 +52,10 @@ var law = []struct {
 	{"tap/...", []string{"tap/...", "decode", "internal/event"}},
 	{"proxy", []string{"proxy/...", "decode/...", "decode", "tap", "internal/event", "internal/config", "internal/filter", "internal/status"}},
 	{"proxy/...", []string{"proxy/...", "decode/...", "decode", "tap", "internal/event", "internal/config", "internal/filter", "internal/status", "internal/operator", "internal/pathtemplate"}},
-	{"proxy/upstream", []string{"internal/event", "internal/histogram", "proxy/socket"}},
+	{"proxy/upstream", []string{"internal/event", "internal/histogram", "proxy/socket", "proxy/episode"}},
 	{"proxy/upstream/outlier", []string{"internal/event", "proxy/upstream"}},                               // decides by what the cluster is told anyway
 	{"proxy/upstream/health", []string{"internal/event", "proxy/upstream", "proxy/socket", "decode/bson"}}, // speaks to hosts by itself; reads MongoDB's answers
-	{"proxy/upstream/discovery", []string{"proxy/upstream", "internal/config", "internal/event"}},          // asks others who belongs to a cluster
-	{"proxy/registry", nil}, // a server of its own: a proxy knows it by its HTTP alone
+	{"proxy/episode", nil}, // when something began and ended: whoever refuses tells so
 	{"proxy/socket", nil},
 	{"proxy/secure", []string{"proxy/socket", "proxy/upstream", "internal/config", "internal/event"}},
 	{"sink", []string{"internal/event"}},
