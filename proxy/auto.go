@@ -174,7 +174,7 @@ func (a *auto) late(ctx context.Context, c *socket.Stream, info ConnInfo, done f
 		h.joinBoth(c, up, first, said, info, done)
 	default: // one that makes its own upstream connections
 		_ = up.Close()
-		host.Done()
+		a.opaque.over(host)
 		h.Serve(ctx, c, first, info, done)
 	}
 }

@@ -39,7 +39,7 @@ func TestOperatorsChangeEndpoints(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			h.Done()
+			new(upstream.Want).Done(h)
 			if h == one {
 				n++
 			}

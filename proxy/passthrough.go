@@ -84,20 +84,22 @@ func (t *passthrough) remove(p *pair) {
 // connect picks a host and dials it, and the next ones when that fails. The
 // host that an error comes with was tried last; it is nil when there is none.
 func (t *passthrough) connect(ctx context.Context) (*upstream.Host, *upstream.Conn, error) {
-	w := upstream.Want{Now: time.Now().UnixNano()}
+	w := upstream.Want{Now: time.Now().UnixNano(), Whole: true}
 	h, err := t.cluster.Pick(ctx, &w)
 	if err != nil {
 		return nil, nil, err
 	}
 	for tries := 1; ; tries++ {
-		c, err := h.Dial(ctx)
-		r := connected(err)
-		h.Report(&r)
+		c, err := h.DialNow(ctx, w.High)
+		if !errors.Is(err, upstream.ErrOverflow) { // else the host was not asked
+			r := connected(err)
+			h.Report(&r)
+		}
 		if err == nil {
 			return h, c, nil
 		}
-		h.Done()
-		if tries == maxConnects || ctx.Err() != nil {
+		t.over(h)
+		if tries == maxConnects || ctx.Err() != nil || errors.Is(err, upstream.ErrOverflow) {
 			return h, nil, err
 		}
 		w.Avoid(h)
@@ -107,6 +109,12 @@ func (t *passthrough) connect(ctx context.Context) (*upstream.Host, *upstream.Co
 		}
 		h = other
 	}
+}
+
+// over ends a connection's being active at h.
+func (t *passthrough) over(h *upstream.Host) {
+	w := upstream.Want{Whole: true}
+	w.Done(h)
 }
 
 // connected is what a cluster is told of an attempt to connect.
@@ -127,17 +135,19 @@ func connected(err error) upstream.Result {
 func (t *passthrough) refuse(c *socket.Stream, info ConnInfo, h *upstream.Host, err error) {
 	c.Abort() // so that the close is a reset: a client must not take it for an empty answer
 	l := &label{out: t.Hub.Publisher(info.ID), failures: t.Failures}
-	dec := &tally{conn: decodeConn(info), begun: info.Accepted, failed: endedConnect, why: err.Error()}
+	dec := &tally{conn: decodeConn(info), begun: info.Accepted, failed: "connect_failed", why: err.Error()}
 	l.flag(event.FlagUF)
 	switch {
 	case errors.Is(err, upstream.ErrNoHost):
 		l.flags.Store(uint32(event.FlagUH))
-		dec.failed = endedNoHost
+		dec.failed = "no_healthy_upstream"
+	case errors.Is(err, upstream.ErrOverflow):
+		l.flags.Store(uint32(event.FlagUO))
+		dec.failed = "overflow"
 	case t.cluster.Choices() > 1:
 		l.flag(event.FlagURX)
 	}
 	tap.NewFlow(dec, dec.conn, t.meta(t.cluster.Name(), h, info), l).Close(time.Now().UnixNano())
-	t.connLog(info).over(&ending{cluster: t.cluster.Name(), host: h, flags: event.ResponseFlags(l.flags.Load()), why: dec.failed})
 }
 
 func decodeConn(info ConnInfo) decode.Conn {
@@ -149,7 +159,6 @@ func (t *passthrough) Drain() {
 	for _, p := range t.pairs() {
 		if p.quiet(time.Now()) {
 			t.Stats.CxDrainClose.Add(1)
-			p.drained.Store(true)
 			p.close()
 		}
 	}
@@ -162,7 +171,6 @@ func (t *passthrough) Close() {
 	t.mu.Unlock()
 	for _, p := range t.pairs() {
 		t.Stats.CxDrainClose.Add(1)
-		p.drained.Store(true)
 		p.close()
 	}
 }

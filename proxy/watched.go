@@ -5,14 +5,12 @@ import (
 	"sync"
 
 	"github.com/pitot-io/pitot/internal/config"
-	"github.com/pitot-io/pitot/proxy/upstream/discovery"
 	"github.com/pitot-io/pitot/proxy/upstream/outlier"
 )
 
 // watched is what looks after the hosts of a cluster while it is in use.
 type watched struct {
 	outliers *outlier.Detector // nil without
-	poller   *discovery.Poller // nil where the configuration names the endpoints
 
 	running sync.WaitGroup
 	stop    context.CancelFunc // nil before it runs
@@ -36,9 +34,6 @@ func (c *cluster) begin(life context.Context) {
 	life, c.stop = context.WithCancel(life)
 	if c.outliers != nil {
 		c.running.Go(func() { c.outliers.Run(life) })
-	}
-	if c.poller != nil {
-		c.running.Go(func() { c.poller.Run(life) })
 	}
 }
 

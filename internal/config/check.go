@@ -23,9 +23,7 @@ func (c *Config) check(wrong report) {
 	}
 	for i := range c.Clusters {
 		checkCluster(&c.Clusters[i], fmt.Sprintf("clusters[%d]", i), wrong)
-		c.checkBalance(&c.Clusters[i], fmt.Sprintf("clusters[%d].balance", i), wrong)
 	}
-	c.checkNode(wrong)
 	c.checkAdmin(wrong)
 	c.checkStore(wrong)
 	if !slices.Contains(comments, c.Redact.Comments) {
@@ -154,12 +152,15 @@ func checkCluster(c *Cluster, key string, wrong report) {
 	if c.Name == "" {
 		wrong(key+".name", "must be there, so that listeners and routes can name the cluster")
 	}
-	c.checkSources(key, wrong)
+	if len(c.Endpoints) == 0 {
+		wrong(key+".endpoints", "must name at least one endpoint, as [\"10.0.0.7:8080\"]")
+	}
 	if !c.Original() {
 		checkEndpoints(c.Endpoints, key+".endpoints", wrong)
 	}
 	c.checkProxyProtocol(key, wrong)
 	c.checkWatch(key, wrong)
+	c.checkBreakers(key, wrong)
 	c.RetryBudget.check(key+".retry_budget", wrong)
 	if !slices.Contains(httpVersions, c.Protocol) {
 		wrong(key+".protocol", "%q is not valid; must be one of %s", c.Protocol, strings.Join(httpVersions, ", "))

@@ -15,6 +15,7 @@ import (
 func (c *Config) checkRoute(r *Route, key string, wrong report) {
 	r.Match.check(key+".match", wrong)
 	c.checkAction(r, key, wrong)
+	r.checkPriority(key, wrong)
 	r.checkRewrites(key, wrong)
 	if s := r.DirectResponse.Status; r.DirectResponse != (DirectResponse{}) && (s < 200 || s > 599) {
 		wrong(key+".direct_response.status", "%d is not valid; must be from 200 to 599", s)

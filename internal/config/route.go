@@ -20,6 +20,8 @@ type Route struct {
 	ClusterHeader string            `yaml:"cluster_header,omitempty"` // field that names one of Clusters
 	SplitBy       string            `yaml:"split_by,omitempty"`       // field whose value decides by weight, in the place of chance
 
+	Priority string `yaml:"priority,omitempty"` // default or high: by which circuit breakers of the cluster it goes
+
 	Timeout        time.Duration `yaml:"timeout"`          // the listener's timeouts.route where the file names none
 	IdleTimeout    time.Duration `yaml:"idle_timeout"`     // the listener's timeouts.stream where the file names none
 	MaxBody        Size          `yaml:"max_body"`         // the listener's limits.body where the file names none

@@ -175,6 +175,10 @@ const (
 	AttrMissed        = "pitot.membership.missed"  // discovery tells of them no more, from now on
 	AttrFound         = "pitot.membership.found"   // it tells of them again
 	AttrMissing       = "pitot.membership.missing" // all of whom it tells no more
+	AttrBreaker       = "pitot.breaker.threshold"
+	AttrBreakerClass  = "pitot.breaker.priority"
+	AttrBreakerLimit  = "pitot.breaker.limit"
+	AttrRefused       = "pitot.refused" // how often, from a beginning to its end
 	AttrTTFB          = "pitot.ttfb_ns"
 	AttrRequestBytes  = "pitot.request.bytes"
 	AttrResponseBytes = "pitot.response.bytes"

@@ -219,7 +219,7 @@ func (c *conn) conclude() {
 	e := c.e
 	e.finish()
 	if e.host != nil {
-		defer e.host.Done()
+		defer e.pass.Done(e.host)
 	}
 	switch {
 	case e.tunnel != nil:

@@ -232,7 +232,7 @@ func TestAHostThatRefusesIsPassedOver(t *testing.T) {
 		fmt.Fprintf(w, "%s %d", r.Method, len(body))
 	}))
 	defer o.Close()
-	cluster := upstream.New(upstream.Options{Name: "pair", Endpoints: upstream.Addresses(l.Addr().String(), o.Listener.Addr().String())})
+	cluster := upstream.New(upstream.Options{Name: "pair", Endpoints: upstream.Addresses(l.Addr().String(), o.Listener.Addr().String()), Backoff: upstream.Backoff{Base: -1}})
 	defer cluster.Close()
 	p := start(t, "127.0.0.1:1", func(_ *Options, r *Route) { r.Cluster = cluster })
 	c := p.dial()

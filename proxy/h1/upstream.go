@@ -2,6 +2,7 @@ package h1
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"io"
 	"net"
@@ -67,21 +68,25 @@ func (e *exchange) connect(reuse bool) (*upstream.Conn, *hop.Failure) {
 		}
 	}
 	c := e.conn
-	c.attach(nil, e.now, e.whole, 0, e.still())
-	up, err := e.host.Dial(c.ctx)
+	ctx, stop := context.WithCancel(c.ctx)
+	defer stop()
+	c.attach(nil, e.now, e.whole, e.route.Timeout, e.still())
+	c.onCut(stop)
+	up, reused, err := e.host.Connect(ctx, upstream.Ask{
+		High: e.pass.Want.High, Fresh: !reuse, Again: e.repeatable(), Now: e.now, Timed: e.whole && e.route.Timeout > 0,
+	})
+	c.onCut(nil)
 	if err == nil {
+		e.reused = reused
 		return up, nil
 	}
-	var d *upstream.DialError
-	switch {
+	switch why := c.why(); {
 	case c.ctx.Err() != nil:
 		return nil, hop.ProxyEnds
-	case c.why() == cutGone:
-		return nil, hop.ClientGone
-	case errors.As(err, &d) && d.Timeout:
-		return nil, hop.ConnectTimeout
+	case why != notCut:
+		return nil, e.cutCause(why)
 	}
-	return nil, hop.ConnectFailed
+	return nil, hop.ConnectFault(err)
 }
 
 // kept takes a kept connection, which is looked at when the request could not

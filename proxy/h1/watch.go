@@ -56,6 +56,7 @@ type watch struct {
 	timeout    int64          // from complete to deadline
 	still      int64          // how long nothing may move; 0 and less for any time
 	up         *upstream.Conn // nil before there is one
+	stop       func()         // ends the wait for one; nil without
 	moved      atomic.Int64   // when bytes of a body last moved; needs no lock
 }
 
@@ -136,6 +137,19 @@ func (c *conn) attach(up *upstream.Conn, now int64, complete bool, timeout, stil
 	return ok
 }
 
+// onCut has stop called when c is cut, at once where it was already; nil takes
+// that back.
+func (c *conn) onCut(stop func()) {
+	s := c.shard
+	s.mu.Lock()
+	c.stop = stop
+	cut := c.cut != notCut
+	s.mu.Unlock()
+	if cut && stop != nil {
+		stop()
+	}
+}
+
 // enterTunnel makes c opaque.
 func (c *conn) enterTunnel(up *upstream.Conn) bool {
 	s := c.shard
@@ -199,6 +213,9 @@ func (s *shard) end(c *conn, why cut) {
 	}
 	if c.up != nil {
 		_ = c.up.SetDeadline(past)
+	}
+	if c.stop != nil {
+		c.stop()
 	}
 }
 

@@ -70,6 +70,8 @@ const Allowed = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 func ConnectFault(err error) *Failure {
 	var d *upstream.DialError
 	switch errors.As(err, &d); {
+	case errors.Is(err, upstream.ErrOverflow):
+		return Overflow
 	case d == nil:
 		return ConnectFailed
 	case d.Reason != "" && d.Reason != "timeout":

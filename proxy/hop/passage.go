@@ -122,7 +122,7 @@ func (p *Passage) Pacer() route.Pacer { return p.asked.Pacer }
 
 // Admit asks those whom the route wants to be asked before its requests go on.
 func (p *Passage) Admit(ctx context.Context, h *http1.Head, x *event.Exchange, now int64) *Failure {
-	p.Want.Now = now
+	p.Want.Now, p.Want.High = now, p.Route.High
 	if !p.Route.Guarded() {
 		return nil
 	}
@@ -145,14 +145,12 @@ func (p *Passage) Pick(ctx context.Context) (*upstream.Host, *Failure) {
 // PickOther chooses another host than h, which could not be reached, and those
 // before it. It ends the exchange's being active at h, when there is another.
 func (p *Passage) PickOther(ctx context.Context, h *upstream.Host) (*upstream.Host, bool) {
-	p.Want.Avoid(h)
-	other, err := p.Cluster.Pick(ctx, &p.Want)
-	if err != nil {
-		return nil, false
-	}
-	h.Done()
-	return other, true
+	other, err := p.Cluster.PickOther(ctx, &p.Want, h)
+	return other, err == nil
 }
+
+// Done ends the exchange's being active at h.
+func (p *Passage) Done(h *upstream.Host) { p.Want.Done(h) }
 
 // Reply is the answer of a route that answers by itself.
 func (p *Passage) Reply(h *http1.Head) route.Reply {

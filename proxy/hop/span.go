@@ -71,7 +71,9 @@ type Outcome struct {
 func (a *Attempt) End(x *event.Exchange, host *upstream.Host, o *Outcome) {
 	ax := &a.X
 	r := o.result(ax)
-	host.Report(&r)
+	if o.Failure == nil || o.Failure.Flags&event.FlagUO == 0 { // else the host was not asked
+		host.Report(&r)
+	}
 	a.P = *x.HTTP
 	ax.HTTP = &a.P
 	a.P.RequestBody, a.P.ResponseBody = o.RequestBody, o.ResponseBody

@@ -178,6 +178,20 @@ type How struct {
 	Again  bool  // the request may be sent again, so that a kept one needs no look
 	Now    int64 // ns since the Unix epoch
 	Tunnel bool  // an upgrade or CONNECT
+	High   bool  // goes by the circuit breakers of high priority
+	Timed  bool  // the exchange has a time by which it is answered, which bounds every wait
+
+	// Wait gives what an Open that has to wait does so in: a context that ends
+	// when the exchange is given up, and what ends its use. May be nil.
+	Wait func() (context.Context, func())
+}
+
+// Waiting is what Open waits in, which was given ctx.
+func (how *How) Waiting(ctx context.Context) (context.Context, func()) {
+	if how.Wait == nil {
+		return ctx, func() {}
+	}
+	return how.Wait()
 }
 
 // Reason says why an exchange is given up, in a form that every version can

@@ -74,7 +74,7 @@ type attempt struct {
 func (g *Engine) newExchange() *exchange {
 	e := &exchange{g: g}
 	e.watched.Look = e.look
-	e.onGone = e.clientGone
+	e.onGone, e.wait = e.clientGone, e.waiting
 	e.pump = e.pumpBody
 	return e
 }
@@ -312,7 +312,7 @@ func (e *exchange) requestFault(err error) *hop.Failure {
 // reset gives back what e borrowed.
 func (e *exchange) reset() {
 	if e.host != nil {
-		e.host.Done()
+		e.rules.Done(e.host)
 	}
 	e.endPace()
 	e.rpc = rpc{text: e.rpc.text[:0]}

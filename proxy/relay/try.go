@@ -32,6 +32,8 @@ func (e *exchange) try(how How) *hop.Failure {
 	e.tellAttempt()
 	e.closeVia()
 	e.attempt, e.stale = attempt{}, false
+	how.High, how.Wait = e.rules.Want.High, e.wait
+	how.Timed = e.deadline.Load() != 0 || e.limit.Load() != 0
 	up, err := e.g.o.Dialer(e.rules.Cluster).Open(e.ctx, e.host, how)
 	if err != nil {
 		e.a.Begin(&e.x, e.host, nil, e.now)

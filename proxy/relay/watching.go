@@ -24,9 +24,10 @@ const (
 // watching is what others than its goroutines know of an exchange.
 type watching struct {
 	watched Watched
-	onGone  func() // bound once
-	since   int64  // when it began
-	timeout int64  // of the route: from the end of the request to the head of the answer
+	onGone  func()                           // bound once
+	wait    func() (context.Context, func()) // waiting, bound once
+	since   int64                            // when it began
+	timeout int64                            // of the route: from the end of the request to the head of the answer
 
 	why        atomic.Uint32 // a cut, the first
 	complete   atomic.Bool   // the request has been read to its end

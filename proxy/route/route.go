@@ -25,6 +25,8 @@ type Route struct {
 	Cluster *upstream.Cluster // nil where Share tells
 	Guards  []Guard           // are asked about each request, in this order
 
+	High bool // goes by the circuit breakers of high priority
+
 	Timeout        time.Duration // from the end of the request to the head of the answer; 0 for no limit
 	Idle           time.Duration // of an exchange in which nothing moves; 0 for the server's own, negative for no limit
 	Body           int64         // bytes of a request's body; likewise
@@ -56,7 +58,7 @@ var methods = []string{"GET", "POST", "PUT", "DELETE", "HEAD", "OPTIONS", "PATCH
 // caller's.
 func compile(c *config.Route, l *config.Listener) (*Route, error) {
 	r := &Route{
-		Name: c.Name, Timeout: c.Timeout, Idle: orNone(c.IdleTimeout), Body: int64(orNone(c.MaxBody)), MaxGRPCTimeout: c.MaxGRPCTimeout,
+		Name: c.Name, High: c.Priority == config.PriorityHigh, Timeout: c.Timeout, Idle: orNone(c.IdleTimeout), Body: int64(orNone(c.MaxBody)), MaxGRPCTimeout: c.MaxGRPCTimeout,
 		Pattern: c.Match.Path + c.Match.Template, Upgrades: c.Upgrades, Connect: c.Connect,
 	}
 	r.name()

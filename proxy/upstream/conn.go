@@ -20,6 +20,7 @@ type Conn struct {
 
 	host   *Host
 	source Source // whose it is, where the cluster's connections are PerClient
+	high   bool   // by whose breaker of connections it is counted
 	local  netip.AddrPort
 	remote netip.AddrPort
 	raw    syscall.RawConn
@@ -35,13 +36,13 @@ type Conn struct {
 
 var errClosed = errors.New("cluster is closed")
 
-func newConn(h *Host, s *socket.Stream, source Source) (*Conn, error) {
+func newConn(h *Host, s *socket.Stream, source Source, high bool) (*Conn, error) {
 	raw, err := s.Socket.SyscallConn()
 	if err != nil {
 		_ = s.Close() // the first error tells more
 		return nil, err
 	}
-	c := &Conn{Stream: *s, host: h, raw: raw, source: source}
+	c := &Conn{Stream: *s, host: h, raw: raw, source: source, high: high}
 	c.local, c.remote = socket.AddrPort(s.LocalAddr()), socket.AddrPort(s.RemoteAddr())
 	if c.probe = c.look; s.TLS != nil {
 		c.probe = c.lookInside
@@ -76,7 +77,9 @@ func (c *Conn) Close() error {
 	c.host.pool.leave(c)
 	c.host.stats.cxActive.Add(-1)
 	c.host.stats.cxDestroy.Add(1)
-	return c.Stream.Close()
+	err := c.Stream.Close()
+	c.host.release(c.high) // after the close, so that never more are open than may be
+	return err
 }
 
 // Alive reports whether an idle connection can still be used: the peer has

@@ -180,7 +180,7 @@ func TestSlowStartOfANewHost(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				h.Done()
+				new(Want).Done(h)
 				if h.Address() == "c" {
 					n++
 				}

@@ -14,6 +14,7 @@ const (
 	DegradedDiscovery                  // or degraded
 	Absent                             // discovery tells of it no more; it stays while checks find it healthy
 	ImmediateFail                      // it said itself, in an answer, that it fails: FailedCheck goes along with it
+	Away                               // it could not be connected to just now; taken all the same where there is no other
 	numFlags          = iota
 )
 
@@ -21,6 +22,7 @@ var flagNames = [numFlags]string{
 	"failed_active_hc", "degraded_active_hc", "pending_active_hc", "failed_outlier_check", "drained",
 	"failed_eds_health", "degraded_eds_health", "pending_dynamic_removal",
 	"excluded_via_immediate_hc_fail",
+	"connect_backoff",
 }
 
 // Out are the flags of a host that takes no exchanges.

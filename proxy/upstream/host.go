@@ -14,13 +14,6 @@ import (
 
 // Host is one endpoint of a cluster, with its connections and its counters.
 type Host struct {
-	// What a pick looks at is first, in one cache line.
-	flags  atomic.Uint32 // of type Flag
-	weight atomic.Uint32
-	ewma   ewma
-	since  atomic.Int64 // when it began to be warmed up, ns since the Unix epoch; 0 for never
-	stats  hostStats
-
 	cluster *Cluster
 	address string
 	unix    string // path, where the endpoint is a Unix socket
@@ -28,16 +21,19 @@ type Host struct {
 	limit   time.Duration // of a dial
 
 	told      atomic.Pointer[Endpoint]
-	fixed     atomic.Bool // its weight, by an operator: load has no say
-	steered   atomic.Bool // its weight, by load
-	load      atomic.Pointer[report]
-	counted   atomic.Uint64 // exchanges, when the load was looked at last
+	weight    atomic.Uint32
+	flags     atomic.Uint32 // of type Flag
 	forgotten atomic.Bool
 	known     atomic.Pointer[netip.AddrPort]
 	tags      atomic.Pointer[map[string]string]
 
 	pool    pool
+	conns   atomic.Int64 // that are open or being made, as breakers count them
+	away    away
+	stats   hostStats
 	latency latency
+	ewma    ewma
+	since   atomic.Int64 // when it began to be warmed up, ns since the Unix epoch; 0 for never
 
 	ejection atomic.Pointer[time.Timer] // that an operator wanted
 }
@@ -57,12 +53,8 @@ func newHost(c *Cluster, address string, o Options) *Host {
 
 // learn takes over what is told of h.
 func (h *Host) learn(e Endpoint) {
-	if old := h.told.Swap(&e); old == nil || old.Weight != e.Weight {
-		h.fixed.Store(false)
-		if !h.steered.Load() {
-			h.weight.Store(max(1, e.Weight))
-		}
-	}
+	h.told.Store(&e)
+	h.weight.Store(max(1, e.Weight))
 	set := func(f Flag, on bool) {
 		if on {
 			h.flags.Or(uint32(f))
@@ -96,8 +88,8 @@ func (h *Host) begin() *Host {
 	return h
 }
 
-// Done ends the exchange that a pick of h began.
-func (h *Host) Done() {
+// end ends what begin has begun.
+func (h *Host) end() {
 	h.stats.rqActive.Add(-1)
 	if h.cluster.bounded {
 		h.cluster.underWay.Add(-1)
@@ -147,36 +139,48 @@ func (e *DialError) Error() string {
 func (e *DialError) Unwrap() error { return e.Err }
 
 // Dial opens a connection to h, within the cluster's connect timeout. Its
-// errors are of type *DialError.
+// errors are of type *DialError. It is for who must have a connection: one that
+// is over the limits is counted, and not refused. See Connect and DialNow.
 func (h *Host) Dial(ctx context.Context) (*Conn, error) {
+	h.conns.Add(1)
+	h.cluster.breaker(false).connections.n.Add(1)
+	return h.dialReserved(ctx, false)
+}
+
+// dialReserved opens a connection that is counted already.
+func (h *Host) dialReserved(ctx context.Context, high bool) (*Conn, error) {
+	c, err := h.dial(ctx, high)
+	if err != nil {
+		h.release(high)
+		err = h.dialFailed(ctx, err)
+		return nil, err
+	}
+	h.reached()
+	return c, nil
+}
+
+func (h *Host) dial(ctx context.Context, high bool) (*Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, h.limit)
 	defer cancel()
 	began := time.Now()
 	network, address := "tcp", h.address
-	if where := h.cluster.options.Where; where != nil {
-		address = where(address)
-	}
 	if h.unix != "" {
 		network, address = "unix", h.unix
 	}
 	c, err := h.dialer.DialContext(ctx, network, address)
 	if err != nil {
-		return nil, h.dialFailed(err)
+		return nil, err
 	}
 	h.stats.connect.observe(time.Since(began))
 	stream, err := h.secured(ctx, c.(socket.Conn))
 	if err != nil {
-		return nil, h.dialFailed(err)
+		return nil, err
 	}
 	var source Source
 	if h.PerClient() {
 		source = sourceOf(ctx)
 	}
-	conn, err := newConn(h, stream, source)
-	if err != nil {
-		return nil, h.dialFailed(err)
-	}
-	return conn, nil
+	return newConn(h, stream, source, high)
 }
 
 // noDeadline takes a deadline back.
@@ -191,24 +195,19 @@ func (h *Host) secured(ctx context.Context, c socket.Conn) (*socket.Stream, erro
 	if h.cluster.tls == nil {
 		return socket.Plain(c), nil
 	}
-	s, err := h.cluster.tls.Secure(ctx, c, h.named())
+	s, err := h.cluster.tls.Secure(ctx, c, h.address)
 	if err != nil {
 		_ = c.Close() // the first error tells more
 	}
 	return s, err
 }
 
-// named is the endpoint by the name that its certificate is for.
-func (h *Host) named() string {
-	name := h.Endpoint().Hostname
-	_, port, err := net.SplitHostPort(h.address)
-	if name == "" || err != nil {
-		return h.address
+// dialFailed tells what came of a dial in ctx, and notes that h is away where it
+// is h's doing.
+func (h *Host) dialFailed(ctx context.Context, err error) error {
+	if deadline, ok := ctx.Deadline(); ctx.Err() == nil && !(ok && time.Now().After(deadline)) && !ours(err) {
+		h.missed(time.Now().UnixNano())
 	}
-	return net.JoinHostPort(name, port)
-}
-
-func (h *Host) dialFailed(err error) error {
 	var ne net.Error
 	e := &DialError{Cluster: h.cluster.name, Endpoint: h.address, Err: err}
 	e.Timeout = errors.As(err, &ne) && ne.Timeout() || errors.Is(err, context.DeadlineExceeded)

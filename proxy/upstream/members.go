@@ -90,20 +90,6 @@ func (c *Cluster) catchUp(now int64) {
 	c.changed(&m)
 }
 
-// Pick chooses a host for one exchange and counts it active there until its
-// Done. It fails with ErrNoHost. A source in ctx (WithSource) decides where a
-// cluster goes that has no endpoints.
-func (c *Cluster) Pick(ctx context.Context, w *Want) (*Host, error) {
-	if c.original != nil {
-		return c.pickOriginal(ctx, w)
-	}
-	h, err := c.choose(w)
-	if err != nil {
-		return nil, err
-	}
-	return h.begin(), nil
-}
-
 // choose chooses a host for w.
 func (c *Cluster) choose(w *Want) (*Host, error) {
 	if c.due.Load() != 0 {
@@ -162,6 +148,5 @@ func (c *Cluster) pickOriginal(ctx context.Context, w *Want) (*Host, error) {
 }
 
 func (c *Cluster) noHost(err error) error {
-	c.none.Add(1)
 	return fmt.Errorf("cluster %q: %w", c.name, err)
 }

@@ -83,7 +83,7 @@ func TestAnEmptyAnswerTakesNobodyAwayUntilChecksFail(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.Done()
+	new(Want).Done(h)
 	b.Mark(FailedCheck, true)
 	if got := present(c); got != "a absent" || !b.Forgotten() {
 		t.Errorf("after its check failed: %s", got)
@@ -101,7 +101,7 @@ func TestAHostThatStaysKeepsWhatItHas(t *testing.T) {
 	a := member(t, c, "a")
 	a.Mark(Drained, true)
 	a.begin().Report(&Result{Status: 200})
-	a.Done()
+	new(Want).Done(a)
 	c.Update([]Endpoint{{Address: "b"}, {Address: "a", Weight: 7}, {Address: "a", Weight: 9}})
 	if got := present(c); got != "b, a out" || member(t, c, "a") != a || a.Weight() != 7 {
 		t.Errorf("%s, weight %d", got, a.Weight())
@@ -120,7 +120,7 @@ func TestCountersOfThoseWhoWentStayInTheSum(t *testing.T) {
 		t.Errorf("while it is under way: %v", c.Stats())
 	}
 	a.Report(&Result{Status: 503})
-	a.Done()
+	new(Want).Done(a)
 	for range 2 {
 		if stat("upstream_rq_5xx") != 1 || stat("upstream_rq_total") != 1 || stat("upstream_rq_active") != 0 || stat("membership_change") != 1 {
 			t.Errorf("when it is over: %v", c.Stats())
@@ -188,7 +188,7 @@ func TestUpdatesAndChecksAtOnce(t *testing.T) {
 			if h, err := c.Pick(t.Context(), new(Want)); err != nil {
 				t.Error(err)
 			} else {
-				h.Done()
+				new(Want).Done(h)
 			}
 			c.Stats()
 		}
@@ -196,34 +196,5 @@ func TestUpdatesAndChecksAtOnce(t *testing.T) {
 	all.Wait()
 	if member(t, c, "a") != a {
 		t.Error("a healthy host was taken away")
-	}
-}
-
-func TestANewConfigurationKeepsWhatIsKnownOfHosts(t *testing.T) {
-	old := New(Options{Checked: true, Endpoints: Addresses("a", "b", "c", "d")})
-	member(t, old, "b").Mark(Drained, true)
-	member(t, old, "c").Mark(FailedCheck, true)
-	member(t, old, "d").Mark(Ejected, true)
-	old.Update(Addresses("b", "c", "d"))
-	if got := present(old); got != "b out, c out, d out, a absent" {
-		t.Fatal(got)
-	}
-	for _, c := range []struct {
-		name string
-		o    Options
-		want string
-	}{
-		{"the same discovery", Options{Checked: true, Before: old}, "b out, c out, d, a absent"},
-		{"without checks", Options{Before: old}, "b out, c, d"},
-		{"others", Options{Checked: true, Before: old, Endpoints: Addresses("b", "a", "e")}, "b out, a, e"},
-	} {
-		if got := present(New(c.o)); got != c.want {
-			t.Errorf("%s: %s, want %s", c.name, got, c.want)
-		}
-	}
-	next := New(Options{Checked: true, Before: old})
-	next.Update(Addresses("b"))
-	if got := present(next); got != "b out, d absent, a absent" {
-		t.Errorf("%s", got)
 	}
 }

@@ -29,13 +29,13 @@ func TestHostsOfDestinations(t *testing.T) {
 	if again, err := c.Pick(at(open), new(Want)); again != h || err != nil {
 		t.Errorf("picked another for the same destination: %v", err)
 	} else {
-		again.Done()
+		new(Want).Done(again)
 	}
 	conn, err := h.Dial(at(open))
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.Done()
+	new(Want).Done(h)
 	other, err := c.Pick(at(unused), new(Want))
 	if err != nil {
 		t.Fatal(err)
@@ -47,7 +47,7 @@ func TestHostsOfDestinations(t *testing.T) {
 	if len(c.Hosts()) != 2 {
 		t.Error("a host in use was forgotten")
 	}
-	other.Done()
+	new(Want).Done(other)
 	c.original.forget()
 	if all := c.Hosts(); len(all) != 1 || all[0] != h || !other.Forgotten() || h.Forgotten() {
 		t.Errorf("left are %v", all)

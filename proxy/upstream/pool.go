@@ -154,9 +154,22 @@ func (h *Host) take(now int64, s Source) *Conn {
 // closed when the pool is full or the connection has served enough.
 func (h *Host) Put(c *Conn) {
 	c.Used++
-	worn := h.pool.uses > 0 && c.Used >= h.pool.uses
-	if worn || !h.pool.push(c, time.Now()) {
+	if h.pool.uses > 0 && c.Used >= h.pool.uses {
 		_ = c.Close() // its exchange has ended well
+		return
+	}
+	h.keep(c)
+}
+
+// keep keeps an idle connection, for who waits for one before all others.
+func (h *Host) keep(c *Conn) {
+	source := c.source
+	if !h.pool.push(c, time.Now()) {
+		_ = c.Close() // its exchange has ended well
+		return
+	}
+	if q := &h.cluster.queue; q.n.Load() > 0 {
+		q.kept(h, source)
 	}
 }
 

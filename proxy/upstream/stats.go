@@ -55,6 +55,7 @@ func (c *Cluster) Stats() []Stat {
 	if c.tls != nil {
 		sum = append(sum, c.tls.Stats()...)
 	}
+	sum = append(sum, c.breakerStats()...)
 	sum = append(sum, c.updates.stats()...)
 	if all := c.observers.Load(); all != nil {
 		for _, o := range *all {

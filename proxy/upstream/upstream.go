@@ -33,16 +33,6 @@ type Options struct {
 
 	Newcomers Flag // of hosts that come, until an active check clears them: FailedCheck, and Unchecked to have them not count until then
 
-	// Where says where an endpoint is to be dialled at the time; nil for at its
-	// address.
-	Where func(address string) string
-
-	// Before is the cluster in whose place this one comes; nil for none. What
-	// was known of its hosts is taken over; without Endpoints, all of them are.
-	Before *Cluster
-
-	Steer *Steering // by what hosts say of their load; nil for not
-
 	IgnoreHealth bool // when discovery tells no more of a host: it is removed though checks find it healthy
 
 	Tell func(*event.Notice) // is told what is decided about hosts; may be nil
@@ -51,6 +41,10 @@ type Options struct {
 	MaxIdle        int           // idle connections kept per host; 1024 by default, negative keeps none
 	IdleTimeout    time.Duration // after which an idle connection is closed; 1 h by default
 	MaxUses        int           // exchanges on one connection; 0 for no limit
+
+	Breakers        [2]Thresholds // of exchanges of default and of high priority
+	HostConnections int64         // to one host at once; 0 for no limit but that of the breakers
+	Backoff         Backoff       // how long a host that cannot be reached is passed over
 
 	Protocol string // what HTTP is spoken in, for those who speak it; not looked at here
 
@@ -92,6 +86,9 @@ type Cluster struct {
 	speaks  string
 	none    Counter // upstream_cx_none_healthy
 
+	breakers [numClasses]breaker
+	queue    queue // of who waits for connections
+
 	now       atomic.Pointer[members]
 	observers atomic.Pointer[[]Observer]
 	watchers  []func()   // that OnChange was given; guarded by mu
@@ -113,8 +110,7 @@ type Cluster struct {
 	panicking []int                   // priorities, as told; guarded by mu
 	untold    []event.Notice          // guarded by mu
 
-	steering    *steering // nil where load decides nothing
-	memberships Counter   // membership_change
+	memberships Counter // membership_change
 	updates     Updates
 
 	greet    func(b []byte, client, server netip.AddrPort) []byte
@@ -130,13 +126,11 @@ func New(o Options) *Cluster {
 	}
 	c.bounded = o.Policy.Traits().Bounded
 	c.learner, _ = o.Policy.(learner)
-	if o.Steer != nil {
-		c.steering = &steering{Steering: o.Steer.withDefaults()}
-		c.Observe(c.steering)
+	for class, t := range o.Breakers {
+		c.breakers[class].init(c, class, t)
 	}
 	c.now.Store(new(members))
-	c.begin(o.Endpoints, o.Before)
-	c.options.Before = nil // which may go
+	c.settle(o.Endpoints)
 	return c
 }
 
@@ -157,6 +151,7 @@ func (o Options) withDefaults() Options {
 	if o.IdleTimeout <= 0 {
 		o.IdleTimeout = DefaultIdleTimeout
 	}
+	o.Backoff = o.Backoff.withDefaults()
 	return o
 }
 
@@ -224,6 +219,7 @@ func (c *Cluster) Open() (n int64) {
 // Close closes every connection of the cluster, idle or in use. What is dialled
 // or put back later is closed at once.
 func (c *Cluster) Close() {
+	c.closeBreakers()
 	if c.original != nil {
 		c.original.close()
 	}

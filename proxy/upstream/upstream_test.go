@@ -31,7 +31,7 @@ func TestRoundRobinIsFair(t *testing.T) {
 			t.Fatal(err)
 		}
 		count[h.Address()]++
-		h.Done()
+		new(Want).Done(h)
 	}
 	for a, n := range count {
 		if n != 100 {
@@ -284,7 +284,7 @@ func TestPickAllocatesNothing(t *testing.T) {
 		conn := h.Get()
 		h.Report(&Result{Status: 200, Took: time.Millisecond})
 		h.Put(conn)
-		h.Done()
+		new(Want).Done(h)
 	})
 	if n != 0 {
 		t.Errorf("%v allocations per exchange, want 0", n)
@@ -299,7 +299,7 @@ func BenchmarkExchange(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				h, _ := c.Pick(context.Background(), w)
-				h.Done()
+				new(Want).Done(h)
 			}
 		})
 	}

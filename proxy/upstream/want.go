@@ -12,7 +12,7 @@ type Want struct {
 	Strict   bool   // nobody else is wanted than those of Override
 	Subset   []Pair // metadata that the host must have, by key
 	High     bool   // goes by the circuit breakers of high priority
-	Retry    bool   // the exchange was refused before: it goes by the breaker of retries, too
+	Whole    bool   // a whole connection is carried: it goes by the breaker of connections, not by that of requests
 
 	// Why is filled by Pick: why this host, in few and constant words, as
 	// "round_robin" or "least_request, priority 1, panic".

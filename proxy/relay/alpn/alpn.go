@@ -89,7 +89,9 @@ func (d *Dialer) Open(ctx context.Context, h *upstream.Host, how relay.How) (rel
 
 // find dials to see what the host speaks, and goes on with the connection.
 func (d *Dialer) find(ctx context.Context, h *upstream.Host, how relay.How, k *host) (relay.Upstream, error) {
-	c, err := h.Dial(ctx)
+	waiting, done := how.Waiting(ctx)
+	c, _, err := h.Connect(waiting, upstream.Ask{High: how.High, Fresh: true, Timed: how.Timed})
+	done()
 	if err != nil {
 		return nil, err
 	}

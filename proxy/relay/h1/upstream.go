@@ -33,11 +33,13 @@ func (d *Dialer) Open(ctx context.Context, host *upstream.Host, how relay.How) (
 	if c := kept(ctx, host, how); c != nil {
 		return d.Use(c, true), nil
 	}
-	c, err := host.Dial(ctx)
+	ctx, done := how.Waiting(ctx)
+	defer done()
+	c, reused, err := host.Connect(ctx, upstream.Ask{High: how.High, Fresh: how.Fresh, Again: how.Again, Now: how.Now, Timed: how.Timed})
 	if err != nil {
 		return nil, err
 	}
-	return d.Use(c, false), nil
+	return d.Use(c, reused), nil
 }
 
 func kept(ctx context.Context, host *upstream.Host, how relay.How) *upstream.Conn {

@@ -52,6 +52,7 @@ const young = time.Second
 
 // pool holds the connections to a host.
 type pool struct {
+	host    *upstream.Host
 	mu      sync.Mutex // taken before those of connections
 	conns   []*clientConn
 	dialing int
@@ -71,23 +72,25 @@ func (d *Dialer) pool(h *upstream.Host) *pool {
 		}
 		return true
 	})
-	p, _ := d.pools.LoadOrStore(h, &pool{changed: make(chan struct{})})
+	p, _ := d.pools.LoadOrStore(h, &pool{host: h, changed: make(chan struct{})})
 	return p.(*pool)
 }
 
 // Open implements relay.Dialer.
 func (d *Dialer) Open(ctx context.Context, host *upstream.Host, how relay.How) (relay.Upstream, error) {
 	p := d.pool(host)
-	c, dial := p.pick(d, how.Fresh, false)
-	if c == nil && !dial {
+	c, dial, _ := p.pick(d, how, false)
+	if c == nil {
+		waiting, done := how.Waiting(ctx)
+		defer done()
 		var err error
-		if c, dial, err = p.await(ctx, d, how.Fresh); err != nil {
-			return nil, err
+		if !dial {
+			c, dial, err = p.await(waiting, d, how)
 		}
-	}
-	if dial {
-		var err error
-		if c, err = d.dial(ctx, host, p); err != nil {
+		if dial {
+			c, err = d.dial(waiting, p, how.High)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -114,7 +117,9 @@ func (d *Dialer) Use(ctx context.Context, up *upstream.Conn, how relay.How) (rel
 func (p *pool) attempt(ctx context.Context, c *clientConn, how relay.How) (relay.Upstream, error) {
 	a := c.attempt()
 	if how.Tunnel {
-		if err := p.known(ctx, c); err != nil {
+		waiting, done := how.Waiting(ctx)
+		defer done()
+		if err := p.known(waiting, c); err != nil {
 			a.Close()
 			return nil, err
 		}
@@ -123,14 +128,14 @@ func (p *pool) attempt(ctx context.Context, c *clientConn, how relay.How) (relay
 }
 
 // pick reserves a slot on a connection, or says that one is to be dialled, which
-// is counted then; neither when the caller has to wait. waits says that he is
-// among those waiting already.
-func (p *pool) pick(d *Dialer, fresh, waits bool) (c *clientConn, dial bool) {
+// is counted then; neither when the caller has to wait, because of the cluster's
+// limit where full says so. waits says that he is among those waiting already.
+func (p *pool) pick(d *Dialer, how relay.How, waits bool) (c *clientConn, dial, full bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, c := range p.conns {
-		if (!fresh || time.Now().UnixNano()-c.began < int64(young)) && c.reserve() {
-			return c, false
+		if (!how.Fresh || time.Now().UnixNano()-c.began < int64(young)) && c.reserve() {
+			return c, false, false
 		}
 	}
 	ahead := int(p.waiting.Load())
@@ -138,27 +143,67 @@ func (p *pool) pick(d *Dialer, fresh, waits bool) (c *clientConn, dial bool) {
 		ahead--
 	}
 	if ahead < p.dialing*d.o.MaxStreams || len(p.conns)+p.dialing >= d.o.MaxConnections {
-		return nil, false
+		return nil, false, false
+	}
+	if !p.host.Reserve(how.High) {
+		return nil, false, true
 	}
 	p.dialing++
-	return nil, true
+	return nil, true, false
 }
 
 // await waits for a slot, or for leave to dial.
-func (p *pool) await(ctx context.Context, d *Dialer, fresh bool) (c *clientConn, dial bool, err error) {
+func (p *pool) await(ctx context.Context, d *Dialer, how relay.How) (c *clientConn, dial bool, err error) {
+	if err := p.host.BeginPending(how.High); err != nil {
+		return nil, false, err
+	}
+	defer p.host.EndPending(how.High)
+	waiting := ctx
+	if !how.Timed {
+		var cancel context.CancelFunc
+		waiting, cancel = context.WithTimeout(ctx, p.host.ConnectTimeout())
+		defer cancel()
+	}
 	p.waiting.Add(1)
 	defer p.waiting.Add(-1)
+	var place upstream.Place // in the queue for leave to dial, where the cluster's limit is in the way
+	defer func() { place.Leave() }()
 	for {
 		changed := p.changing()
-		if c, dial = p.pick(d, fresh, true); c != nil || dial {
+		c, dial, full := p.pick(d, how, true)
+		if c != nil || dial {
 			return c, dial, nil
+		}
+		if full && !place.Taken() {
+			place = p.host.Queue(how.High)
 		}
 		select {
 		case <-changed:
-		case <-ctx.Done():
+		case <-place.Ready():
+			place = upstream.Place{}
+			if p.dials(d) {
+				return nil, true, nil
+			}
+			p.host.Release(how.High)
+		case <-waiting.Done():
+			if ctx.Err() == nil {
+				return nil, false, p.host.WaitedInVain(how.High)
+			}
 			return nil, false, ctx.Err()
 		}
 	}
+}
+
+// dials counts a connection that there is leave for, unless the host has as many
+// as one dialer makes.
+func (p *pool) dials(d *Dialer) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.conns)+p.dialing >= d.o.MaxConnections {
+		return false
+	}
+	p.dialing++
+	return true
 }
 
 func (p *pool) changing() chan struct{} {
@@ -200,8 +245,8 @@ func (p *pool) known(ctx context.Context, c *clientConn) error {
 }
 
 // dial makes a connection, with a slot of it reserved.
-func (d *Dialer) dial(ctx context.Context, host *upstream.Host, p *pool) (*clientConn, error) {
-	c, err := d.connect(ctx, host, p)
+func (d *Dialer) dial(ctx context.Context, p *pool, high bool) (*clientConn, error) {
+	c, err := d.connect(ctx, p, high)
 	p.mu.Lock()
 	p.dialing--
 	if err == nil {
@@ -218,15 +263,15 @@ func (d *Dialer) dial(ctx context.Context, host *upstream.Host, p *pool) (*clien
 	return c, nil
 }
 
-func (d *Dialer) connect(ctx context.Context, host *upstream.Host, p *pool) (*clientConn, error) {
-	up, err := host.Dial(ctx)
+func (d *Dialer) connect(ctx context.Context, p *pool, high bool) (*clientConn, error) {
+	up, err := p.host.DialReserved(ctx, high)
 	if err != nil {
 		return nil, err
 	}
 	if up.TLS != nil {
 		if got := up.TLS.ConnectionState().NegotiatedProtocol; got != "h2" {
 			_ = up.Close() // nothing was asked on it
-			return nil, notH2(host, got)
+			return nil, notH2(p.host, got)
 		}
 	}
 	return d.adopt(up, p), nil

@@ -1,12 +1,12 @@
-package discovery
+package proxy
 
 import (
 	"github.com/pitot-io/pitot/internal/config"
 	"github.com/pitot-io/pitot/proxy/upstream"
 )
 
-// Endpoints are those of the configuration as clusters take them.
-func Endpoints(all []config.Endpoint) []upstream.Endpoint {
+// endpoints are those of the configuration as clusters take them.
+func endpoints(all []config.Endpoint) []upstream.Endpoint {
 	list := make([]upstream.Endpoint, len(all))
 	for i := range all {
 		e := &all[i]
