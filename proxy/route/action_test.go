@@ -184,6 +184,7 @@ func TestPathsAreNormalised(t *testing.T) {
 		{dots, "/a/%2e%2E/b", "/b"},
 		{dots, "/a\\..\\b", "/b"},
 		{dots, "/%61%7e%2f%zz%4", "/a~%2f%zz%4"},
+		{dots, "/%0%30", "/%0%30"}, {dots, "/%%300", "/%%300"}, {dots, "/%41%30", "/A0"}, {dots, "/%2f%30", "/%2f0"},
 		{dots, "/a//b", "/a//b"},
 		{dots, "/...", "/..."},
 		{dots, "/a/..b/.c", "/a/..b/.c"},

@@ -46,6 +46,7 @@ func (n Normal) Path(h *http1.Head, s *Scratch) bool {
 // character (RFC 3986, 6.2.2.2), and slashes where that is asked for. It
 // reports false for an escaped slash that is refused, and for an escaped NUL.
 func (n Normal) decode(path []byte, s *Scratch) bool {
+	at := len(s.text)
 	for i := 0; i < len(path); i++ {
 		c := path[i]
 		switch {
@@ -58,7 +59,7 @@ func (n Normal) decode(path []byte, s *Scratch) bool {
 			case !ok:
 			case slash && n.reject, v == 0 && n.dots:
 				return false
-			case slash && n.unescape, n.dots && unreserved(v):
+			case slash && n.unescape, n.dots && unreserved(v) && !stray(s.text[at:]):
 				if c, i = v, i+2; c == '\\' && n.dots {
 					c = '/'
 				}
@@ -67,6 +68,13 @@ func (n Normal) decode(path []byte, s *Scratch) bool {
 		s.text = append(s.text, c)
 	}
 	return true
+}
+
+// stray reports whether p ends in a percent sign that begins no escape: a digit
+// that is undone after it could make one, as in "/%0%30".
+func stray(p []byte) bool {
+	n := len(p)
+	return n > 0 && p[n-1] == '%' || n > 1 && p[n-2] == '%'
 }
 
 func escaped(hi, lo byte) (byte, bool) {

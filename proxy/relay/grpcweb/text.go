@@ -1,6 +1,7 @@
 package grpcweb
 
 import (
+	"bytes"
 	"encoding/base64"
 	"io"
 
@@ -56,6 +57,9 @@ func untilPadding(b []byte) int {
 
 // group decodes groups of four, of which the last may be padded.
 func (d *decoder) group(b []byte) (err error) {
+	if bytes.ContainsAny(b, "\r\n") { // the decoder would skip them, and groups would not be of four
+		return errText
+	}
 	if d.out, err = base64.StdEncoding.AppendDecode(d.out, b); err != nil {
 		return errText
 	}
