@@ -151,6 +151,14 @@ const (
 	AttrCommentOther      = "pitot.comment.other"
 	AttrCommentPrefix     = "pitot.comment."
 
+	// Of active health checks.
+	AttrHealthState   = "pitot.health.state"   // healthy, degraded or unhealthy
+	AttrHealthChanged = "pitot.health.changed" // true, or false where each check is told
+	AttrHealthCheck   = "pitot.health.check"   // the kind of check, or passive
+	AttrHealthReason  = "pitot.health.reason"
+	AttrHealthLatency = "pitot.health.latency_ns"
+	AttrHealthLag     = "pitot.mongodb.lag_ns" // behind the newest write of the replica set
+
 	// Of ejections, found or carried out; rates are percentages.
 	AttrOutlierType        = "pitot.outlier.type"     // the detector, as Envoy names it
 	AttrOutlierEnforced    = "pitot.outlier.enforced" // true or false

@@ -26,6 +26,7 @@ type Host struct {
 	forgotten atomic.Bool
 	known     atomic.Pointer[netip.AddrPort]
 	tags      atomic.Pointer[map[string]string]
+	lag       atomic.Int64 // ns; negative where it is not known
 
 	pool    pool
 	conns   atomic.Int64 // that are open or being made, as breakers count them
@@ -41,6 +42,7 @@ type Host struct {
 func newHost(c *Cluster, address string, o Options) *Host {
 	h := &Host{cluster: c, address: address, limit: o.ConnectTimeout}
 	h.dialer.SetMultipathTCP(false)
+	h.lag.Store(-1)
 	if path, ok := socket.UnixPath(address); ok {
 		h.unix = path
 	}

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net"
 	"strconv"
+	"time"
 
 	"github.com/pitot-io/pitot/proxy/socket"
 )
@@ -40,6 +41,16 @@ func (h *Host) Checked() bool { return h.cluster.options.Checked }
 
 // Used reports whether a connection for traffic was ever opened to h.
 func (h *Host) Used() bool { return h.stats.cxTotal.Load() > 0 }
+
+// Lag notes how far h is behind the others of its replica set, negative where
+// that is not known.
+func (h *Host) Lag(d time.Duration) { h.lag.Store(int64(d)) }
+
+// Lagging is what Lag noted last.
+func (h *Host) Lagging() (d time.Duration, known bool) {
+	d = time.Duration(h.lag.Load())
+	return max(0, d), d >= 0
+}
 
 // Tags are what health checks found out about h. They are not to be changed.
 func (h *Host) Tags() map[string]string {
