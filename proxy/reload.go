@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -85,6 +84,7 @@ func (s *Server) reload(cfg *config.Config) error {
 	if err != nil {
 		return err
 	}
+	s.warmNext(n)
 	s.adopt(n)
 	return nil
 }
@@ -163,6 +163,7 @@ func (s *Server) newCluster(c *config.Cluster) (*cluster, error) {
 		o.Endpoints, o.Original, o.Own = nil, true, s.own
 	}
 	limit(&o, c)
+	newcomers(&o, c)
 	made := &cluster{config: c}
 	if c.TLS != nil {
 		if made.tls, err = secure.NewClient(c.Name, c.TLS, s.files); err != nil {
@@ -271,13 +272,6 @@ func (s *Server) retire(n *next) {
 	s.clusters = n.clusters
 	if s.life != nil {
 		s.watch(s.life)
-	}
-}
-
-// watch has what looks after clusters run. The caller has the lock.
-func (s *Server) watch(life context.Context) {
-	for _, c := range s.clusters {
-		c.begin(life)
 	}
 }
 

@@ -192,6 +192,7 @@ func (s *Server) Run(ctx context.Context) error {
 	defer end()
 	var serving sync.WaitGroup
 	s.logs.begin()
+	s.warm(ctx, life)
 	s.begin(life)
 	if s.deps.Listening != nil {
 		s.deps.Listening()

@@ -1,16 +1,46 @@
 package proxy
 
 import (
+	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/pitot-io/pitot/internal/config"
 	"github.com/pitot-io/pitot/internal/event"
 	"github.com/pitot-io/pitot/proxy/upstream"
 	"github.com/pitot-io/pitot/proxy/upstream/outlier"
 )
+
+// notices are the events of a proxy, in order.
+type notices struct {
+	*rig
+	rest []event.Notice
+}
+
+// next is the next event of that name.
+func (q *notices) next(name string) event.Notice {
+	q.t.Helper()
+	late := time.After(patience)
+	for {
+		for len(q.rest) > 0 {
+			n := q.rest[0]
+			if q.rest = q.rest[1:]; n.Name == name {
+				return n
+			}
+		}
+		select {
+		case b := <-q.sub.C():
+			q.rest = append(q.rest, b.Notices...)
+		case <-late:
+			q.t.Fatalf("no %s was told", name)
+		}
+	}
+}
 
 // flagged are the addresses of hosts with all of these flags.
 func (r *rig) flagged(f upstream.Flag) string {
@@ -74,5 +104,139 @@ func TestAFailingHostIsEjected(t *testing.T) {
 func TestDefaultsOfOutlierDetection(t *testing.T) {
 	if got := outliers(config.NewOutlierDetection()); got != outlier.Default() {
 		t.Errorf("%+v, want %+v", got, outlier.Default())
+	}
+}
+
+// sick is a server that is well as long as it is told to be; it says its name.
+func sick(t *testing.T, name string) (address string, well *atomic.Bool) {
+	well = new(atomic.Bool)
+	well.Store(true)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/healthz" && !well.Load() {
+			w.WriteHeader(500)
+		}
+		_, _ = io.WriteString(w, name)
+	}))
+	t.Cleanup(s.Close)
+	return strings.TrimPrefix(s.URL, "http://"), well
+}
+
+func checked(c *config.Config) {
+	c.Listeners[0].Protocol = config.HTTP
+	h := config.ActiveCheck{
+		Interval: 10 * time.Millisecond, NoTraffic: 10 * time.Millisecond, Timeout: patience, UnhealthyThreshold: 1, HealthyThreshold: 1, Reuse: true,
+		HTTP: &config.HTTPCheck{Path: "/healthz", Method: "GET", Expected: []string{"200"}},
+	}
+	c.Clusters[0].HealthChecks = []config.ActiveCheck{h}
+}
+
+// Nobody gets traffic who is ill from the first request on, and everybody who
+// is well does; so it is after a reload that makes the cluster anew.
+func TestHealthIsKnownBeforeTraffic(t *testing.T) {
+	one, well := sick(t, "one")
+	two, other := sick(t, "two")
+	well.Store(false)
+	r := run(t, checked, one, two)
+	q := &notices{rig: r}
+	for range 10 {
+		if status, body := fetch(t, r, "/"); status != 200 || body != "two" {
+			t.Errorf("%d %q, and only two is well", status, body)
+		}
+	}
+	for range 2 { // both are told, in the order of the answers
+		if n := q.next(event.EventHostHealth); (attribute(&n, event.AttrHealthState) == "healthy") != (attribute(&n, event.AttrPeerAddress) == two) {
+			t.Errorf("%+v", n)
+		}
+	}
+	well.Store(true)
+	n := q.next(event.EventHostHealth)
+	if attribute(&n, event.AttrHealthState) != "healthy" || attribute(&n, event.AttrPeerAddress) != one {
+		t.Errorf("%+v", n)
+	}
+	other.Store(false)
+	if n = q.next(event.EventHostHealth); attribute(&n, event.AttrHealthState) != "unhealthy" || attribute(&n, event.AttrPeerAddress) != two {
+		t.Errorf("%+v", n)
+	}
+	old := r.clusters["main"]
+	r.reload(func(c *config.Config) { c.Listeners[0].Via = "edge" })
+	if r.clusters["main"] != old {
+		t.Error("a cluster that did not change was made anew")
+	}
+	r.reload(func(c *config.Config) { c.Clusters[0].Policy = "least_request" })
+	if r.clusters["main"] == old || r.flagged(upstream.FailedCheck) != two {
+		t.Errorf("failing in the new cluster: %q", r.flagged(upstream.FailedCheck))
+	}
+	old.running.Wait() // its checks have ended
+	for range 10 {
+		if _, body := fetch(t, r, "/"); body != "one" {
+			t.Errorf("%q, and only one is well", body)
+		}
+	}
+	if r.turned("health_check.healthy") != 1 || r.turned("membership_healthy") != 1 {
+		t.Error("numbers of health are not the cluster's")
+	}
+}
+
+// turned is a number of the cluster.
+func (r *rig) turned(name string) uint64 {
+	for _, s := range r.clusters["main"].Stats() {
+		if s.Name == name {
+			return s.Value
+		}
+	}
+	return 1 << 60
+}
+
+// A check that passes ends an ejection, and a host may say by itself that it
+// fails.
+func TestChecksAndEjections(t *testing.T) {
+	var fails atomic.Bool
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Path == "/healthz":
+		case r.URL.Path == "/leave":
+			w.Header().Set("x-envoy-immediate-health-check-fail", "1")
+		case fails.Load():
+			w.WriteHeader(500)
+		}
+	}))
+	t.Cleanup(s.Close)
+	r := run(t, func(c *config.Config) {
+		checked(c)
+		c.Clusters[0].Outliers = config.NewOutlierDetection()
+	}, strings.TrimPrefix(s.URL, "http://"))
+	q := &notices{rig: r}
+	fails.Store(true)
+	for range 5 {
+		fetch(t, r, "/")
+	}
+	q.next(event.EventEjection)
+	if n := q.next(event.EventReturned); attribute(&n, event.AttrOutlierReason) != "an active health check passed" {
+		t.Errorf("%+v", n)
+	}
+	fetch(t, r, "/leave")
+	if n := q.next(event.EventHostHealth); attribute(&n, event.AttrHealthCheck) != "passive" {
+		t.Errorf("%+v", n)
+	}
+	if n := q.next(event.EventHostHealth); attribute(&n, event.AttrHealthState) != "healthy" {
+		t.Errorf("%+v", n)
+	}
+}
+
+// A host that never answers a check holds up the start no longer than it may.
+func TestAStartDoesNotWaitForEver(t *testing.T) {
+	hole := serve(t, func(c *net.TCPConn) { _, _ = io.Copy(io.Discard, c) })
+	good, _ := sick(t, "good")
+	r := run(t, func(c *config.Config) {
+		checked(c)
+		c.Clusters[0].HealthChecks[0].Timeout = 100 * time.Millisecond
+	}, hole, good)
+	for range 4 {
+		if _, body := fetch(t, r, "/"); body != "good" {
+			t.Errorf("%q", body)
+		}
+	}
+	if got := r.flagged(upstream.FailedCheck); got != hole {
+		t.Errorf("failing: %q", got)
 	}
 }
