@@ -171,6 +171,15 @@ func (h *half) forward(b []byte) error {
 	at := time.Now().UnixNano()
 	h.p.touch(h.dir, at)
 	h.moved += int64(len(b))
+	if h.p.gate != nil {
+		return h.p.gate.Pass(h.dir, at, b)
+	}
+	h.show(at, b)
+	return h.write(b)
+}
+
+// show shows b to whoever watches.
+func (h *half) show(at int64, b []byte) {
 	if plain := &h.p.t.Hub.Plain; plain.On() {
 		plain.Passed(h.p.inline, &h.p.passed, h.dir, at, b)
 	}
@@ -179,7 +188,6 @@ func (h *half) forward(b []byte) error {
 	} else {
 		h.p.flow.Feed(h.dir, at, b)
 	}
-	return h.write(b)
 }
 
 // write writes all of b. A receiver that takes nothing runs into the idle

@@ -13,6 +13,7 @@ import (
 	"github.com/pitot-io/pitot/internal/config"
 	"github.com/pitot-io/pitot/proxy/accesslog"
 	"github.com/pitot-io/pitot/proxy/hop"
+	"github.com/pitot-io/pitot/proxy/mongo"
 	"github.com/pitot-io/pitot/proxy/probe"
 	"github.com/pitot-io/pitot/proxy/ratelimit"
 	"github.com/pitot-io/pitot/proxy/route"
@@ -75,6 +76,8 @@ type Setup struct {
 	compiled  *route.Table   // as they are for this configuration
 	accessLog *accesslog.Log // nil for none
 	limits    *ratelimit.Set
+	gate      *mongo.Gate                            // of the listener's commands of MongoDB, at any time
+	commands  []mongo.Guard                          // about them, for this configuration
 	state     *probe.State                           // of the whole proxy
 	latest    func(cluster string) *upstream.Cluster // as it is at any time; nil for none
 }

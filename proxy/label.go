@@ -11,6 +11,7 @@ import (
 type label struct {
 	out      event.Emitter
 	flags    atomic.Uint32
+	mark     func(*event.Exchange) // adds to single exchanges; may be nil
 	failures *Counter
 }
 
@@ -18,6 +19,9 @@ func (l *label) flag(f event.ResponseFlags) { l.flags.Or(uint32(f)) }
 
 func (l *label) Exchange(x *event.Exchange) {
 	x.Flags |= event.ResponseFlags(l.flags.Load())
+	if l.mark != nil {
+		l.mark(x)
+	}
 	l.out.Exchange(x)
 }
 

@@ -12,6 +12,7 @@ import (
 
 	"github.com/pitot-io/pitot/internal/config"
 	"github.com/pitot-io/pitot/internal/event"
+	"github.com/pitot-io/pitot/proxy/mongo"
 	"github.com/pitot-io/pitot/proxy/secure"
 	"github.com/pitot-io/pitot/proxy/socket"
 	"github.com/pitot-io/pitot/proxy/upstream"
@@ -32,6 +33,7 @@ type listener struct {
 	sources sources
 
 	routes routes
+	gate   *mongo.Gate  // of commands of MongoDB
 	limit  atomic.Int64 // of connections; 0 for none
 
 	mu      sync.Mutex // guards what follows
@@ -47,7 +49,7 @@ func (s *Server) newListener(c *config.Listener) *listener {
 		name: c.Name, address: c.Address, config: c, stats: new(ListenerStats), log: s.deps.Log, open: map[socket.Conn]struct{}{},
 		next:    func() int64 { return s.number.Add(1) },
 		tell:    func(id int64, n *event.Notice) { s.deps.Hub.Publisher(id).Notice(n) },
-		sources: s,
+		sources: s, gate: mongo.NewGate(),
 	}
 }
 
@@ -56,6 +58,7 @@ func (l *listener) renew(r *renewal) {
 	l.config = r.config
 	l.limit.Store(int64(r.config.MaxConnections))
 	l.routes.now.Store(r.table)
+	l.gate.Use(r.commands)
 	if r.handler == nil {
 		return
 	}

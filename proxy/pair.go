@@ -26,6 +26,7 @@ type pair struct {
 	inline tap.Inline
 	passed tap.Passed    // what was shown of it
 	tally  *tally        // set when bytes are only counted
+	gate   *gated        // set when messages are decided about
 	idle   time.Duration // 0 for no limit
 	half   [2]half       // by direction
 	done   func()        // called when the connection is over
@@ -49,6 +50,10 @@ func newPair(t *passthrough, c *socket.Stream, up *upstream.Conn, info ConnInfo,
 	conn.Secure = c.TLS != nil
 	meta := t.meta(t.cluster.Name(), up.Host(), info)
 	if t.decoder != nil {
+		if t.gate != nil {
+			p.gate = newGated(t.gate, p, t.cluster.Name(), info)
+			p.mark = p.gate.Label
+		}
 		p.flow = tap.NewFlow(t.decoder(conn), conn, meta, p)
 		return p
 	}
@@ -88,6 +93,9 @@ func (p *pair) carry(h *half, first []byte) {
 func (p *pair) end() {
 	p.close()
 	p.flow.Close(time.Now().UnixNano())
+	if p.gate != nil {
+		p.gate.Close()
+	}
 	if plain := &p.t.Hub.Plain; plain.On() {
 		plain.Closed(p.inline, time.Now().UnixNano(), p.reset.Load())
 	}
@@ -111,6 +119,9 @@ func (p *pair) finish(h *half, err error) {
 	switch {
 	case p.closing.Load():
 	case err == io.EOF: // the other direction may go on for as long as it likes
+		if p.gate != nil {
+			_ = p.gate.End(h.dir, time.Now().UnixNano()) // if that side has gone, its own half notices
+		}
 		p.flow.End(h.dir, time.Now().UnixNano())
 		if plain := &p.t.Hub.Plain; plain.On() {
 			plain.Ended(p.inline, h.dir, time.Now().UnixNano())
@@ -144,6 +155,9 @@ func (p *pair) broken(h *half) {
 // close closes both connections, which ends both halves.
 func (p *pair) close() {
 	p.closing.Store(true)
+	if p.gate != nil {
+		p.gate.end()
+	}
 	_ = p.up.Close()
 	_ = p.client.Close() // the error of a second close says nothing
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/pitot-io/pitot/decode"
 	"github.com/pitot-io/pitot/internal/event"
+	"github.com/pitot-io/pitot/proxy/mongo"
 	"github.com/pitot-io/pitot/proxy/socket"
 	"github.com/pitot-io/pitot/proxy/upstream"
 	"github.com/pitot-io/pitot/tap"
@@ -26,6 +27,7 @@ type passthrough struct {
 	Setup
 	cluster *upstream.Cluster
 	decoder func(decode.Conn) decode.Decoder // nil: bytes are only counted
+	gate    *mongo.Gate                      // decides about messages; nil for nobody
 
 	mu     sync.Mutex
 	open   map[*pair]struct{}

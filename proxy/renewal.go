@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/pitot-io/pitot/internal/config"
+	"github.com/pitot-io/pitot/proxy/mongo"
 	"github.com/pitot-io/pitot/proxy/route"
 	"github.com/pitot-io/pitot/proxy/secure"
 	"github.com/pitot-io/pitot/proxy/upstream"
@@ -12,11 +13,12 @@ import (
 
 // renewal is what a new configuration changes about a listener.
 type renewal struct {
-	config  *config.Listener
-	table   *route.Table
-	handler Handler        // nil where the one in use goes on
-	secure  *secure.Server // of connections that handler gets; nil without TLS
-	whence  *whence        // of these
+	config   *config.Listener
+	table    *route.Table
+	handler  Handler        // nil where the one in use goes on
+	secure   *secure.Server // of connections that handler gets; nil without TLS
+	whence   *whence        // of these
+	commands []mongo.Guard  // about commands of MongoDB
 }
 
 func (r *renewal) close() {
@@ -41,6 +43,10 @@ func (s *Server) renewal(n *next, l *listener, c *config.Listener) (r *renewal, 
 		return r, err
 	}
 	setup.compiled = r.table
+	if r.commands, err = setup.commandGuards(); err != nil {
+		return r, err
+	}
+	setup.commands = r.commands
 	if shared && c.Protocol == config.HTTP && onlyRoutes(l.config, c) && !n.changesKind(s, l.config, c) {
 		return r, nil
 	}
@@ -99,7 +105,7 @@ func (s *Server) setup(n *next, l *listener, c *config.Listener) Setup {
 		clusters[name] = c.Cluster
 	}
 	return Setup{
-		Listener: c, Clusters: clusters, routes: &l.routes, Hub: s.deps.Hub, Names: &n.config.Services, IDs: s.deps.IDs,
+		Listener: c, Clusters: clusters, routes: &l.routes, gate: l.gate, Hub: s.deps.Hub, Names: &n.config.Services, IDs: s.deps.IDs,
 		Protocols: s.deps.Protocols, Layers: s.deps.Layers, Stats: l.stats, Failures: &s.failures,
 		Attempts: n.config.Tracing.AttemptSpans, Log: s.deps.Log, buffers: s.buffers,
 		state: s.state, latest: s.cluster,

@@ -45,7 +45,11 @@ func newTCP(s Setup) (Handler, error) {
 func newMongoDB(s Setup) (Handler, error) {
 	for _, p := range s.Protocols {
 		if p.Name == config.MongoDB {
-			return newPassthrough(s, p.New), nil
+			t := newPassthrough(s, p.New)
+			if len(s.commands) > 0 {
+				t.gate = s.gate
+			}
+			return t, nil
 		}
 	}
 	return nil, fmt.Errorf("listener %q: this build has no decoder for mongodb", s.Listener.Name)

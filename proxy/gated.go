@@ -1,0 +1,93 @@
+package proxy
+
+import (
+	"context"
+	"syscall"
+	"time"
+
+	"github.com/pitot-io/pitot/internal/event"
+	"github.com/pitot-io/pitot/proxy/fault"
+	"github.com/pitot-io/pitot/proxy/mongo"
+)
+
+// commandGuards are asked about every command of MongoDB, in this order, before
+// it goes to a server.
+func (s *Setup) commandGuards() (all []mongo.Guard, err error) {
+	faults, err := fault.NewCommands(s.Listener.Faults, s.faultOptions(""))
+	if faults != nil {
+		all = append(all, faults)
+	}
+	return all, err
+}
+
+// gated is a pair whose messages are decided about: it is the mongo.Side of a
+// mongo.Conn.
+type gated struct {
+	*mongo.Conn
+	p   *pair
+	ctx context.Context // ends with the pair
+	end context.CancelFunc
+}
+
+func newGated(g *mongo.Gate, p *pair, cluster string, info ConnInfo) *gated {
+	d := &gated{p: p}
+	d.ctx, d.end = context.WithCancel(context.Background())
+	d.Conn = g.New(d, info.Client.Addr(), cluster)
+	return d
+}
+
+func (g *gated) Show(d event.Dir, at int64, b []byte) {
+	g.p.touch(d, at)
+	g.p.half[d].show(at, b)
+}
+
+func (g *gated) Write(d event.Dir, b []byte) error { return g.p.half[d].write(b) }
+
+func (g *gated) Context() context.Context { return g.ctx }
+
+func (g *gated) Abort() {
+	g.p.closing.Store(true)
+	g.p.reset.Store(true)
+	g.p.client.Abort()
+	g.p.close()
+}
+
+// Wait lets time pass while the client is there.
+func (g *gated) Wait(d time.Duration) bool {
+	ctx, cancel := context.WithTimeout(g.ctx, d)
+	defer cancel()
+	_ = g.p.client.SetReadDeadline(time.Time{})
+	left := make(chan bool, 1)
+	go func() { left <- g.clientLeaves() }()
+	select {
+	case <-ctx.Done():
+		_ = g.p.client.SetReadDeadline(time.Unix(1, 0)) // wakes the other wait
+		<-left
+	case gone := <-left:
+		if gone {
+			return false
+		}
+		<-ctx.Done() // it has said more
+	}
+	g.p.half[event.ToServer].watch(time.Now())
+	return g.ctx.Err() == nil
+}
+
+// clientLeaves waits until the client has said something, which it does not
+// take, or has gone: then it is true. It ends with the read deadline.
+func (g *gated) clientLeaves() (gone bool) {
+	raw, err := g.p.client.Socket.SyscallConn()
+	if err != nil {
+		return true
+	}
+	_ = raw.Read(func(fd uintptr) bool {
+		var b [1]byte
+		n, _, err := syscall.Recvfrom(int(fd), b[:], syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		if err == syscall.EAGAIN || err == syscall.EINTR {
+			return false
+		}
+		gone = n == 0 || err != nil
+		return true
+	})
+	return gone
+}
