@@ -187,7 +187,9 @@ func TestWaitingInLineEndsEarly(t *testing.T) {
 			if _, err := gone.Get(url); err == nil {
 				t.Error("it was answered")
 			}
-			await(t, "who has gone waits no more", func() bool { return stat(t, cluster, "upstream_rq_pending_total") == 1 && stat(t, cluster, "upstream_rq_pending_active") == 0 })
+			await(t, "who has gone waits no more", func() bool {
+				return stat(t, cluster, "upstream_rq_pending_total") == 1 && stat(t, cluster, "upstream_rq_pending_active") == 0
+			})
 			began := time.Now()
 			go get(late)
 			for range 2 {

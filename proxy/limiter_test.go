@@ -159,3 +159,21 @@ func TestRateLimitServiceThatCannotBeUsed(t *testing.T) {
 		t.Errorf("%d after a reload that failed", status)
 	}
 }
+
+// Nobody waits for the service where a wait could not be ended: in the short way.
+func TestGlobalLimitsAreTheEnginesOwn(t *testing.T) {
+	c := config.FromFlags("127.0.0.1:0", "127.0.0.1:1")
+	configured(t, perClient)(c)
+	if engaged(&c.Listeners[0], nil) {
+		t.Error("buckets need the engine")
+	}
+	globally(t, `{address: "127.0.0.1:1", domain: web}`, "")(c)
+	if !engaged(&c.Listeners[0], nil) {
+		t.Error("a global limit does not need the engine")
+	}
+	l := &c.Listeners[0]
+	l.Routes, l.RateLimits = []config.Route{{RateLimits: l.RateLimits}}, nil
+	if !engaged(l, nil) {
+		t.Error("that of a route does not need the engine")
+	}
+}

@@ -27,6 +27,7 @@ type pair struct {
 	passed tap.Passed    // what was shown of it
 	tally  *tally        // set when bytes are only counted
 	gate   *gated        // set when messages are decided about
+	log    *connLog      // nil for none
 	idle   time.Duration // 0 for no limit
 	half   [2]half       // by direction
 	done   func()        // called when the connection is over
@@ -36,10 +37,12 @@ type pair struct {
 	asking  atomic.Bool  // they were the client's: somebody may wait for an answer
 	closing atomic.Bool  // by us: errors that follow are our own doing
 	reset   atomic.Bool  // one side broke off
+	drained atomic.Bool  // it was closed as the proxy ends
 }
 
 func newPair(t *passthrough, c *socket.Stream, up *upstream.Conn, info ConnInfo, done func()) *pair {
 	p := &pair{t: t, client: c, up: up, done: done, idle: t.Listener.Timeouts.Idle}
+	p.log = t.connLog(info)
 	p.out, p.failures = decode.Stages(t.Protocols, t.Hub.Publisher(info.ID)), t.Failures
 	p.last.Store(time.Now().UnixNano()) // detection and dialling are no quiet
 	p.inline = tap.Inline{ID: info.ID, Listener: t.Listener.Name, Client: info.Client, Server: info.Server}
@@ -103,6 +106,8 @@ func (p *pair) end() {
 	p.t.Stats.RxBytes.Add(uint64(received))
 	p.t.Stats.TxBytes.Add(uint64(sent))
 	p.up.Host().Transferred(sent, received)
+	flags := event.ResponseFlags(p.flags.Load())
+	p.log.over(&ending{cluster: p.t.cluster.Name(), host: p.up.Host(), up: p.up, received: received, sent: sent, flags: flags, why: p.ended(flags)})
 	p.t.remove(p)
 	p.t.over(p.up.Host())
 	p.done()

@@ -137,12 +137,12 @@ func connected(err error) upstream.Result {
 func (t *passthrough) refuse(c *socket.Stream, info ConnInfo, h *upstream.Host, err error) {
 	c.Abort() // so that the close is a reset: a client must not take it for an empty answer
 	l := &label{out: t.Hub.Publisher(info.ID), failures: t.Failures}
-	dec := &tally{conn: decodeConn(info), begun: info.Accepted, failed: "connect_failed", why: err.Error()}
+	dec := &tally{conn: decodeConn(info), begun: info.Accepted, failed: endedConnect, why: err.Error()}
 	l.flag(event.FlagUF)
 	switch {
 	case errors.Is(err, upstream.ErrNoHost):
 		l.flags.Store(uint32(event.FlagUH))
-		dec.failed = "no_healthy_upstream"
+		dec.failed = endedNoHost
 	case errors.Is(err, upstream.ErrOverflow):
 		l.flags.Store(uint32(event.FlagUO))
 		dec.failed = "overflow"
@@ -150,6 +150,7 @@ func (t *passthrough) refuse(c *socket.Stream, info ConnInfo, h *upstream.Host, 
 		l.flag(event.FlagURX)
 	}
 	tap.NewFlow(dec, dec.conn, t.meta(t.cluster.Name(), h, info), l).Close(time.Now().UnixNano())
+	t.connLog(info).over(&ending{cluster: t.cluster.Name(), host: h, flags: event.ResponseFlags(l.flags.Load()), why: dec.failed})
 }
 
 func decodeConn(info ConnInfo) decode.Conn {
@@ -161,6 +162,7 @@ func (t *passthrough) Drain() {
 	for _, p := range t.pairs() {
 		if p.quiet(time.Now()) {
 			t.Stats.CxDrainClose.Add(1)
+			p.drained.Store(true)
 			p.close()
 		}
 	}
@@ -173,6 +175,7 @@ func (t *passthrough) Close() {
 	t.mu.Unlock()
 	for _, p := range t.pairs() {
 		t.Stats.CxDrainClose.Add(1)
+		p.drained.Store(true)
 		p.close()
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/pitot-io/pitot/proxy/ratelimit"
 	"github.com/pitot-io/pitot/proxy/secure"
 	"github.com/pitot-io/pitot/proxy/upstream"
+	"github.com/pitot-io/pitot/proxy/upstream/discovery"
 )
 
 // A new configuration is prepared beside the one in use: clusters are made,
@@ -26,6 +27,7 @@ import (
 type cluster struct {
 	*upstream.Cluster
 	config  *config.Cluster
+	node    config.Node    // where the proxy is, if that matters
 	tls     *secure.Client // nil without
 	retired time.Time
 	watched
@@ -41,6 +43,9 @@ func (c *cluster) over() bool { return c.Open() == 0 && time.Since(c.retired) > 
 func (c *cluster) close() {
 	c.end()
 	c.running.Wait()
+	if c.poller != nil {
+		c.poller.Close()
+	}
 	c.Close()
 	if c.tls != nil {
 		c.tls.Close()
@@ -106,6 +111,7 @@ func (s *Server) prepare(cfg *config.Config) (n *next, err error) {
 	if err := s.prepareLimiter(n); err != nil {
 		return n, err
 	}
+	askFirst(n.made)
 	for i := range cfg.Listeners {
 		if err := s.prepareListener(n, i, &cfg.Listeners[i]); err != nil {
 			return n, err
@@ -133,11 +139,11 @@ func (n *next) undo() {
 }
 
 func (s *Server) prepareCluster(n *next, c *config.Cluster) error {
-	if old := s.clusters[c.Name]; old != nil && reflect.DeepEqual(old.config, c) {
+	if old := s.clusters[c.Name]; old != nil && reflect.DeepEqual(old.config, c) && old.node == whereabouts(c, &n.config.Node) {
 		n.clusters[c.Name] = old
 		return nil
 	}
-	made, err := s.newCluster(c)
+	made, err := s.newCluster(c, &n.config.Node)
 	if err != nil {
 		return err
 	}
@@ -145,31 +151,34 @@ func (s *Server) prepareCluster(n *next, c *config.Cluster) error {
 	return nil
 }
 
-func (s *Server) newCluster(c *config.Cluster) (*cluster, error) {
-	policy, err := upstream.NewPolicy(c.Policy, upstream.Tuning{})
-	if err != nil {
-		return nil, fmt.Errorf("cluster %q: %w", c.Name, err)
-	}
+func (s *Server) newCluster(c *config.Cluster, n *config.Node) (*cluster, error) {
 	idle := c.MaxIdle
 	if idle == 0 {
 		idle = -1 // none, where upstream takes 0 for its default
 	}
 	o := upstream.Options{
-		Name: c.Name, Endpoints: endpoints(c.Endpoints), Policy: policy, ConnectTimeout: c.ConnectTimeout,
+		Name: c.Name, Endpoints: discovery.Endpoints(c.Endpoints), Before: s.before(c), ConnectTimeout: c.ConnectTimeout,
 		MaxIdle: idle, IdleTimeout: c.IdleTimeout, MaxUses: c.MaxRequests, Greet: greeting(c.ProxyProtocol), Protocol: c.Protocol,
 		Tell: s.deps.Hub.Publisher(0).Notice,
+	}
+	if err := balance(&o, c, n); err != nil {
+		return nil, fmt.Errorf("cluster %q: %w", c.Name, err)
 	}
 	if c.Original() {
 		o.Endpoints, o.Original, o.Own = nil, true, s.own
 	}
 	limit(&o, c)
 	newcomers(&o, c)
-	made := &cluster{config: c}
+	made := &cluster{config: c, node: whereabouts(c, n)}
 	if c.TLS != nil {
+		var err error
 		if made.tls, err = secure.NewClient(c.Name, c.TLS, s.files); err != nil {
 			return nil, err
 		}
 		o.TLS = made.tls
+	}
+	if c.Discovery != nil {
+		return made, s.discovered(made, o)
 	}
 	made.Cluster = upstream.New(o)
 	made.watch()
@@ -216,6 +225,7 @@ func (s *Server) bound(c *config.Listener) *listener {
 
 // adopt puts a configuration into use.
 func (s *Server) adopt(n *next) {
+	n.follow()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	left := s.listeners

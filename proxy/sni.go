@@ -64,13 +64,15 @@ func newBySNI(s Setup, decoder func(decode.Conn) decode.Decoder) *bySNI {
 func (b *bySNI) Serve(ctx context.Context, c *socket.Stream, first []byte, info ConnInfo, done func()) {
 	hello, first, err := b.hello(c, first)
 	if err != nil && len(first) == 0 {
-		done() // the client went, or stayed, without a word
+		b.connLog(info).over(&ending{why: endedSilent}) // the client went, or stayed, without a word
+		done()
 		return
 	}
 	name := ""
 	if hello != nil {
 		name = hello.ServerName()
 	}
+	b.asked(&info, name)
 	way := b.way(name)
 	if way == nil {
 		b.refuse(c, info, name)
@@ -132,9 +134,10 @@ func (b *bySNI) refuse(c *socket.Stream, info ConnInfo, name string) {
 	}
 	l := &label{out: b.Hub.Publisher(info.ID), failures: b.Failures}
 	l.flag(event.FlagNR)
-	dec := &tally{conn: decodeConn(info), begun: info.Accepted, failed: "route_not_found", why: why}
+	dec := &tally{conn: decodeConn(info), begun: info.Accepted, failed: endedNoRoute, why: why}
 	meta := tap.Meta{Listener: b.Listener.Name, Service: b.Listener.Name, Names: b.Names, IDs: b.IDs}
 	tap.NewFlow(dec, dec.conn, meta, l).Close(time.Now().UnixNano())
+	b.connLog(info).over(&ending{flags: event.FlagNR, why: endedNoRoute})
 }
 
 func (b *bySNI) Drain() {

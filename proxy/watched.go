@@ -11,6 +11,7 @@ import (
 
 	"github.com/pitot-io/pitot/internal/config"
 	"github.com/pitot-io/pitot/proxy/upstream"
+	"github.com/pitot-io/pitot/proxy/upstream/discovery"
 	"github.com/pitot-io/pitot/proxy/upstream/health"
 	"github.com/pitot-io/pitot/proxy/upstream/outlier"
 )
@@ -19,6 +20,7 @@ import (
 type watched struct {
 	outliers *outlier.Detector // nil without
 	checker  *health.Checker   // nil without
+	poller   *discovery.Poller // nil where the configuration names the endpoints
 
 	running sync.WaitGroup
 	stop    context.CancelFunc // nil before it runs
@@ -64,6 +66,9 @@ func (c *cluster) begin(life context.Context) {
 	}
 	if c.checker != nil {
 		c.running.Go(func() { c.checker.Run(life) })
+	}
+	if c.poller != nil {
+		c.running.Go(func() { c.poller.Run(life) })
 	}
 }
 

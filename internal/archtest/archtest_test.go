@@ -56,6 +56,8 @@ var law = []struct {
 	{"proxy/upstream/outlier", []string{"internal/event", "proxy/upstream"}},                               // decides by what the cluster is told anyway
 	{"proxy/upstream/health", []string{"internal/event", "proxy/upstream", "proxy/socket", "decode/bson"}}, // speaks to hosts by itself; reads MongoDB's answers
 	{"proxy/episode", nil}, // when something began and ended: whoever refuses tells so
+	{"proxy/upstream/discovery", []string{"proxy/upstream", "internal/config", "internal/event"}}, // asks others who belongs to a cluster
+	{"proxy/registry", nil}, // a server of its own: a proxy knows it by its HTTP alone
 	{"proxy/socket", nil},
 	{"proxy/secure", []string{"proxy/socket", "proxy/upstream", "internal/config", "internal/event"}},
 	{"sink", []string{"internal/event"}},

@@ -12,8 +12,8 @@ import (
 	"github.com/pitot-io/pitot/internal/operator"
 )
 
-// AccessLog says where a line goes for every HTTP exchange of a listener, and
-// what it is made of.
+// AccessLog says where a line goes for every HTTP exchange of a listener, and for
+// every connection that it forwards as it is, and what it is made of.
 type AccessLog struct {
 	File   string    `yaml:"file,omitempty"` // - is standard output
 	OTLP   LogServer `yaml:"otlp,omitempty"`
@@ -27,6 +27,10 @@ type AccessLog struct {
 const DefaultLine = `[%START_TIME%] "%REQ(:METHOD)% %PATH% %PROTOCOL%" %RESPONSE_CODE% %RESPONSE_FLAGS% ` +
 	`%BYTES_RECEIVED% %BYTES_SENT% %DURATION% %RESPONSE_DURATION% "%REQ(X-FORWARDED-FOR)%" "%REQ(USER-AGENT)%" "%REQ(X-REQUEST-ID)%" ` +
 	`"%REQ(:AUTHORITY)%" "%UPSTREAM_HOST%" "%ROUTE_NAME%" %TRACE_ID%`
+
+// ConnectionLine is the same for connections that are forwarded as they are.
+const ConnectionLine = `[%START_TIME%] %DOWNSTREAM_REMOTE_ADDRESS% "%REQUESTED_SERVER_NAME%" "%UPSTREAM_CLUSTER%" "%UPSTREAM_HOST%" %RESPONSE_FLAGS% ` +
+	`%BYTES_RECEIVED% %BYTES_SENT% %DURATION% %CONNECTION_TERMINATION_DETAILS% %CONNECTION_ID%`
 
 // LogServer takes logs by OTLP over HTTP.
 type LogServer struct {
@@ -147,13 +151,13 @@ func (f *LogFilter) check(key string, wrong report) {
 
 // checkLogs looks at a listener's access logs.
 func (l *Listener) checkLogs(key string, wrong report) {
-	if len(l.AccessLog) > 0 && (l.Protocol == TCP || l.Protocol == MongoDB) {
-		wrong(key+".access_log", "only HTTP exchanges are logged; remove it, or set protocol to %s or %s", HTTP, Auto)
-	}
 	for i := range l.AccessLog {
 		a := &l.AccessLog[i]
 		at := fmt.Sprintf("%s.access_log[%d]", key, i)
 		a.check(at, wrong)
+		if f := &a.Filter; (f.Status != "" || len(f.Headers) > 0) && l.Protocol != HTTP && l.Protocol != Auto {
+			wrong(at+".filter", "only HTTP has a status and headers; remove them, or set protocol to %s or %s", HTTP, Auto)
+		}
 		for j, name := range a.Filter.Routes {
 			if !slices.ContainsFunc(l.Routes, func(r Route) bool { return r.Name == name }) {
 				wrong(fmt.Sprintf("%s.filter.routes[%d]", at, j), "the listener has no route %q%s", name, l.routeNames())

@@ -23,7 +23,9 @@ func (c *Config) check(wrong report) {
 	}
 	for i := range c.Clusters {
 		checkCluster(&c.Clusters[i], fmt.Sprintf("clusters[%d]", i), wrong)
+		c.checkBalance(&c.Clusters[i], fmt.Sprintf("clusters[%d].balance", i), wrong)
 	}
+	c.checkNode(wrong)
 	c.checkAdmin(wrong)
 	c.checkStore(wrong)
 	if !slices.Contains(comments, c.Redact.Comments) {
@@ -152,9 +154,7 @@ func checkCluster(c *Cluster, key string, wrong report) {
 	if c.Name == "" {
 		wrong(key+".name", "must be there, so that listeners and routes can name the cluster")
 	}
-	if len(c.Endpoints) == 0 {
-		wrong(key+".endpoints", "must name at least one endpoint, as [\"10.0.0.7:8080\"]")
-	}
+	c.checkSources(key, wrong)
 	if !c.Original() {
 		checkEndpoints(c.Endpoints, key+".endpoints", wrong)
 	}

@@ -18,6 +18,7 @@ type Config struct {
 	Tracing   Tracing    `yaml:"tracing"`
 	Redact    Redact     `yaml:"redact"`
 	GRPC      GRPC       `yaml:"grpc"`
+	Node      Node       `yaml:"node,omitempty"`
 
 	RateLimitService *RateLimitService `yaml:"rate_limit_service,omitempty"` // nil for none
 }
@@ -94,8 +95,10 @@ type Limits struct {
 // Cluster is a set of endpoints that can stand in for each other.
 type Cluster struct {
 	Name           string        `yaml:"name"`
-	Endpoints      []Endpoint    `yaml:"endpoints"` // or only original_destination
+	Endpoints      []Endpoint    `yaml:"endpoints,omitempty"` // or only original_destination
+	Discovery      *Discovery    `yaml:"discovery,omitempty"` // who tells endpoints; nil where they are above
 	Policy         string        `yaml:"policy"`
+	Balance        *Balance      `yaml:"balance,omitempty"` // nil for DefaultBalance
 	ConnectTimeout time.Duration `yaml:"connect_timeout"`
 	MaxIdle        int           `yaml:"max_idle_connections"` // kept per endpoint
 	IdleTimeout    time.Duration `yaml:"idle_timeout"`         // of a kept connection
@@ -235,6 +238,7 @@ func (c *Cluster) setDefaults() {
 
 // settle fills in what follows from other keys.
 func (c *Config) settle() {
+	c.Node.settle()
 	for i := range c.Listeners {
 		l := &c.Listeners[i]
 		if l.Name == "" {
@@ -249,6 +253,7 @@ func (c *Config) settle() {
 		}
 	}
 	for i := range c.Clusters {
+		c.Clusters[i].settleDiscovery()
 		if cl := &c.Clusters[i]; cl.TLS != nil && len(cl.TLS.ALPN) == 0 {
 			cl.TLS.ALPN = cl.alpn()
 		}

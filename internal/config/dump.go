@@ -20,6 +20,10 @@ func (c *Config) YAML() ([]byte, error) {
 	for i := range shown.Listeners {
 		shown.Listeners[i].hide()
 	}
+	shown.Clusters = slices.Clone(c.Clusters)
+	for i := range shown.Clusters {
+		shown.Clusters[i].hide()
+	}
 	shown.Store.DSN = RedactDSN(shown.Store.DSN)
 	return yaml.Dump(&shown)
 }
@@ -49,5 +53,14 @@ func (l *Listener) hide() {
 		for j := range *h {
 			(*h)[j].Value = redacted
 		}
+	}
+}
+
+// hide takes secrets out of a copy of a cluster.
+func (c *Cluster) hide() {
+	if c.Discovery != nil && c.Discovery.Token != "" {
+		d := *c.Discovery
+		d.Token = redacted
+		c.Discovery = &d
 	}
 }

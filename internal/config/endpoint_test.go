@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -90,3 +91,83 @@ func TestProblemsOfEndpoints(t *testing.T) {
 }
 
 var text300 = strings.Repeat("z", 300)
+
+func discovering(keys string) string {
+	return "listeners: [{address: \":1\", cluster: a}]\nclusters:\n- name: a\n  tls: {}\n  discovery: {" + keys + "}"
+}
+
+func TestDiscoverySettlesByItsType(t *testing.T) {
+	for keys, want := range map[string]string{
+		"type: file, path: /a":                                   "1s 0s 1s 1s ",
+		"type: file, path: /a, refresh: 3s":                      "3s 0s 3s 3s ",
+		"type: dns, name: \"shop.test:80\"":                      "5s 0s 1s 10s shop.test",
+		"type: dns_logical, name: \"shop.test.:80\", jitter: 1s": "5s 1s 1s 10s shop.test",
+		"type: dns, name: \"10.0.0.1:80\"":                       "5s 0s 1s 10s ",
+		"type: srv, name: _http._tcp.shop.test":                  "5s 0s 1s 10s ",
+		"type: registry, service: shop":                          "30s 30s 1s 10s ",
+		"type: registry, service: shop, refresh: 5s":             "5s 5s 1s 10s ",
+		"type: registry, service: shop, jitter: 0":               "30s 0s 1s 10s ",
+	} {
+		c, err := Parse("f", []byte(discovering(keys)))
+		if err != nil {
+			t.Errorf("%s: %v", keys, err)
+			continue
+		}
+		d := c.Clusters[0].Discovery
+		if got := fmt.Sprint(d.Refresh, " ", d.Jitter, " ", d.RetryBase, " ", d.RetryMax, " ", c.Clusters[0].TLS.SNI); got != want {
+			t.Errorf("%s: %s, want %s", keys, got, want)
+		}
+		text, err := c.YAML()
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := Parse("shown", text)
+		if err != nil {
+			t.Errorf("%s: %v\n%s", keys, err, text)
+		} else if diff := cmp.Diff(d, again.Clusters[0].Discovery, cmpopts.EquateEmpty()); diff != "" {
+			t.Errorf("%s: %s", keys, diff)
+		}
+	}
+}
+
+func TestTheTokenOfARegistryIsNotShown(t *testing.T) {
+	c, err := Parse("f", []byte(discovering("type: registry, service: shop, token: hush-hush")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := c.YAML()
+	if err != nil || strings.Contains(string(text), "hush") || c.Clusters[0].Discovery.Token != "hush-hush" {
+		t.Errorf("%v\n%s", err, text)
+	}
+}
+
+func TestProblemsOfDiscovery(t *testing.T) {
+	for keys, want := range map[string]string{
+		"type: eds":                                  `f:5: clusters[0].discovery.type: "eds" is not valid; must be one of file, dns, dns_logical, srv, registry`,
+		"path: /a":                                   `clusters[0].discovery.type: "" is not valid`,
+		"type: file":                                 `discovery.path: must be there with type file, as /etc/pitot/shop.yaml`,
+		"type: file, path: shop.yaml":                `discovery.path: "shop.yaml" is not valid; must be an absolute path`,
+		"type: file, path: /a, name: b":              `discovery.name: has no meaning with type file; remove it`,
+		"type: dns":                                  `discovery.name: must be there with type dns, as shop.internal:8080`,
+		"type: dns, name: shop":                      `discovery.name: "shop" is not valid; must be host:port`,
+		"type: srv, name: \"a:80\"":                  `discovery.name: "a:80" is not valid; must be as _http._tcp.shop.internal: ports are in the records`,
+		"type: dns, name: \"a:80\", family: v5":      `discovery.family: "v5" is not valid; must be one of v4_preferred, v4, v6, all`,
+		"type: dns, name: \"a:80\", resolvers: [ns]": `discovery.resolvers[0]: "ns" is not valid; must be address and port`,
+		"type: registry":                             `discovery.service: must be there with type registry, as shop`,
+		"type: registry, service: a/b":               `discovery.service: "a/b" is not valid`,
+		"type: registry, service: a, url: \"h:9\"":   `discovery.url: "h:9" is not valid; must be as http://127.0.0.1:9700`,
+		"type: registry, service: a, refresh: 1ms":   `discovery.refresh: 1ms is not valid; must be at least 100ms`,
+		"type: registry, service: a, refresh: 0":     `discovery.refresh: 0s is not valid`,
+		"type: registry, service: a, timeout: 0":     `discovery.timeout: must be more than 0`,
+		"type: registry, service: a, retry_max: 0":   `discovery.retry_base: must be at least 100ms, and retry_max not less`,
+	} {
+		_, err := Parse("f", []byte(discovering(keys)))
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s\ngot  %v\nwant %s", keys, err, want)
+		}
+	}
+	_, err := Parse("f", []byte(discovering("type: file, path: /a")+"\n  endpoints: [\"a:1\"]"))
+	if err == nil || !strings.Contains(err.Error(), "f:6: clusters[0].endpoints: stands beside discovery; keep one") {
+		t.Errorf("%v", err)
+	}
+}

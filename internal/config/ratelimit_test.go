@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 const limited = `listeners:
@@ -110,5 +112,37 @@ func TestRateLimitServiceFiles(t *testing.T) {
 	}
 	if _, err := Load(file); err == nil || !strings.Contains(err.Error(), "rate_limit_service.tls.ca") {
 		t.Errorf("%v", err)
+	}
+}
+
+// What is shown of a configuration can be loaded again.
+func TestRateLimitsSurviveBeingShown(t *testing.T) {
+	c, err := Parse("x", fmt.Appendf(nil, limited+"rate_limit_service: {cluster: rls, domain: web}\n", `name: a
+    actions:
+    - {remote_address: {}}
+    - {masked_remote_address: {v4_prefix_mask_len: 0}}
+    - {route: {}}
+    - {header_value_match: {descriptor_value: b, expect_match: false, headers: [{name: x, present: true}]}}
+    - {request_headers: {header_name: x, skip_if_absent: true}}
+    enforce: false
+    rate_limited_as_resource_exhausted: false
+    global: true
+    stage: 2`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := c.YAML()
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := Parse("shown", text)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	if d := cmp.Diff(c.Listeners[0].RateLimits, again.Listeners[0].RateLimits); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff(c.RateLimitService, again.RateLimitService); d != "" {
+		t.Error(d)
 	}
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"math"
 	"reflect"
 	"slices"
 	"strconv"
@@ -182,6 +183,10 @@ func setScalar(s string, v reflect.Value) bool {
 		n, err := strconv.Atoi(s)
 		v.SetInt(int64(n))
 		return err == nil && n >= 0
+	case v.Kind() == reflect.Float64:
+		n, err := strconv.ParseFloat(s, 64)
+		v.SetFloat(n)
+		return err == nil && n >= 0 && !math.IsInf(n, 0) // NaN is not at least 0
 	case v.Kind() == reflect.Bool:
 		v.SetBool(s == "true")
 		return s == "true" || s == "false"
@@ -199,6 +204,8 @@ func wanted(v reflect.Value) string {
 		return "text"
 	case v.Kind() == reflect.Int:
 		return "a whole number from 0"
+	case v.Kind() == reflect.Float64:
+		return "a number from 0, as 1 or 0.5"
 	}
 	return "true or false"
 }

@@ -1,4 +1,5 @@
-// Package accesslog writes a line for every HTTP exchange: text or JSON into a
+// Package accesslog writes a line for every HTTP exchange, and for every connection
+// that is forwarded as it is: text or JSON into a
 // file, or OTLP to a server. A line is made by functions compiled once, without
 // allocating, in the goroutine of the exchange; a goroutine of the log's own
 // writes many of them at once. Traffic never waits for it: lines for which there
@@ -26,6 +27,7 @@ type Log struct {
 type one struct {
 	filter filter
 	append func(b []byte, e *format.Entry) []byte // adds a record
+	conn   func(b []byte, e *format.Entry) []byte // the same of a connection
 	out    *Output
 }
 
@@ -58,6 +60,12 @@ func (l *Log) compile(c *config.AccessLog) (*one, error) {
 		return nil, err
 	}
 	l.want(&text)
+	conn := text
+	if c.Text == config.DefaultLine {
+		if conn, err = format.Parse(config.ConnectionLine, operator.Log(), format.Text); err != nil {
+			return nil, err
+		}
+	}
 	use := format.JSON
 	if c.OTLP.Endpoint != "" {
 		use = format.Text
@@ -73,13 +81,19 @@ func (l *Log) compile(c *config.AccessLog) (*one, error) {
 	}
 	switch {
 	case c.OTLP.Endpoint != "":
-		o.append = newRecord(&text, fields).append
+		o.append, o.conn = newRecord(&text, fields).append, newRecord(&conn, fields).append
 	case len(fields) > 0:
 		o.append = newObject(fields).append
+		o.conn = o.append
 	default:
-		o.append = func(b []byte, e *format.Entry) []byte { return append(text.AppendText(b, e), '\n') }
+		o.append, o.conn = textLine(&text), textLine(&conn)
 	}
 	return o, nil
+}
+
+// textLine makes a line of text.
+func textLine(f *format.Format) func(b []byte, e *format.Entry) []byte {
+	return func(b []byte, e *format.Entry) []byte { return append(f.AppendText(b, e), '\n') }
 }
 
 // field is a named format: a member of an object, an attribute of a record.
@@ -100,14 +114,18 @@ func (l *Log) Wanted() (answer, trailers [][]byte) { return l.answer, l.trailers
 // longLine is the size of a line whose memory is not kept for the next.
 const longLine = 64 << 10
 
-// Log writes the exchange down, where the filters let it.
+// Log writes the exchange or connection down, where the filters let it.
 func (l *Log) Log(e *format.Entry) {
 	for _, o := range l.logs {
 		if !o.filter.takes(e) {
 			continue
 		}
 		b := l.lines.Get().(*[]byte)
-		*b = o.append((*b)[:0], e)
+		add := o.append
+		if e.Connection {
+			add = o.conn
+		}
+		*b = add((*b)[:0], e)
 		o.out.put(*b)
 		if cap(*b) <= longLine {
 			l.lines.Put(b)

@@ -2,6 +2,7 @@ package accesslog
 
 import (
 	"encoding/binary"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
@@ -78,5 +79,8 @@ func (f *filter) fields(e *format.Entry) bool {
 // sampled decides by the trace's id, so that all who see the trace and sample
 // the same share decide alike.
 func (f *filter) sampled(t event.TraceID) bool {
+	if t.IsZero() { // of a connection, which is in no trace
+		return rand.Uint64N(million) < f.sample
+	}
 	return f.sample == million || binary.BigEndian.Uint64(t[8:])%million < f.sample
 }

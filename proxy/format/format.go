@@ -12,8 +12,8 @@ import (
 	"github.com/pitot-io/pitot/internal/operator"
 )
 
-// Entry is what is known of an exchange. Only X must be there, with its HTTP
-// part. Everything is read during the call only.
+// Entry is what is known of an exchange, or of a connection that was forwarded as
+// it is. Only X must be there, with its HTTP part. Everything is read during the call only.
 type Entry struct {
 	X        *event.Exchange
 	Request  *http1.Head   // the client's, with the path as routes have rewritten it; nil where it could not be read
@@ -28,7 +28,10 @@ type Entry struct {
 	RequestEnd                     int64          // last byte of the request, ns since the Unix epoch; 0 when unknown
 	AttemptStart                   int64          // the same of the last attempt
 
-	TLS *tls.ConnectionState // of the client's connection; nil without TLS
+	TLS *tls.ConnectionState // of the client's connection; nil without TLS. Of one that is passed on it has the name only
+
+	Connection  bool   // it is a connection's
+	Termination string // how that ended, where not in order
 }
 
 // remote is the client's address, as far as it is believed.

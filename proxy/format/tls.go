@@ -19,7 +19,7 @@ func tlsValue(p *operator.Piece, _ Use) value {
 	case "DOWNSTREAM_TLS_VERSION":
 		return ofTLS(version)
 	case "DOWNSTREAM_TLS_CIPHER":
-		return ofTLS(func(t *tls.ConnectionState) string { return tls.CipherSuiteName(t.CipherSuite) })
+		return ofTLS(cipher)
 	case "DOWNSTREAM_PEER_SUBJECT":
 		return ofPeer(func(c *x509.Certificate) string { return c.Subject.String() })
 	case "DOWNSTREAM_PEER_ISSUER":
@@ -37,6 +37,13 @@ func tlsValue(p *operator.Piece, _ Use) value {
 		return ofPeer(uris)
 	}
 	return nil
+}
+
+func cipher(t *tls.ConnectionState) string {
+	if t.CipherSuite == 0 { // it was not spoken with us
+		return ""
+	}
+	return tls.CipherSuiteName(t.CipherSuite)
 }
 
 func ofTLS(get func(*tls.ConnectionState) string) value {

@@ -40,9 +40,17 @@ func valueOf(p *operator.Piece, use Use) value {
 	case "ENVIRONMENT":
 		return constant(os.Getenv(p.Arg))
 	case "ACCESS_LOG_TYPE":
-		return constant("DownstreamEnd")
+		return text(logType)
 	}
 	return nil
+}
+
+// logType is what a line is about, in Envoy's words.
+func logType(e *Entry) string {
+	if e.Connection {
+		return "TcpConnectionEnd"
+	}
+	return "DownstreamEnd"
 }
 
 func constant(s string) value {
@@ -104,6 +112,8 @@ func resultValue(p *operator.Piece, _ Use) value {
 		return number(func(e *Entry) int64 { return int64(e.X.HTTP.StatusCode) })
 	case "RESPONSE_CODE_DETAILS":
 		return details
+	case "CONNECTION_TERMINATION_DETAILS":
+		return text(func(e *Entry) string { return e.Termination })
 	case "RESPONSE_FLAGS":
 		return func(b []byte, e *Entry) []byte { return e.X.Flags.Append(b) }
 	case "RESPONSE_FLAGS_LONG":
@@ -293,7 +303,12 @@ func idValue(p *operator.Piece, _ Use) value {
 			return hex.AppendEncode(b, e.X.SpanID[:])
 		}
 	case "PROTOCOL":
-		return func(b []byte, e *Entry) []byte { return append(append(b, "HTTP/"...), e.X.HTTP.Version...) }
+		return func(b []byte, e *Entry) []byte {
+			if e.Connection {
+				return b
+			}
+			return append(append(b, "HTTP/"...), e.X.HTTP.Version...)
+		}
 	case "UPSTREAM_PROTOCOL":
 		return text(upstreamProtocol)
 	}

@@ -13,7 +13,9 @@ import (
 	rls "github.com/envoyproxy/go-control-plane/envoy/service/ratelimit/v3"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/backoff"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
 
 	"github.com/pitot-io/pitot/internal/config"
 	"github.com/pitot-io/pitot/internal/event"
@@ -105,11 +107,13 @@ func (s *Service) ask(ctx context.Context, q *rls.RateLimitRequest) (*rls.RateLi
 	}
 	limited, cancel := context.WithTimeout(ctx, s.config.Timeout)
 	defer cancel()
+	began := time.Now()
 	r, err := s.client.ShouldRateLimit(limited, q)
 	if err != nil && ctx.Err() != nil {
 		s.breaker.gaveUp()
 		return nil, ctx.Err()
 	}
+	s.report(err, time.Since(began))
 	if code := r.GetOverallCode(); err == nil && code != rls.RateLimitResponse_OK && code != rls.RateLimitResponse_OVER_LIMIT {
 		err = errVague
 	}
@@ -127,6 +131,33 @@ func (s *Service) ask(ctx context.Context, q *rls.RateLimitRequest) (*rls.RateLi
 	return r, nil
 }
 
+// report tells the service's cluster what became of a question.
+func (s *Service) report(err error, took time.Duration) {
+	conn := s.connection()
+	if conn == nil {
+		return
+	}
+	r := upstream.Result{Now: time.Now().UnixNano(), Took: took}
+	switch status.Code(err) {
+	case codes.OK:
+		r.Status = 200
+	case codes.DeadlineExceeded:
+		r.Failure = upstream.Timeout
+	case codes.Unavailable:
+		r.Failure = upstream.RxReset
+	default:
+		r.Status = 500
+	}
+	conn.Host().Report(&r)
+}
+
+// connection is the one that was made last; nil before the first.
+func (s *Service) connection() *upstream.Conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.conn
+}
+
 // fails counts a question without an answer.
 func (s *Service) fails(err error) error {
 	s.failed.Add(1)
@@ -138,23 +169,14 @@ func (s *Service) fails(err error) error {
 // connection is given up: it may lead to where nobody is any more.
 func (s *Service) broke(err error) error {
 	n := s.breaker.failed(s.now())
-	if n >= tripAfter {
-		s.hangUp()
+	if conn := s.connection(); n >= tripAfter && conn != nil {
+		_ = conn.Close() // who reads there sees it
 	}
 	if n == tripAfter {
 		s.unanswered.Store(0)
 		s.tell(event.Warn, event.PhaseBegin, "the rate limit service does not answer, and requests "+s.fate()+": "+err.Error())
 	}
 	return s.fails(err)
-}
-
-func (s *Service) hangUp() {
-	s.mu.Lock()
-	conn := s.conn
-	s.mu.Unlock()
-	if conn != nil {
-		_ = conn.Close() // who reads there sees it
-	}
 }
 
 // Connect sees to it that there is a connection, so that no request needs to

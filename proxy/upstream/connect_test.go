@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -22,21 +23,22 @@ type crowd struct {
 
 // server takes connections, and keeps them.
 func server(t *testing.T) string {
-	address, accepted := listen(t)
-	stop := make(chan struct{})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
 	var taking sync.WaitGroup
 	taking.Go(func() {
 		for {
-			select {
-			case c := <-accepted:
-				defer c.Close()
-			case <-stop:
+			c, err := l.Accept()
+			if err != nil {
 				return
 			}
+			defer c.Close()
 		}
 	})
-	t.Cleanup(func() { close(stop); taking.Wait() })
-	return address
+	t.Cleanup(func() { l.Close(); taking.Wait() })
+	return l.Addr().String()
 }
 
 func newCrowd(t *testing.T, o Options) crowd {

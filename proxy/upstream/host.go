@@ -14,6 +14,13 @@ import (
 
 // Host is one endpoint of a cluster, with its connections and its counters.
 type Host struct {
+	// What a pick looks at is first, in one cache line.
+	flags  atomic.Uint32 // of type Flag
+	weight atomic.Uint32
+	ewma   ewma
+	since  atomic.Int64 // when it began to be warmed up, ns since the Unix epoch; 0 for never
+	stats  hostStats
+
 	cluster *Cluster
 	address string
 	unix    string // path, where the endpoint is a Unix socket
@@ -21,8 +28,10 @@ type Host struct {
 	limit   time.Duration // of a dial
 
 	told      atomic.Pointer[Endpoint]
-	weight    atomic.Uint32
-	flags     atomic.Uint32 // of type Flag
+	fixed     atomic.Bool // its weight, by an operator: load has no say
+	steered   atomic.Bool // its weight, by load
+	load      atomic.Pointer[report]
+	counted   atomic.Uint64 // exchanges, when the load was looked at last
 	forgotten atomic.Bool
 	known     atomic.Pointer[netip.AddrPort]
 	tags      atomic.Pointer[map[string]string]
@@ -31,10 +40,7 @@ type Host struct {
 	pool    pool
 	conns   atomic.Int64 // that are open or being made, as breakers count them
 	away    away
-	stats   hostStats
 	latency latency
-	ewma    ewma
-	since   atomic.Int64 // when it began to be warmed up, ns since the Unix epoch; 0 for never
 
 	ejection atomic.Pointer[time.Timer] // that an operator wanted
 }
@@ -55,8 +61,12 @@ func newHost(c *Cluster, address string, o Options) *Host {
 
 // learn takes over what is told of h.
 func (h *Host) learn(e Endpoint) {
-	h.told.Store(&e)
-	h.weight.Store(max(1, e.Weight))
+	if old := h.told.Swap(&e); old == nil || old.Weight != e.Weight {
+		h.fixed.Store(false)
+		if !h.steered.Load() {
+			h.weight.Store(max(1, e.Weight))
+		}
+	}
 	set := func(f Flag, on bool) {
 		if on {
 			h.flags.Or(uint32(f))
@@ -166,6 +176,9 @@ func (h *Host) dial(ctx context.Context, high bool) (*Conn, error) {
 	defer cancel()
 	began := time.Now()
 	network, address := "tcp", h.address
+	if where := h.cluster.options.Where; where != nil {
+		address = where(address)
+	}
 	if h.unix != "" {
 		network, address = "unix", h.unix
 	}
@@ -197,11 +210,21 @@ func (h *Host) secured(ctx context.Context, c socket.Conn) (*socket.Stream, erro
 	if h.cluster.tls == nil {
 		return socket.Plain(c), nil
 	}
-	s, err := h.cluster.tls.Secure(ctx, c, h.address)
+	s, err := h.cluster.tls.Secure(ctx, c, h.named())
 	if err != nil {
 		_ = c.Close() // the first error tells more
 	}
 	return s, err
+}
+
+// named is the endpoint by the name that its certificate is for.
+func (h *Host) named() string {
+	name := h.Endpoint().Hostname
+	_, port, err := net.SplitHostPort(h.address)
+	if name == "" || err != nil {
+		return h.address
+	}
+	return net.JoinHostPort(name, port)
 }
 
 // dialFailed tells what came of a dial in ctx, and notes that h is away where it

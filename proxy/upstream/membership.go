@@ -55,6 +55,55 @@ func (c *Cluster) rebuild() {
 	c.changed(&m)
 }
 
+// begin makes the first members. What an operator did to hosts outlives a new
+// configuration, and so does what checks found, until they look again.
+func (c *Cluster) begin(endpoints []Endpoint, before *Cluster) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var known []*Host
+	if before != nil {
+		known = before.Hosts()
+	}
+	var all []*Host
+	if len(endpoints) == 0 && len(known) > 0 {
+		for _, h := range known {
+			n := c.meet(h.Endpoint(), nil, new(Membership))
+			n.flags.Store(h.flags.Load() & uint32(Absent|FailedDiscovery|DegradedDiscovery))
+			all = append(all, n)
+		}
+		c.endpoints = before.toldLast()
+	} else {
+		c.settle(endpoints)
+		all = slices.Clone(c.now.Load().all)
+	}
+	c.remember(all, known)
+	c.keep(all, nil, new(Membership))
+}
+
+// toldLast is what discovery told last.
+func (c *Cluster) toldLast() []Endpoint {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.endpoints
+}
+
+// remember has hosts go on with what was known of them.
+func (c *Cluster) remember(all, known []*Host) {
+	kept := Drained
+	if c.options.Checked {
+		kept |= FailedCheck | DegradedCheck | Unchecked
+	}
+	before := make(map[string]*Host, len(known))
+	for _, h := range known {
+		before[h.address] = h
+	}
+	for _, h := range all {
+		if old := before[h.address]; old != nil {
+			h.flags.Store(uint32(h.Flags()&^kept | old.Flags()&kept))
+		}
+	}
+}
+
 // settle makes the members of what is told. The caller has the lock.
 func (c *Cluster) settle(endpoints []Endpoint) (m Membership) {
 	now := c.now.Load()

@@ -198,3 +198,32 @@ func TestUpdatesAndChecksAtOnce(t *testing.T) {
 		t.Error("a healthy host was taken away")
 	}
 }
+
+func TestANewConfigurationKeepsWhatIsKnownOfHosts(t *testing.T) {
+	old := New(Options{Checked: true, Endpoints: Addresses("a", "b", "c", "d")})
+	member(t, old, "b").Mark(Drained, true)
+	member(t, old, "c").Mark(FailedCheck, true)
+	member(t, old, "d").Mark(Ejected, true)
+	old.Update(Addresses("b", "c", "d"))
+	if got := present(old); got != "b out, c out, d out, a absent" {
+		t.Fatal(got)
+	}
+	for _, c := range []struct {
+		name string
+		o    Options
+		want string
+	}{
+		{"the same discovery", Options{Checked: true, Before: old}, "b out, c out, d, a absent"},
+		{"without checks", Options{Before: old}, "b out, c, d"},
+		{"others", Options{Checked: true, Before: old, Endpoints: Addresses("b", "a", "e")}, "b out, a, e"},
+	} {
+		if got := present(New(c.o)); got != c.want {
+			t.Errorf("%s: %s, want %s", c.name, got, c.want)
+		}
+	}
+	next := New(Options{Checked: true, Before: old})
+	next.Update(Addresses("b"))
+	if got := present(next); got != "b out, d absent, a absent" {
+		t.Errorf("%s", got)
+	}
+}

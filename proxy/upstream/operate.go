@@ -2,9 +2,10 @@ package upstream
 
 import "time"
 
-// SetWeight changes h's share of exchanges among its like, until a new one is
-// told of it. 0 stands for 1.
+// SetWeight changes h's share of exchanges among its like, until another one
+// is told of it, whatever its load. 0 stands for 1.
 func (h *Host) SetWeight(n uint32) {
+	h.fixed.Store(true)
 	if n = max(1, n); h.weight.Swap(n) != n {
 		h.cluster.rebuild()
 	}

@@ -33,6 +33,16 @@ type Options struct {
 
 	Newcomers Flag // of hosts that come, until an active check clears them: FailedCheck, and Unchecked to have them not count until then
 
+	// Where says where an endpoint is to be dialled at the time; nil for at its
+	// address.
+	Where func(address string) string
+
+	// Before is the cluster in whose place this one comes; nil for none. What
+	// was known of its hosts is taken over; without Endpoints, all of them are.
+	Before *Cluster
+
+	Steer *Steering // by what hosts say of their load; nil for not
+
 	IgnoreHealth bool // when discovery tells no more of a host: it is removed though checks find it healthy
 
 	Tell func(*event.Notice) // is told what is decided about hosts; may be nil
@@ -110,7 +120,8 @@ type Cluster struct {
 	panicking []int                   // priorities, as told; guarded by mu
 	untold    []event.Notice          // guarded by mu
 
-	memberships Counter // membership_change
+	steering    *steering // nil where load decides nothing
+	memberships Counter   // membership_change
 	updates     Updates
 
 	greet    func(b []byte, client, server netip.AddrPort) []byte
@@ -129,8 +140,13 @@ func New(o Options) *Cluster {
 	for class, t := range o.Breakers {
 		c.breakers[class].init(c, class, t)
 	}
+	if o.Steer != nil {
+		c.steering = &steering{Steering: o.Steer.withDefaults()}
+		c.Observe(c.steering)
+	}
 	c.now.Store(new(members))
-	c.settle(o.Endpoints)
+	c.begin(o.Endpoints, o.Before)
+	c.options.Before = nil // which may go
 	return c
 }
 

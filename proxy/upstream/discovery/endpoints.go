@@ -1,12 +1,12 @@
-package proxy
+package discovery
 
 import (
 	"github.com/pitot-io/pitot/internal/config"
 	"github.com/pitot-io/pitot/proxy/upstream"
 )
 
-// endpoints are those of the configuration as clusters take them.
-func endpoints(all []config.Endpoint) []upstream.Endpoint {
+// Endpoints are those of the configuration as clusters take them.
+func Endpoints(all []config.Endpoint) []upstream.Endpoint {
 	list := make([]upstream.Endpoint, len(all))
 	for i := range all {
 		e := &all[i]

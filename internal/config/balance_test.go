@@ -1,0 +1,85 @@
+package config
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+func withBalance(policy, balance, rest string) string {
+	return "listeners: [{address: \":1\", cluster: a}]\nclusters:\n- name: a\n  endpoints: [\"h:1\"]\n  policy: " + policy + "\n  balance: " + balance + "\n" + rest
+}
+
+func TestBalance(t *testing.T) {
+	c, err := Parse("f", []byte(withBalance("least_request", `{choice_count: 5, active_request_bias: 0.5, slow_start: {window: 30s, min_percent: 2.5},
+    locality_weights: [{zone: a}, {zone: b, weight: 3}], subsets: {selectors: [{keys: [stage], fallback: none}, {keys: [stage, version], fallback: keys, fallback_keys: [stage]}], fallback: default, default: {stage: prod}}}`, "")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := c.Clusters[0].Balance
+	if b.ChoiceCount != 5 || b.ActiveRequestBias != 0.5 || b.SlowStart != (SlowStart{30 * time.Second, 1, 2.5}) || b.PanicThreshold != 50 ||
+		b.LocalityWeights[0].Weight != 1 || b.LocalityWeights[1].Weight != 3 || b.Subsets.Selectors[1].FallbackKeys[0] != "stage" {
+		t.Errorf("%+v", b)
+	}
+	text, err := c.YAML()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Parse("again", text); err != nil {
+		t.Errorf("what is shown cannot be read: %v\n%s", err, text)
+	}
+}
+
+func TestNodeTakesTheEnvironment(t *testing.T) {
+	t.Setenv("PITOT_ZONE", "eu-1a")
+	t.Setenv("PITOT_REGION", "eu")
+	c, err := Parse("f", []byte(withBalance("round_robin", "{zone_aware: {min_cluster_size: 3}}", "node: {cluster: a, region: us}")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Node != (Node{Region: "us", Zone: "eu-1a", Cluster: "a"}) || *c.Clusters[0].Balance.ZoneAware != (ZoneAware{3, 100}) {
+		t.Errorf("%+v %+v", c.Node, c.Clusters[0].Balance.ZoneAware)
+	}
+}
+
+func TestProblemsOfBalance(t *testing.T) {
+	for _, c := range []struct{ policy, balance, want string }{
+		{"round_robin", "{choice_count: 3}", "balance.choice_count: is not looked at by policy round_robin; remove it, or use least_request or peak_ewma"},
+		{"ring_hash", "{slow_start: {window: 1s}}", "balance.slow_start: is not looked at by policy ring_hash"},
+		{"least_request", "{choice_count: 1}", "balance.choice_count: 1 is not valid; must be from 2 to 64"},
+		{"least_request", "{active_request_bias: -1}", `"-1" is not valid; must be a number from 0`},
+		{"least_request", "{active_request_bias: NaN}", `"NaN" is not valid; must be a number from 0`},
+		{"least_request", "{slow_start: {aggression: 0}}", "balance.slow_start.aggression: must be more than 0"},
+		{"ring_hash", "{ring_size: {min: 10, max: 9}}", "balance.ring_size.min: 10 is not valid; must be from 1 to ring_size.max, which is 9"},
+		{"ring_hash", "{ring_size: {max: 8388609}}", "balance.ring_size.max: 8388609 is not valid"},
+		{"maglev", "{table_size: 65536}", "balance.table_size: 65536 is not valid; must be a prime"},
+		{"maglev", "{table_size: 5000077}", "balance.table_size: 5000077 is not valid; must be a prime up to 5000011"},
+		{"maglev", "{hash_balance_factor: 99}", "balance.hash_balance_factor: 99 is not valid"},
+		{"peak_ewma", "{decay_time: 0}", "balance.decay_time: 0s is not valid; must be 1ms at least"},
+		{"random", "{panic_threshold: 101}", "balance.panic_threshold: 101 is not valid; must be from 0 to 100"},
+		{"random", "{panic_threshold: 0, fail_traffic_on_panic: true}", "needs a panic_threshold above 0"},
+		{"random", "{overprovisioning_factor: 99}", "balance.overprovisioning_factor: 99 is not valid"},
+		{"random", "{locality_weights: [{zone: a, weight: 0}]}", "no locality has a weight"},
+		{"random", "{locality_weights: [{zone: a}, {zone: a, weight: 2}]}", "locality_weights[1]: names a locality that another entry names too"},
+		{"random", "{zone_aware: {}}", "balance.zone_aware: needs node.zone, or the variable PITOT_ZONE"},
+		{"random", "{subsets: {selectors: []}}", "subsets.selectors: has 0 entries"},
+		{"random", "{subsets: {selectors: [{keys: [a, a]}]}}", "keys: names a key twice"},
+		{"random", "{subsets: {selectors: [{keys: [a, b]}, {keys: [b, a]}]}}", "selectors[1].keys: another selector has the same keys"},
+		{"random", "{subsets: {selectors: [{keys: [a]}], fallback: keys}}", "fallback: \"keys\" is not valid; must be one of none, any, default"},
+		{"random", "{subsets: {selectors: [{keys: [a]}], fallback: default}}", "subsets.default: goes with fallback: default"},
+		{"random", "{subsets: {selectors: [{keys: [a, b], fallback: keys, fallback_keys: [a]}]}}", "must be fewer than keys, and the keys of another selector"},
+		{"random", "{subsets: {selectors: [{keys: [a], fallback: keys}]}}", "fallback_keys: goes with fallback: keys"},
+	} {
+		_, err := Parse("f", []byte(withBalance(c.policy, c.balance, "")))
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s %s: %v, want %q", c.policy, c.balance, err, c.want)
+		}
+	}
+	_, err := Parse("f", []byte(strings.Replace(withBalance("random", "{panic_threshold: 3}", ""), `["h:1"]`, "original_destination", 1)))
+	if err == nil || !strings.Contains(err.Error(), "balance: has no say") {
+		t.Errorf("original destination: %v", err)
+	}
+	if _, err := Parse("f", []byte(withBalance("random", "", "node: {cluster: nobody}"))); err == nil || !strings.Contains(err.Error(), "node.cluster: no cluster is named") {
+		t.Errorf("%v", err)
+	}
+}
