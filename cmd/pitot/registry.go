@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -15,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pitot-io/pitot/proxy/registry"
+	"github.com/pitot-io/pitot/proxy/registry/simulate"
 )
 
 // registryToken is the environment's place for a registry's token.
@@ -23,18 +25,24 @@ const registryToken = "PITOT_REGISTRY_TOKEN"
 // registryCommand serves a registry until it is told to stop.
 func registryCommand() *cobra.Command {
 	var o registry.ServerOptions
+	var played simulate.Options
+	var simulation bool
 	c := &cobra.Command{
 		Use:   "registry",
 		Short: "Serve a registry in which hosts tell which services they offer",
 		Long: "Serve a registry in which hosts tell which services they offer, for clusters with discovery {type: registry}.\n" +
 			"Hosts check in again and again, by POST or by 'pitot registry register'; who does not for --ttl is forgotten.\n" +
 			"Nothing depends on it being right: a proxy whose health checks find a host healthy keeps it, whatever the registry says.\n" +
+			"--simulate shows that, in simulated time: it fails when a working host is taken away.\n" +
 			"The token may also come from " + registryToken + "; an address other machines can reach needs one.",
 		Example: "  pitot registry --state /var/lib/pitot/registry.json\n" +
 			"  curl -d 'ip=10.0.0.7&port=8080' -d 'tags={\"az\":\"eu-1a\",\"load_balancing_weight\":50}' http://127.0.0.1:9700/v1/registration/shop\n" +
 			"  curl -H 'Accept: text/plain' http://127.0.0.1:9700/v1/registration/shop",
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
+			if simulation {
+				return runSimulation(c.Context(), played, c.OutOrStdout())
+			}
 			o.Token, o.Log = orToken(o.Token), slog.New(slog.NewTextHandler(c.ErrOrStderr(), nil))
 			s, err := registry.Open(o)
 			if err != nil {
@@ -52,8 +60,29 @@ func registryCommand() *cobra.Command {
 	f.DurationVar(&o.LoadTTL, "load-ttl", registry.DefaultLoadTTL, "for which a load report holds")
 	f.DurationVar(&o.Cache, "cache", registry.DefaultCache, "how old the check-in times of an answer may be")
 	f.IntVar(&o.MaxHosts, "max-hosts", registry.DefaultMaxHosts, "hosts of all services")
+	f.BoolVar(&simulation, "simulate", false, "play what can go wrong with a registry, print what becomes of hosts, and serve nothing")
+	f.IntVar(&played.Hosts, "hosts", 100, "hosts of a simulation")
+	f.DurationVar(&played.For, "for", 40*time.Minute, "simulated `time` of each scenario")
+	f.Uint64Var(&played.Seed, "seed", 1, "of what happens by chance in a simulation")
+	f.BoolVar(&played.Unchecked, "without-checks", false, "simulate a cluster without health checks, which is at the mercy of its registry")
 	c.AddCommand(registerCommand(), registryListCommand())
 	return c
+}
+
+// runSimulation prints what becomes of hosts, and fails when one that works was
+// taken away.
+func runSimulation(ctx context.Context, o simulate.Options, stdout io.Writer) error {
+	all, err := simulate.Run(ctx, o)
+	if err != nil {
+		return err
+	}
+	if err := simulate.Print(stdout, all); err != nil {
+		return err
+	}
+	if n := simulate.Taken(all); n > 0 {
+		return fmt.Errorf("%d hosts that work were taken away", n)
+	}
+	return nil
 }
 
 func orToken(given string) string {

@@ -71,3 +71,13 @@ func TestRegistryCommands(t *testing.T) {
 		}
 	}
 }
+
+func TestRegistrySimulates(t *testing.T) {
+	stdout, stderr, code := pitot(t, "registry", "--simulate", "--hosts", "5")
+	if code != exitDone || strings.Count(stdout, "\n") != 11 || stderr != "" {
+		t.Errorf("exit %d\n%s%s", code, stdout, stderr)
+	}
+	if _, stderr, code := pitot(t, "registry", "--simulate", "--hosts", "5", "--without-checks"); code != exitFailed || !strings.Contains(stderr, "hosts that work were taken away") {
+		t.Errorf("exit %d, says %q", code, stderr)
+	}
+}

@@ -58,6 +58,7 @@ var law = []struct {
 	{"proxy/episode", nil}, // when something began and ended: whoever refuses tells so
 	{"proxy/upstream/discovery", []string{"proxy/upstream", "internal/config", "internal/event"}}, // asks others who belongs to a cluster
 	{"proxy/registry", nil}, // a server of its own: a proxy knows it by its HTTP alone
+	{"proxy/registry/simulate", []string{"proxy/registry", "proxy/upstream", "proxy/upstream/discovery"}},
 	{"proxy/socket", nil},
 	{"proxy/secure", []string{"proxy/socket", "proxy/upstream", "internal/config", "internal/event"}},
 	{"sink", []string{"internal/event"}},

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/pitot-io/pitot/internal/event"
 )
@@ -266,7 +265,7 @@ func (c *Cluster) changed(m *Membership) {
 		c.memberships.Add(1)
 		c.notify()
 	}
-	n := event.Notice{Time: time.Now().UnixNano(), Name: event.EventMembership, Body: fmt.Sprintf("cluster %q has %d hosts: %d came, %d went", c.name, m.Total, len(m.Added), len(m.Removed))}
+	n := event.Notice{Time: c.options.Clock(), Name: event.EventMembership, Body: fmt.Sprintf("cluster %q has %d hosts: %d came, %d went", c.name, m.Total, len(m.Added), len(m.Removed))}
 	if m.Missing > 0 {
 		n.Body += fmt.Sprintf("; discovery tells no more of %d, which are healthy and stay", m.Missing)
 	}

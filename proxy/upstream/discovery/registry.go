@@ -71,7 +71,7 @@ func (r *registry) Fetch(ctx context.Context) (Answer, error) {
 	}
 	all, err := ParseHosts(b)
 	if err != nil {
-		return Answer{}, fmt.Errorf("%w: %s: %w", errRejected, r.url, err)
+		return Answer{}, fmt.Errorf("%s: %w", r.url, err)
 	}
 	r.etag = a.Header.Get("ETag")
 	return all, nil
@@ -89,7 +89,15 @@ type registered struct {
 }
 
 // ParseHosts reads a registry's answer. One host that cannot be used spoils it.
-func ParseHosts(b []byte) (a Answer, err error) {
+func ParseHosts(b []byte) (Answer, error) {
+	a, err := parseHosts(b)
+	if err != nil {
+		return Answer{}, fmt.Errorf("%w: %w", errRejected, err)
+	}
+	return a, nil
+}
+
+func parseHosts(b []byte) (a Answer, err error) {
 	var list struct {
 		Hosts *[]registered `json:"hosts"`
 	}
