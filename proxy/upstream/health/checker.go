@@ -16,6 +16,7 @@ type Checker struct {
 	cluster *upstream.Cluster
 	plan    *schedule
 	stats   stats
+	looked  int64 // when it was looked whether there is traffic; Run's own
 
 	wake  chan struct{} // members changed, or somebody said that it fails
 	round chan struct{} // closed once everybody who was there from the start has been asked
@@ -92,9 +93,7 @@ func (k *Checker) Run(ctx context.Context) {
 			k.heed()
 		case <-timer.C:
 		}
-		if !k.plan.used && k.used() {
-			k.plan.trafficBegins(time.Now().UnixNano())
-		}
+		k.lookForTraffic(time.Now().UnixNano())
 	}
 }
 
@@ -115,6 +114,16 @@ func (k *Checker) rounded() {
 		default:
 			close(k.round)
 		}
+	}
+}
+
+// lookForTraffic finds out that traffic has begun, looking once in an interval.
+func (k *Checker) lookForTraffic(now int64) {
+	if k.plan.used || now-k.looked < int64(k.o.Interval) {
+		return
+	}
+	if k.looked = now; k.used() {
+		k.plan.trafficBegins(now)
 	}
 }
 

@@ -65,10 +65,7 @@ func (l *Line) open(ctx context.Context) (err error) {
 		return err
 	}
 	l.limit = io.LimitedReader{R: l.conn, N: maxAnswer}
-	if l.in == nil {
-		l.in = bufio.NewReaderSize(&l.limit, 4<<10)
-	}
-	l.in.Reset(&l.limit)
+	l.in = bufio.NewReaderSize(&l.limit, 1<<10)
 	return nil
 }
 
@@ -87,7 +84,7 @@ func (l *Line) Close() {
 	if l.conn != nil {
 		_ = l.conn.Close()
 	}
-	l.conn, l.two, l.once = nil, nil, false
+	l.conn, l.in, l.two, l.once = nil, nil, nil, false
 }
 
 // failed is the answer of a host that gave none.

@@ -105,7 +105,7 @@ func (d *Detector) Settle(now int64) {
 				continue
 			}
 			run := f.m.run[t].Load()
-			if !f.m.ejected {
+			if d.sync(f.m, now); f.m.host.Flags()&upstream.Ejected == 0 {
 				d.detected(f.m, t, now, numbers{run: run, need: d.o.Run[t]})
 			}
 			f.m.clear(t)
@@ -153,11 +153,21 @@ func (d *Detector) forget(m *monitor) {
 // look ends the ejection of m, if it is time, or has a host that was well
 // through an interval begin to pay off those that it had.
 func (d *Detector) look(m *monitor, now int64) {
+	d.sync(m, now)
 	switch {
 	case !m.ejected:
 		m.backoff = max(0, m.backoff-1)
 	case now-m.since >= int64(m.length(&d.o)):
 		d.back(m, now, "its time is over")
+	}
+}
+
+// sync takes in that an operator has ended the ejection of m.
+func (d *Detector) sync(m *monitor, now int64) {
+	if m.ejected && m.host.Flags()&upstream.Ejected == 0 {
+		d.stats.active.Add(-1)
+		m.ejected, m.since = false, now
+		m.clearAll()
 	}
 }
 

@@ -436,6 +436,33 @@ func TestReturnByACheck(t *testing.T) {
 	w.want("not asked for", "h0")
 }
 
+// What operators do to ejections is theirs.
+func TestOperators(t *testing.T) {
+	w := over(t, 2, Default())
+	a, b := w.c.Hosts()[0], w.c.Hosts()[1]
+	w.answers(0, 5, 500)
+	if !a.Return() {
+		t.Error("it was not ejected")
+	}
+	w.sweep()
+	if w.stat("active") != 0 {
+		t.Error("one that an operator brought back counts as ejected")
+	}
+	w.answers(0, 5, 500)
+	w.want("the operator was wrong", "h0")
+	a.Return()
+	w.answers(0, 5, 500)
+	w.want("without a sweep in between", "h0")
+	a.Return()
+	b.Mark(upstream.Ejected, true)
+	w.answers(1, 5, 500)
+	w.sweep()
+	w.want("one that an operator took out stays", "h1")
+	if w.stat("active") != 0 || w.stat("enforced_total") != 3 {
+		t.Errorf("%+v", w.d.Stats())
+	}
+}
+
 // Whoever is gone does not count as ejected any more, and is new when it comes
 // again.
 func TestHostsThatGo(t *testing.T) {

@@ -1,9 +1,13 @@
 package outlier
 
-import "math"
+import (
+	"math"
+
+	"github.com/pitot-io/pitot/proxy/upstream"
+)
 
 // judge has the detectors of rates look at the interval that has ended. Hosts
-// that are ejected are not looked at.
+// that are ejected, by whomever, are not looked at.
 func (d *Detector) judge(all []*monitor, kind int, now int64) {
 	rate, percentage := SuccessRate, FailurePercentage
 	if kind == local {
@@ -17,7 +21,7 @@ func (d *Detector) judge(all []*monitor, kind int, now int64) {
 // that are ejected.
 func among(all []*monitor, kind, requests int) (some []*monitor) {
 	for _, m := range all {
-		if seen := m.rated[kind].seen; !m.ejected && seen > 0 && seen >= int64(requests) {
+		if seen := m.rated[kind].seen; m.host.Flags()&upstream.Ejected == 0 && seen > 0 && seen >= int64(requests) {
 			some = append(some, m)
 		}
 	}
