@@ -12,6 +12,7 @@ import (
 
 	"github.com/pitot-io/pitot/internal/config"
 	"github.com/pitot-io/pitot/internal/event"
+	"github.com/pitot-io/pitot/internal/minimongo"
 	"github.com/pitot-io/pitot/proxy/upstream"
 	"github.com/pitot-io/pitot/proxy/upstream/outlier"
 )
@@ -238,5 +239,34 @@ func TestAStartDoesNotWaitForEver(t *testing.T) {
 	}
 	if got := r.flagged(upstream.FailedCheck); got != hole {
 		t.Errorf("failing: %q", got)
+	}
+}
+
+// A server of MongoDB is asked by hello, and /clusters tells what it is.
+func TestRolesAreShown(t *testing.T) {
+	db, err := minimongo.Listen("127.0.0.1:0", minimongo.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = db.Close() })
+	r := run(t, func(c *config.Config) {
+		checked(c)
+		withAdmin(c)
+		h := &c.Clusters[0].HealthChecks[0]
+		c.Listeners[0].Protocol, h.HTTP, h.MongoDB = config.MongoDB, nil, &config.MongoCheck{Role: "mongos"}
+	}, db.Addr())
+	a, err := r.client().Get("http://" + r.AdminAddr().String() + "/clusters")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Body.Close()
+	b, err := io.ReadAll(a.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, line := range []string{"::mongodb.role::mongos\n", "::health_flags::healthy\n", "main::health_check.healthy::1\n"} {
+		if !strings.Contains(string(b), line) {
+			t.Errorf("no %q in\n%s", line, b)
+		}
 	}
 }

@@ -30,6 +30,8 @@ type Host struct {
 	Metadata map[string]string `json:"metadata,omitempty"`
 	Healthy  bool              `json:"healthy"` // nothing speaks against taking it
 	Flags    []string          `json:"health_flags"`
+	Tags     map[string]string `json:"tags,omitempty"` // what health checks found: mongodb.role, mongodb.set_name
+	Lag      int64             `json:"lag_ns"`         // behind the newest write of its replica set; -1 where not known
 	Latency  Latency           `json:"latency"`
 	Stats    map[string]uint64 `json:"stats"`
 }

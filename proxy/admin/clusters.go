@@ -3,7 +3,9 @@ package admin
 import (
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -43,6 +45,10 @@ func hostStatus(h *upstream.Host, now int64) status.Host {
 		Region: e.Locality.Region, Zone: e.Locality.Zone, SubZone: e.Locality.SubZone, Metadata: e.Metadata,
 		Healthy: h.Usable(), Flags: append([]string{}, h.Flags().Names()...), Stats: byName(h.Stats()),
 	}
+	v.Tags, v.Lag = h.Tags(), -1
+	if lag, known := h.Lagging(); known {
+		v.Lag = int64(lag)
+	}
 	c, n := h.Latency(now)
 	v.Latency = status.Latency{N: n, P50: c.Quantile(0.5, n), P90: c.Quantile(0.9, n), P99: c.Quantile(0.99, n)}
 	return v
@@ -75,6 +81,12 @@ func writeHost(w io.Writer, cluster string, h *status.Host) {
 		if place.value != "" {
 			say(place.name, "%s", place.value)
 		}
+	}
+	for _, tag := range slices.Sorted(maps.Keys(h.Tags)) {
+		say(tag, "%s", h.Tags[tag])
+	}
+	if h.Lag >= 0 {
+		say("lag", "%v", time.Duration(h.Lag))
 	}
 	say("latency_p50", "%v", time.Duration(h.Latency.P50))
 	say("latency_p99", "%v", time.Duration(h.Latency.P99))
