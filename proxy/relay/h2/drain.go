@@ -1,0 +1,65 @@
+package h2
+
+import (
+	"time"
+
+	"github.com/pitot-io/pitot/decode/http2/wire"
+)
+
+// drain begins to end the connection (RFC 9113, 6.8): the first GOAWAY asks for
+// no more streams and takes those that are on their way, the second, when the
+// client has read the first, names the last.
+func (c *serverConn) drain() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.going != staying || c.fate != nil {
+		return
+	}
+	c.going = announced
+	c.room(64)
+	c.out = wire.AppendGoAway(c.out, wire.LargestStream, wire.NoError, "")
+	c.out = wire.AppendPing(c.out, false, drained)
+	c.tail = nil
+	c.goAwayAt = time.Now().UnixNano() + int64(c.o.Grace)
+	c.arm(c.goAwayAt)
+	c.kick()
+}
+
+// drained is the PING after the first GOAWAY.
+var drained = [8]byte{'d', 'r', 'a', 'i', 'n', 'e', 'd', '?'}
+
+// decide sends the second GOAWAY. Locked.
+func (c *serverConn) decide() {
+	if c.going == decided {
+		return
+	}
+	c.going, c.goAwayAt = decided, 0
+	c.room(32)
+	c.out = wire.AppendGoAway(c.out, c.lastSeen, wire.NoError, "")
+	c.tail = nil
+	c.spare()
+	c.kick()
+}
+
+// ponged implements side.
+func (c *serverConn) ponged(data [8]byte) {
+	if c.going == announced && data == drained {
+		c.decide()
+	}
+}
+
+// deadline implements side.
+func (c *serverConn) deadline() int64 { return c.goAwayAt }
+
+// look implements side.
+func (c *serverConn) look(now int64) {
+	if c.goAwayAt != 0 && now >= c.goAwayAt {
+		c.decide()
+	}
+}
+
+// idled implements side: nothing was asked for long.
+func (c *serverConn) idled() {
+	c.srv.engine.Stats().IdleTimeout()
+	c.decide()
+}
