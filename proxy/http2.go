@@ -19,7 +19,9 @@ import (
 func (h *httpServer) http2Options() h2.ServerOptions {
 	l := h.Listener
 	return h2.ServerOptions{
+		MaxStreams: l.HTTP2.MaxStreams,
 		Limits: h2.Limits{
+			Window: int(l.HTTP2.Window), ConnWindow: int(l.HTTP2.ConnWindow), Ping: l.HTTP2.Ping, PingTimeout: l.HTTP2.PingLimit,
 			HeaderList: int(l.Limits.Head), Headers: l.Limits.Headers,
 			Frame: orNever(l.Timeouts.Header), Idle: orNever(l.Timeouts.Idle),
 		},
@@ -46,9 +48,20 @@ type dialers struct {
 
 func newDialers(limits decode.Limits) (d dialers) {
 	d.h1 = relayh1.NewDialer(limits)
-	d.h2 = h2.NewDialer(h2.DialerOptions{Limits: h2.Limits{HeaderList: limits.Head, Headers: limits.Headers}})
+	heads := h2.Limits{HeaderList: limits.Head, Headers: limits.Headers}
+	d.h2 = h2.NewDialer(h2.DialerOptions{Limits: heads, Of: func(h *upstream.Host) *h2.DialerOptions { return dialing(heads, h) }})
 	d.auto = alpn.New(d.h1, d.h2)
 	return d
+}
+
+// dialing is how a host is spoken to in HTTP/2, as its cluster says.
+func dialing(l h2.Limits, h *upstream.Host) *h2.DialerOptions {
+	c, ok := h.Settings().(*config.ClusterHTTP2)
+	if !ok {
+		return &h2.DialerOptions{Limits: l}
+	}
+	l.Window, l.ConnWindow, l.Ping, l.PingTimeout = int(c.Window), int(c.ConnWindow), c.Ping, c.PingLimit
+	return &h2.DialerOptions{Limits: l, MaxStreams: c.MaxStreams, MaxConnections: c.MaxConnections}
 }
 
 // of is the one for a cluster.

@@ -158,7 +158,7 @@ func (s *Server) newCluster(c *config.Cluster, n *config.Node) (*cluster, error)
 	}
 	o := upstream.Options{
 		Name: c.Name, Endpoints: discovery.Endpoints(c.Endpoints), Before: s.before(c), ConnectTimeout: c.ConnectTimeout,
-		MaxIdle: idle, IdleTimeout: c.IdleTimeout, MaxUses: c.MaxRequests, Greet: greeting(c.ProxyProtocol), Protocol: c.Protocol,
+		MaxIdle: idle, IdleTimeout: c.IdleTimeout, MaxUses: c.MaxRequests, Greet: greeting(c.ProxyProtocol), Protocol: c.Protocol, Settings: &c.HTTP2,
 		Tell: s.deps.Hub.Publisher(0).Notice,
 	}
 	if err := balance(&o, c, n); err != nil {

@@ -108,6 +108,7 @@ func (c *Config) checkListener(l *Listener, key string, wrong report) {
 	l.checkForwarding(key, wrong)
 	c.checkSNI(l, key, wrong)
 	c.checkHealth(l, key+".health_check", wrong)
+	l.HTTP2.check(key+".http2", wrong)
 }
 
 func (c *Config) checkLimits(l *Listener, key string, wrong report) {
@@ -159,6 +160,7 @@ func checkCluster(c *Cluster, key string, wrong report) {
 		checkEndpoints(c.Endpoints, key+".endpoints", wrong)
 	}
 	c.checkProxyProtocol(key, wrong)
+	c.HTTP2.check(key+".http2", wrong)
 	c.checkWatch(key, wrong)
 	c.checkBreakers(key, wrong)
 	c.RetryBudget.check(key+".retry_budget", wrong)

@@ -46,18 +46,19 @@ type Listener struct {
 
 	TLS *ListenerTLS `yaml:"tls"` // nil where clients speak without
 
-	TrustedHops     int         `yaml:"xff_num_trusted_hops"` // proxies before this one whose x-forwarded-for is believed
-	Via             string      `yaml:"via"`                  // pseudonym in Via; empty for none
-	MaxVia          int         `yaml:"max_via"`              // how often a request may have passed by here already
-	ForwardedHost   bool        `yaml:"x_forwarded_host"`     // tell the upstream which host was asked for
-	RequestID       string      `yaml:"request_id"`           // keep or make
-	Path            PathOptions `yaml:"path"`                 // done to a path before routes see it
-	RequestHeaders  HeaderEdits `yaml:"request_headers"`      // after the route's own
-	ResponseHeaders HeaderEdits `yaml:"response_headers"`
-	AccessLog       []AccessLog `yaml:"access_log"`
-	SNI             []SNIRoute  `yaml:"sni"` // where TLS goes that is not terminated here
-	Faults          []Fault     `yaml:"faults,omitempty"`
-	HealthCheck     HealthCheck `yaml:"health_check,omitempty"`
+	TrustedHops     int           `yaml:"xff_num_trusted_hops"` // proxies before this one whose x-forwarded-for is believed
+	Via             string        `yaml:"via"`                  // pseudonym in Via; empty for none
+	MaxVia          int           `yaml:"max_via"`              // how often a request may have passed by here already
+	ForwardedHost   bool          `yaml:"x_forwarded_host"`     // tell the upstream which host was asked for
+	RequestID       string        `yaml:"request_id"`           // keep or make
+	Path            PathOptions   `yaml:"path"`                 // done to a path before routes see it
+	RequestHeaders  HeaderEdits   `yaml:"request_headers"`      // after the route's own
+	ResponseHeaders HeaderEdits   `yaml:"response_headers"`
+	AccessLog       []AccessLog   `yaml:"access_log"`
+	SNI             []SNIRoute    `yaml:"sni"` // where TLS goes that is not terminated here
+	Faults          []Fault       `yaml:"faults,omitempty"`
+	HealthCheck     HealthCheck   `yaml:"health_check,omitempty"`
+	HTTP2           ListenerHTTP2 `yaml:"http2"`
 
 	ForwardCert ForwardCert `yaml:"forward_client_cert"` // what becomes of x-forwarded-client-cert
 
@@ -105,6 +106,8 @@ type Cluster struct {
 	MaxRequests    int           `yaml:"max_requests_per_connection"`
 	ProxyProtocol  string        `yaml:"proxy_protocol"` // off, v1 or v2: what endpoints are told of clients
 	Protocol       string        `yaml:"protocol"`       // that HTTP is spoken in: http1, http2 or auto
+
+	HTTP2 ClusterHTTP2 `yaml:"http2"`
 
 	TLS *ClusterTLS `yaml:"tls"` // nil where servers are spoken to without
 
@@ -191,6 +194,7 @@ func (l *Listener) Clusters() (all []string) {
 
 func (l *Listener) setDefaults() {
 	l.Protocol = Auto
+	l.HTTP2 = defaultHTTP2()
 	l.UseRemote = true
 	l.ForwardCert.Mode = Sanitize
 	l.Upgrades = []string{"websocket"}
@@ -229,6 +233,7 @@ func (c *Cluster) alpn() []string {
 
 func (c *Cluster) setDefaults() {
 	c.Protocol = HTTP1
+	c.HTTP2 = defaultClusterHTTP2()
 	c.Policy = "round_robin"
 	c.ProxyProtocol = Off
 	c.ConnectTimeout = 5 * time.Second

@@ -121,6 +121,9 @@ func (h *Host) Unix() string { return h.unix }
 // there for a while, so that what others keep for it can go, too.
 func (h *Host) Forgotten() bool { return h.forgotten.Load() }
 
+// Settings are the cluster's, of what is spoken.
+func (h *Host) Settings() any { return h.cluster.options.Settings }
+
 // Cluster is the name of the cluster that h belongs to.
 func (h *Host) Cluster() string { return h.cluster.name }
 

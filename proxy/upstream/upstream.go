@@ -57,6 +57,7 @@ type Options struct {
 	Backoff         Backoff       // how long a host that cannot be reached is passed over
 
 	Protocol string // what HTTP is spoken in, for those who speak it; not looked at here
+	Settings any    // of what is spoken; likewise
 
 	TLS TLS // what connections are protected with; nil for nothing
 

@@ -25,8 +25,6 @@ type clientConn struct {
 	uses   int    // attempts it has been reserved for
 	full   bool   // it takes no more of them
 	left   bool   // the host has said so, and takes no more streams
-	pinged int64  // when the PING was sent that is not answered yet; 0 without one
-	heard  int64  // of the last look at what was read
 }
 
 // reserve takes a slot for one more attempt; false when there is none.
@@ -47,14 +45,14 @@ func (c *clientConn) reserve() bool {
 
 // used counts an attempt. Locked.
 func (c *clientConn) used() {
-	if c.uses++; c.dialer.o.MaxUses > 0 && c.uses >= c.dialer.o.MaxUses {
+	if c.uses++; c.pool.o.MaxUses > 0 && c.uses >= c.pool.o.MaxUses {
 		c.full = true
 	}
 }
 
 // most is how many streams may be open at once. Locked.
 func (c *clientConn) most() int {
-	return min(c.dialer.o.MaxStreams, int(min(c.peer.maxStreams, 1<<30)))
+	return min(c.pool.o.MaxStreams, int(min(c.peer.maxStreams, 1<<30)))
 }
 
 // attempt makes an attempt of a reserved slot.
@@ -159,47 +157,13 @@ func (c *clientConn) idle(id uint32) bool { return id >= c.nextID || id%2 == 0 }
 func (c *clientConn) spare() { c.pool.wake() }
 
 // deadline implements side.
-func (c *clientConn) deadline() int64 {
-	o := &c.dialer.o
-	switch {
-	case o.Ping <= 0:
-		return 0
-	case c.pinged != 0:
-		return c.pinged + int64(o.PingTimeout)
-	}
-	return c.heard + int64(o.Ping)
-}
+func (c *clientConn) deadline() int64 { return c.alive.due() }
 
-// look implements side: it asks a silent host whether it is still there.
-func (c *clientConn) look(now int64) {
-	o := &c.dialer.o
-	if o.Ping <= 0 {
-		return
-	}
-	if c.pinged != 0 {
-		if now-c.pinged >= int64(o.PingTimeout) {
-			c.late(wire.NoError, "PING is not answered")
-		}
-		return
-	}
-	if c.heard = max(c.heard, c.readAt); now-c.heard < int64(o.Ping) {
-		return
-	}
-	c.pinged = now
-	c.room(32)
-	c.out = wire.AppendPing(c.out, false, stillThere)
-	c.tail = nil
-	c.kick()
-}
-
-var stillThere = [8]byte{'t', 'h', 'e', 'r', 'e', '?'}
+// look implements side.
+func (c *clientConn) look(now int64) { c.alive.look(&c.conn, now) }
 
 // ponged implements side.
-func (c *clientConn) ponged(data [8]byte) {
-	if data == stillThere {
-		c.pinged, c.heard = 0, c.now
-	}
-}
+func (c *clientConn) ponged(data [8]byte) { c.alive.ponged(data, c.now) }
 
 // idled implements side.
 func (c *clientConn) idled() {

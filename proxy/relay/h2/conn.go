@@ -69,6 +69,7 @@ type conn struct {
 	peer       peerSettings
 
 	guards    guards
+	alive     keepalive
 	acked     bool // our SETTINGS are known to the peer
 	began     int64
 	quiet     int64 // since when there has been no stream; 0 while there is one
@@ -118,6 +119,7 @@ func (c *conn) init(o *Limits, mem *memory, nc *socket.Stream) {
 	c.peer = peerSettings{maxFrame: wire.DefaultMaxFrame, window: wire.DefaultWindow, maxStreams: DefaultUpstreamStreams}
 	c.sendWindow, c.recvWindow = wire.DefaultWindow, o.ConnWindow
 	c.guards.init(o, c.began)
+	c.alive = keepalive{o: o, heard: c.began}
 	if c.raw, c.ended = nc.Socket.SyscallConn(); c.ended == nil && nc.TLS != nil && nc.Link() == nil {
 		c.ended = errNoLink
 	}

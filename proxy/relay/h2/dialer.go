@@ -1,7 +1,6 @@
 package h2
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -30,11 +29,7 @@ type Dialer struct {
 
 // NewDialer makes a Dialer.
 func NewDialer(o DialerOptions) *Dialer {
-	o.Limits = o.Limits.withDefaults()
-	o.MaxStreams = cmp.Or(o.MaxStreams, DefaultUpstreamStreams)
-	o.MaxConnections = cmp.Or(o.MaxConnections, DefaultConnections)
-	o.PingTimeout = cmp.Or(o.PingTimeout, DefaultPingTimeout)
-	d := &Dialer{o: o}
+	d := &Dialer{o: o.withDefaults()}
 	d.mem.init()
 	d.attempts.New = func() any {
 		a := new(attempt)
@@ -53,6 +48,7 @@ const young = time.Second
 // pool holds the connections to a host.
 type pool struct {
 	host    *upstream.Host
+	o       DialerOptions
 	mu      sync.Mutex // taken before those of connections
 	conns   []*clientConn
 	dialing int
@@ -72,20 +68,24 @@ func (d *Dialer) pool(h *upstream.Host) *pool {
 		}
 		return true
 	})
-	p, _ := d.pools.LoadOrStore(h, &pool{host: h, changed: make(chan struct{})})
+	made := &pool{host: h, o: d.o, changed: make(chan struct{})}
+	if d.o.Of != nil {
+		made.o = d.o.Of(h).withDefaults()
+	}
+	p, _ := d.pools.LoadOrStore(h, made)
 	return p.(*pool)
 }
 
 // Open implements relay.Dialer.
 func (d *Dialer) Open(ctx context.Context, host *upstream.Host, how relay.How) (relay.Upstream, error) {
 	p := d.pool(host)
-	c, dial, _ := p.pick(d, how, false)
+	c, dial, _ := p.pick(how, false)
 	if c == nil {
 		waiting, done := how.Waiting(ctx)
 		defer done()
 		var err error
 		if !dial {
-			c, dial, err = p.await(waiting, d, how)
+			c, dial, err = p.await(waiting, how)
 		}
 		if dial {
 			c, err = d.dial(waiting, p, how.High)
@@ -130,7 +130,7 @@ func (p *pool) attempt(ctx context.Context, c *clientConn, how relay.How) (relay
 // pick reserves a slot on a connection, or says that one is to be dialled, which
 // is counted then; neither when the caller has to wait, because of the cluster's
 // limit where full says so. waits says that he is among those waiting already.
-func (p *pool) pick(d *Dialer, how relay.How, waits bool) (c *clientConn, dial, full bool) {
+func (p *pool) pick(how relay.How, waits bool) (c *clientConn, dial, full bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, c := range p.conns {
@@ -142,7 +142,7 @@ func (p *pool) pick(d *Dialer, how relay.How, waits bool) (c *clientConn, dial, 
 	if waits {
 		ahead--
 	}
-	if ahead < p.dialing*d.o.MaxStreams || len(p.conns)+p.dialing >= d.o.MaxConnections {
+	if ahead < p.dialing*p.o.MaxStreams || len(p.conns)+p.dialing >= p.o.MaxConnections {
 		return nil, false, false
 	}
 	if !p.host.Reserve(how.High) {
@@ -153,7 +153,7 @@ func (p *pool) pick(d *Dialer, how relay.How, waits bool) (c *clientConn, dial, 
 }
 
 // await waits for a slot, or for leave to dial.
-func (p *pool) await(ctx context.Context, d *Dialer, how relay.How) (c *clientConn, dial bool, err error) {
+func (p *pool) await(ctx context.Context, how relay.How) (c *clientConn, dial bool, err error) {
 	if err := p.host.BeginPending(how.High); err != nil {
 		return nil, false, err
 	}
@@ -170,7 +170,7 @@ func (p *pool) await(ctx context.Context, d *Dialer, how relay.How) (c *clientCo
 	defer func() { place.Leave() }()
 	for {
 		changed := p.changing()
-		c, dial, full := p.pick(d, how, true)
+		c, dial, full := p.pick(how, true)
 		if c != nil || dial {
 			return c, dial, nil
 		}
@@ -181,7 +181,7 @@ func (p *pool) await(ctx context.Context, d *Dialer, how relay.How) (c *clientCo
 		case <-changed:
 		case <-place.Ready():
 			place = upstream.Place{}
-			if p.dials(d) {
+			if p.dials() {
 				return nil, true, nil
 			}
 			p.host.Release(how.High)
@@ -196,10 +196,10 @@ func (p *pool) await(ctx context.Context, d *Dialer, how relay.How) (c *clientCo
 
 // dials counts a connection that there is leave for, unless the host has as many
 // as one dialer makes.
-func (p *pool) dials(d *Dialer) bool {
+func (p *pool) dials() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if len(p.conns)+p.dialing >= d.o.MaxConnections {
+	if len(p.conns)+p.dialing >= p.o.MaxConnections {
 		return false
 	}
 	p.dialing++
@@ -279,14 +279,14 @@ func (d *Dialer) connect(ctx context.Context, p *pool, high bool) (*clientConn, 
 
 // adopt begins HTTP/2 on a connection, with one slot reserved.
 func (d *Dialer) adopt(up *upstream.Conn, p *pool) *clientConn {
-	c := &clientConn{dialer: d, pool: p, up: up, limits: d.o.heads(), scheme: view("http"), nextID: 1, slots: 1}
+	c := &clientConn{dialer: d, pool: p, up: up, limits: p.o.heads(), scheme: view("http"), nextID: 1, slots: 1}
 	if up.TLS != nil {
 		c.scheme = view("https")
 	}
 	c.side = c
 	c.prefaced = true // a server has none but its SETTINGS
-	c.init(&d.o.Limits, &d.mem, &up.Stream)
-	c.heard, c.quiet = c.began, 0
+	c.init(&p.o.Limits, &d.mem, &up.Stream)
+	c.quiet = 0
 	c.used()
 	c.greet(wire.Preface, append(c.settings(), wire.Setting{ID: wire.SettingEnablePush}))
 	up.OnRetire(c.retire)

@@ -294,7 +294,7 @@ func TestIdsRunOut(t *testing.T) {
 
 func TestSilentHost(t *testing.T) {
 	host, peers := scripted(t)
-	d := dialer(t, DialerOptions{Ping: 30 * time.Millisecond, PingTimeout: 50 * time.Millisecond})
+	d := dialer(t, DialerOptions{Limits: Limits{Ping: 30 * time.Millisecond, PingTimeout: 50 * time.Millisecond}})
 	up := send(t, open(t, d, host))
 	defer up.Close()
 	p := peers.next(t)

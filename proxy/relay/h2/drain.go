@@ -46,16 +46,24 @@ func (c *serverConn) ponged(data [8]byte) {
 	if c.going == announced && data == drained {
 		c.decide()
 	}
+	c.alive.ponged(data, c.now)
 }
 
 // deadline implements side.
-func (c *serverConn) deadline() int64 { return c.goAwayAt }
+func (c *serverConn) deadline() int64 {
+	at := c.alive.due()
+	if at == 0 || c.goAwayAt != 0 && c.goAwayAt < at {
+		return c.goAwayAt
+	}
+	return at
+}
 
 // look implements side.
 func (c *serverConn) look(now int64) {
 	if c.goAwayAt != 0 && now >= c.goAwayAt {
 		c.decide()
 	}
+	c.alive.look(&c.conn, now)
 }
 
 // idled implements side: nothing was asked for long.

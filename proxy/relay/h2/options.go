@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/pitot-io/pitot/decode"
+	"github.com/pitot-io/pitot/proxy/upstream"
 	"github.com/pitot-io/pitot/tap"
 )
 
@@ -38,6 +39,9 @@ type Limits struct {
 	Idle     time.Duration // of a connection without streams
 	Grace    time.Duration // between the two GOAWAYs of a drain, where the peer does not answer sooner
 	Linger   time.Duration // for a peer to see why its connection ends
+
+	Ping        time.Duration // of silence, after which a peer is asked whether it is still there; never by default
+	PingTimeout time.Duration // for it to answer
 }
 
 // Defaults of Limits.
@@ -63,6 +67,7 @@ const (
 	DefaultIdle          = time.Hour
 	DefaultGrace         = 5 * time.Second
 	DefaultLinger        = time.Second
+	DefaultPingTimeout   = 10 * time.Second
 )
 
 const (
@@ -95,6 +100,7 @@ func (l Limits) withDefaults() Limits {
 	l.Idle = cmp.Or(l.Idle, DefaultIdle)
 	l.Grace = cmp.Or(l.Grace, DefaultGrace)
 	l.Linger = cmp.Or(l.Linger, DefaultLinger)
+	l.PingTimeout = cmp.Or(l.PingTimeout, DefaultPingTimeout)
 	for _, d := range []*time.Duration{&l.Settings, &l.Frame, &l.Stall} {
 		if *d < 0 {
 			*d = never
@@ -126,16 +132,23 @@ const DefaultMaxStreams = 1024
 // DialerOptions make a Dialer.
 type DialerOptions struct {
 	Limits
-	MaxStreams     int           // that are opened at once on a connection, however many the host allows
-	MaxConnections int           // to one host; further requests wait for a stream
-	MaxUses        int           // streams of a connection in all; no limit by default but that of the protocol
-	Ping           time.Duration // between looks whether a silent host is still there; none by default
-	PingTimeout    time.Duration // for it to answer
+	MaxStreams     int // that are opened at once on a connection, however many the host allows
+	MaxConnections int // to one host; further requests wait for a stream
+	MaxUses        int // streams of a connection in all; no limit by default but that of the protocol
+
+	// Of, where set, has a host's own options in the place of all others.
+	Of func(*upstream.Host) *DialerOptions
+}
+
+func (o DialerOptions) withDefaults() DialerOptions {
+	o.Limits = o.Limits.withDefaults()
+	o.MaxStreams = cmp.Or(o.MaxStreams, DefaultUpstreamStreams)
+	o.MaxConnections = cmp.Or(o.MaxConnections, DefaultConnections)
+	return o
 }
 
 // Defaults of DialerOptions.
 const (
 	DefaultUpstreamStreams = 100 // the least that RFC 9113, 6.5.2 wants allowed
 	DefaultConnections     = 64
-	DefaultPingTimeout     = 10 * time.Second
 )
