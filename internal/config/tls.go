@@ -25,10 +25,11 @@ type Certificate struct {
 // ClientCerts says what is asked of clients.
 type ClientCerts struct {
 	Mode   string     `yaml:"mode"`
-	CA     string     `yaml:"ca"`     // file of authorities
-	Match  []SANMatch `yaml:"match"`  // one of them must fit
-	SPKI   []string   `yaml:"spki"`   // SHA-256 of the public key, base64; one of these, or of SHA256, must fit
-	SHA256 []string   `yaml:"sha256"` // of the certificate, hexadecimal
+	CA     string     `yaml:"ca"`       // file of authorities
+	CRL    string     `yaml:"crl_file"` // of what they have revoked
+	Match  []SANMatch `yaml:"match"`    // one of them must fit
+	SPKI   []string   `yaml:"spki"`     // SHA-256 of the public key, base64; one of these, or of SHA256, must fit
+	SHA256 []string   `yaml:"sha256"`   // of the certificate, hexadecimal
 }
 
 // The modes of ClientCerts.

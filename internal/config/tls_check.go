@@ -108,7 +108,7 @@ func (f *ForwardCert) check(key string, wrong report) {
 }
 
 func (c *ClientCerts) check(key string, wrong report) {
-	asked := c.CA != "" || len(c.Match)+len(c.SPKI)+len(c.SHA256) > 0
+	asked := c.CA != "" || c.CRL != "" || len(c.Match)+len(c.SPKI)+len(c.SHA256) > 0
 	switch {
 	case !slices.Contains(clientModes, c.Mode):
 		wrong(key+".mode", "%q is not valid; must be one of %s", c.Mode, strings.Join(clientModes, ", "))
@@ -118,6 +118,8 @@ func (c *ClientCerts) check(key string, wrong report) {
 		wrong(key+".ca", "must name a PEM file of the authorities that clients are believed by (or set spki or sha256)")
 	case c.CA == "" && len(c.Match) > 0:
 		wrong(key+".match", "needs ca: a name proves nothing unless an authority signed it")
+	case c.CA == "" && c.CRL != "":
+		wrong(key+".crl_file", "needs ca: a list must be signed by one of the authorities")
 	}
 	checkIdentity(key, c.Match, c.SPKI, c.SHA256, wrong)
 }

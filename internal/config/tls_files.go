@@ -28,6 +28,7 @@ func (c *Config) checkFiles(wrong report) {
 			checkPair(p.Cert, p.Key, fmt.Sprintf("%s.certificates[%d]", key, j), wrong)
 		}
 		checkBundle(t.Client.CA, key+".client_certificate.ca", wrong)
+		checkRevoked(t.Client.CRL, key+".client_certificate.crl_file", wrong)
 		checkKeyLog(t.KeyLog, key+".keylog", wrong)
 	}
 	c.eachClient(func(t *ClusterTLS, key string) {
@@ -98,6 +99,28 @@ func checkBundle(file, key string, wrong report) {
 	for i, block := range all {
 		if _, err := x509.ParseCertificate(block); err != nil {
 			wrong(key, "certificate %d of %s cannot be read: %v", i+1, file, err)
+		}
+	}
+}
+
+// checkRevoked wants lists of revoked certificates, in PEM or one as it is. That
+// they are signed by an authority is seen when they are used.
+func checkRevoked(file, key string, wrong report) {
+	if file == "" {
+		return
+	}
+	b, err := readPEM(file)
+	if err != nil {
+		wrong(key, "%v; must name a file of lists of revoked certificates (CRL)", err)
+		return
+	}
+	all := blocks(b, "X509 CRL")
+	if len(all) == 0 {
+		all = [][]byte{b}
+	}
+	for i, block := range all {
+		if _, err := x509.ParseRevocationList(block); err != nil {
+			wrong(key, "list %d of %s cannot be read: %v; must be in PEM, as -----BEGIN X509 CRL-----, or DER", i+1, file, err)
 		}
 	}
 }

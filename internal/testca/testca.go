@@ -37,7 +37,7 @@ func New(t testing.TB) *CA {
 	ca := &CA{dir: t.TempDir(), key: newKey(t), t: t}
 	template := &x509.Certificate{
 		SerialNumber: serial(t), Subject: pkix.Name{CommonName: "authority of " + t.Name()}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().AddDate(10, 0, 0),
-		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, ca.key.Public(), ca.key)
 	if err != nil {
@@ -101,6 +101,21 @@ func (ca *CA) Issue(file string, end time.Time, names ...string) Pair {
 		ca.t.Fatal(err)
 	}
 	return p
+}
+
+// Revoke writes the list of what the authority has taken back, good until end.
+func (ca *CA) Revoke(file string, end time.Time, pairs ...Pair) string {
+	ca.t.Helper()
+	template := &x509.RevocationList{Number: serial(ca.t), ThisUpdate: end.Add(-24 * time.Hour), NextUpdate: end}
+	for _, p := range pairs {
+		template.RevokedCertificateEntries = append(template.RevokedCertificateEntries,
+			x509.RevocationListEntry{SerialNumber: p.TLS.Leaf.SerialNumber, RevocationTime: template.ThisUpdate})
+	}
+	der, err := x509.CreateRevocationList(rand.Reader, template, ca.Cert, ca.key)
+	if err != nil {
+		ca.t.Fatal(err)
+	}
+	return ca.write(file, "X509 CRL", der)
 }
 
 func name(c *x509.Certificate, n string) {

@@ -27,6 +27,8 @@ const (
 	WrongName          = "certificate_for_another_name"
 	SANMismatch        = "san_mismatch"
 	PinMismatch        = "pin_mismatch"
+	Revoked            = "certificate_revoked"
+	RevocationUnknown  = "revocation_unknown" // no list of the issuer's, or one that has run out
 	BadCertificate     = "bad_certificate"
 	NoSharedVersion    = "no_shared_version"
 	NoSharedCipher     = "no_shared_cipher"

@@ -21,6 +21,7 @@ type Server struct {
 	store    *store
 	identity *identity
 	config   atomic.Pointer[tls.Config]
+	revoked  atomic.Pointer[revoked]
 	slots    chan struct{} // one for each handshake under way
 	keylog   *keyLog
 	files    *Watcher
@@ -58,7 +59,11 @@ func (s *Server) open(user string, w *Watcher) (err error) {
 		s.config.Store(s.settings(nil))
 		return nil
 	}
-	return w.add(s, user, []string{id.CA}, s.readAuthorities)
+	files := []string{id.CA}
+	if id.CRL != "" {
+		files = append(files, id.CRL)
+	}
+	return w.add(s, user, files, s.readAuthorities)
 }
 
 func (s *Server) readPair(i int) ([]*Leaf, error) {
@@ -77,6 +82,13 @@ func (s *Server) readAuthorities() ([]*Leaf, error) {
 	pool, all, err := loadBundle(s.c.Client.CA)
 	if err != nil {
 		return nil, err
+	}
+	if file := s.c.Client.CRL; file != "" {
+		lists, err := loadRevoked(file, all)
+		if err != nil {
+			return nil, err
+		}
+		s.revoked.Store(&lists)
 	}
 	s.config.Store(s.settings(pool))
 	return all, nil
@@ -176,6 +188,11 @@ func (s *Server) certificate(h *tls.ClientHelloInfo) (*tls.Certificate, error) {
 func (s *Server) verify(c tls.ConnectionState) error {
 	if s.c.Client.Mode == config.ClientNone || len(c.PeerCertificates) == 0 {
 		return nil // one that must be there was missed before
+	}
+	if lists := s.revoked.Load(); lists != nil {
+		if err := lists.check(c.VerifiedChains, time.Now()); err != nil {
+			return err
+		}
 	}
 	return s.identity.check(c.PeerCertificates[0])
 }
