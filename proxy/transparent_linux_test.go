@@ -27,7 +27,7 @@ const inNamespace = "PITOT_TEST_NETNS"
 // netfilter harm nobody.
 func TestTransparentRedirect(t *testing.T) {
 	if os.Getenv(inNamespace) == "" {
-		again(t)
+		again(t, "add table ip probe")
 		return
 	}
 	for _, c := range []struct{ family, meant, at string }{
@@ -59,8 +59,52 @@ func TestTransparentRedirect(t *testing.T) {
 	}
 }
 
-// again runs this test in a namespace of its own, where that can be.
-func again(t *testing.T) {
+// Connections that pass by are taken in their servers' place by TPROXY, without
+// a translation of addresses, and go on to where they were meant to. What the
+// machine itself sends is led past pitot by way of its loopback.
+func TestTransparentProxy(t *testing.T) {
+	if os.Getenv(inNamespace) == "" {
+		again(t, "add table ip probe; add chain ip probe pre { type filter hook prerouting priority mangle; }; add rule ip probe pre tcp dport 1 tproxy to :2")
+		return
+	}
+	for _, c := range []struct{ family, option, meant, any string }{
+		{"ip", "-4", "203.0.113.8", "0.0.0.0"}, {"ip6", "-6", "2001:db8::8", "::"},
+	} {
+		command(t, "ip", "address", "add", c.meant+map[string]string{"ip": "/32", "ip6": "/128"}[c.family], "dev", "lo", "nodad")
+		up := listenOn(t, net.JoinHostPort(c.meant, "0"))
+		r := run(t, func(cfg *config.Config) {
+			l := &cfg.Listeners[0]
+			l.Address, l.Transparent = net.JoinHostPort(c.any, "0"), config.TProxy
+			cfg.Clusters[0].Endpoints = config.Addresses(config.OriginalDestination)
+		}, "")
+		at := netip.MustParseAddrPort(r.Addr("main").String())
+		command(t, "ip", c.option, "rule", "add", "fwmark", "7", "lookup", "100")
+		command(t, "ip", c.option, "route", "add", "local", "default", "dev", "lo", "table", "100")
+		command(t, "nft", "add", "table", c.family, "passing")
+		command(t, "nft", "add", "chain", c.family, "passing", "pre", "{ type filter hook prerouting priority mangle; }")
+		command(t, "nft", "add", "rule", c.family, "passing", "pre", "meta", "mark", "7", "tcp", "dport", fmt.Sprint(up.Port()), "tproxy", "to", fmt.Sprintf(":%d", at.Port()))
+		conn := dialMarked(t, up)
+		say(t, conn, "hello")
+		hear(t, conn, "hello")
+		if got := conn.RemoteAddr().String(); got != up.String() {
+			t.Errorf("%s: the client speaks with %s", c.family, got)
+		}
+		client := netip.MustParseAddrPort(conn.LocalAddr().String())
+		conn.Close()
+		if x := r.next(); x.Server != up || x.Client != client || x.Endpoint != up.String() || x.RequestBytes != 5 {
+			t.Errorf("%s: an exchange of %s with %s at %s", c.family, x.Client, x.Server, x.Endpoint)
+		}
+		if err := r.turnedAway(); !isReset(err) { // who came here himself
+			t.Errorf("%s: a direct connection ended with %v", c.family, err)
+		}
+		r.stop()
+	}
+}
+
+// again runs this test in a namespace of its own, where that can be and
+// netfilter knows rules like probe.
+func again(t *testing.T, probe string) {
+	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("needs root to make a network namespace")
 	}
@@ -71,12 +115,12 @@ func again(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	if out, err := exec.CommandContext(ctx, "unshare", "--net", "nft", "add", "table", "ip", "probe").CombinedOutput(); err != nil {
+	if out, err := exec.CommandContext(ctx, "unshare", "--net", "nft", probe).CombinedOutput(); err != nil {
 		t.Skipf("no netfilter in a namespace: %v %s", err, out)
 	}
-	cmd := exec.CommandContext(ctx, "unshare", "--net", "sh", "-c", `ip link set lo up && exec "$0" "$@"`, os.Args[0], "-test.run", "^TestTransparentRedirect$", "-test.v")
+	cmd := exec.CommandContext(ctx, "unshare", "--net", "sh", "-c", `ip link set lo up && exec "$0" "$@"`, os.Args[0], "-test.run", "^"+t.Name()+"$", "-test.v")
 	cmd.Env = append(os.Environ(), inNamespace+"=1")
-	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS: TestTransparentRedirect") {
+	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "--- PASS: "+t.Name()) {
 		t.Errorf("in a namespace: %v\n%s", err, out)
 	}
 }
