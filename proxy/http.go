@@ -55,7 +55,7 @@ func (s *Setup) plain() bool {
 	if s.Listener.TLS != nil || s.Listener.GRPCWeb || s.Listener.Retries() {
 		return false
 	}
-	if s.Listener.AsksLimiter() || s.Listener.Faulty() { // which wait
+	if s.Listener.AsksLimiter() || s.Listener.Faulty() || s.Listener.Mirrors() { // which wait, or keep bodies
 		return false
 	}
 	for _, name := range s.Listener.Clusters() {
@@ -107,6 +107,7 @@ func (s *Setup) engineOptions(dialer func(*upstream.Cluster) relay.Dialer) relay
 	return relay.Options{
 		Wrap:     wrap,
 		Listener: l.Name, Service: s.serviceOf(l.Cluster), Rules: s.rules(), Dialer: dialer, Names: s.Names,
+		Mirror:    &s.Stats.Mirror,
 		WebSocket: s.webSocket(), Layers: s.Layers, Stats: (*httpStats)(s.Stats), Publish: s.publish,
 		Request:    orNever(l.Timeouts.Request),
 		StreamIdle: orNever(l.Timeouts.Stream),

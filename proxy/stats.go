@@ -4,6 +4,7 @@ import (
 	"sync/atomic"
 
 	"github.com/pitot-io/pitot/proxy/fault"
+	"github.com/pitot-io/pitot/proxy/relay"
 	"github.com/pitot-io/pitot/proxy/upstream"
 )
 
@@ -34,6 +35,7 @@ type ListenerStats struct {
 	RqTrailers Counter    // whose trailers, or their answers', had no place in HTTP/1.1
 
 	Faults fault.Stats
+	Mirror relay.MirrorStats
 }
 
 // Completed counts an answer by its status.
@@ -73,5 +75,5 @@ func (s *ListenerStats) All() []upstream.Stat {
 		count("downstream_rq_5xx", &s.RqClass[5]),
 		count("downstream_rq_rx_reset", &s.RqRxReset),
 		count("downstream_rq_trailers_dropped", &s.RqTrailers),
-	}, s.Faults.All()...)
+	}, append(s.Faults.All(), s.Mirror.All()...)...)
 }

@@ -55,6 +55,7 @@ func (c *Config) checkAction(r *Route, key string, wrong report) {
 	checkUpgrades(r.Upgrades, key+".upgrades", wrong)
 	c.checkReference(r.Cluster, key+".cluster", wrong)
 	c.checkSplit(r, key, wrong)
+	c.checkMirrors(r, key+".mirror", wrong)
 }
 
 func (m *Match) check(key string, wrong report) {

@@ -38,7 +38,9 @@ type Route struct {
 
 	RateLimits   []RateLimit `yaml:"rate_limits,omitempty"`                 // asked before those of the listener
 	IgnoreLimits bool        `yaml:"ignore_listener_rate_limits,omitempty"` // ask no others
-	Faults       []Fault     `yaml:"faults,omitempty"`                      // in the place of the listener's
+	Mirror       []Mirror    `yaml:"mirror,omitempty"`                      // copies of requests go there, too
+
+	Faults []Fault `yaml:"faults,omitempty"` // in the place of the listener's
 
 	Upgrades []string `yaml:"upgrades"` // the listener's where the file names none
 	Connect  bool     `yaml:"connect"`  // true where the listener says so

@@ -15,13 +15,17 @@ type WeightedCluster struct {
 	ResponseHeaders HeaderEdits `yaml:"response_headers,omitempty"`
 }
 
-// Targets are the names of the clusters that the route's requests may go to.
+// Targets are the names of the clusters that the route's requests, or copies of
+// them, may go to.
 func (r *Route) Targets() (all []string) {
 	if r.Cluster != "" {
 		all = append(all, r.Cluster)
 	}
 	for i := range r.Clusters {
 		all = append(all, r.Clusters[i].Cluster)
+	}
+	for i := range r.Mirror {
+		all = append(all, r.Mirror[i].Cluster)
 	}
 	return all
 }

@@ -54,6 +54,7 @@ func (e *attrs) exchange(x *Exchange) {
 	e.text(AttrPeerAddress, x.Endpoint)
 	e.text(AttrPicked, x.Picked)
 	e.text(AttrRetried, x.Retried)
+	e.flag(AttrMirror, x.Mirror)
 	e.number(AttrHTTPResendCount, int64(x.Attempt))
 	e.number(AttrTTFB, x.TTFB())
 	e.number(AttrRequestBytes, x.RequestBytes)

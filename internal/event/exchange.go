@@ -79,6 +79,7 @@ type Exchange struct {
 	Picked   string // why this host: the policy, and what changed its choice
 	Retried  string // why there was a try after another: the condition that asked for it
 	Attempt  uint8  // 0 for the first try
+	Mirror   bool   // a copy of the request, whose answer nobody gets
 	Flags    ResponseFlags
 
 	Decode      DecodeFlags

@@ -26,6 +26,8 @@ func (x *Exchange) setAttribute(s *scanner, key string, v value) {
 		x.Endpoint = v.text
 	case AttrPicked:
 		x.Picked = v.text
+	case AttrMirror:
+		x.Mirror = v.text == "true"
 	case AttrRetried:
 		x.Retried = v.text
 	case AttrRequestBytes:

@@ -176,6 +176,9 @@ const (
 	AttrListener      = "pitot.listener"
 	AttrCluster       = "pitot.upstream.cluster"
 	AttrPicked        = "pitot.upstream.picked_by"
+	AttrMirror        = "pitot.mirror"
+	AttrMirrorMain    = "pitot.mirror.main." // before what differs: of the answer that the client got
+	AttrMirrorOwn     = "pitot.mirror.own."  // of that of the mirror
 	AttrRetried       = "pitot.retry.reason"
 	AttrMembers       = "pitot.membership.total"
 	AttrAdded         = "pitot.membership.added"

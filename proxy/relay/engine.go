@@ -17,6 +17,7 @@ import (
 type Engine struct {
 	o         Options
 	watch     Watch
+	mirrors   mirrors
 	exchanges sync.Pool // of *exchange
 	draining  atomic.Bool
 	ending    atomic.Bool
@@ -26,6 +27,7 @@ type Engine struct {
 // New makes an engine. It has a goroutine of its own while it has connections.
 func New(o Options) *Engine {
 	g := &Engine{o: o.withDefaults()}
+	g.mirrors.init(g.o.Publish(0))
 	g.exchanges.New = func() any { return g.newExchange() }
 	g.watch.Init(g.o.Request, g.o.StreamIdle)
 	return g
@@ -119,6 +121,7 @@ func (g *Engine) Close() {
 	g.Drain()
 	g.closed.Store(true)
 	g.watch.Each(func(x *Watched) { x.Look(time.Now().UnixNano()) })
+	g.mirrors.close()
 }
 
 // Head is a message's head, whatever the version of HTTP.

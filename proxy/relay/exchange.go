@@ -50,7 +50,8 @@ type exchange struct {
 	rpc     rpc
 	layer   layer
 
-	pace pace
+	pace    pace
+	shadows shadows
 
 	attempt
 	upload
@@ -177,6 +178,7 @@ func (e *exchange) run() {
 		return
 	}
 	e.forward()
+	e.mirror()
 	e.choose(host)
 	for f = e.ask(); f.Unsent() && e.another(); {
 		f = e.ask()
@@ -291,6 +293,7 @@ func (e *exchange) next() ([]byte, error) {
 	e.asked += int64(len(b))
 	if len(b) > 0 {
 		e.layer.data(event.ToServer, b)
+		e.shadowed(b)
 	}
 	if err == io.EOF {
 		return nil, nil
@@ -315,6 +318,7 @@ func (e *exchange) reset() {
 		e.rules.Done(e.host)
 	}
 	e.endPace()
+	e.endShadows()
 	e.rpc = rpc{text: e.rpc.text[:0]}
 	e.c, e.ctx, e.conn, e.req, e.first, e.fault = nil, nil, nil, nil, nil, nil
 	e.route, e.upgrade, e.host = nil, nil, nil

@@ -34,6 +34,8 @@ type Options struct {
 	// gives what an exchange is to see, mostly the codec itself.
 	Wrap func(Client) Client
 
+	Mirror *MirrorStats // counts copies of requests; must be there where routes have them
+
 	// Layers are protocols that ride on exchanges, asked in order: gRPC.
 	Layers []decode.Layer
 

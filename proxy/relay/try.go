@@ -216,6 +216,7 @@ func (e *exchange) pass() {
 	e.a.X.FirstByte = time.Now().UnixNano()
 	e.x.FirstByte = e.a.X.FirstByte
 	e.filled()
+	e.shadowAnswer()
 	none := !tunnel && (h.Framing == http1.NoBody || n == 0 && end && len(up.Trailers()) == 0)
 	visible(h)
 	if _, may := e.via.(Trailing); may && h.Framing == http1.Length && takesTrailers(e.req) {
@@ -288,6 +289,9 @@ func (e *exchange) passBody() {
 		}
 		e.got += int64(len(b))
 		e.layer.data(event.ToClient, b)
+		if e.shadows.hash != nil {
+			_, _ = e.shadows.hash.Write(b) // never fails
+		}
 		e.moved.Store(e.g.watch.Clock())
 		if !e.deliver(b) {
 			return

@@ -76,6 +76,7 @@ func (e *exchange) pumpBody() {
 func (e *exchange) uploaded() {
 	if !e.read.Load() {
 		e.requestEnded(time.Now().UnixNano())
+		e.castShadows()
 		e.read.Store(true)
 	}
 }

@@ -23,6 +23,7 @@ type Route struct {
 	Pattern string            // path or template, of few values: http.route; empty where only a guess can be made
 	Service string            // name of what answers; the cluster's name when empty
 	Cluster *upstream.Cluster // nil where Share tells
+	Mirrors []*Mirror         // copies of requests go there, too
 	Guards  []Guard           // are asked about each request, in this order
 
 	High bool // goes by the circuit breakers of high priority

@@ -46,6 +46,9 @@ func New(l *config.Listener, clusters Clusters, guards Guards) (*Table, error) {
 		if r.Cluster, r.Service = clusters(l.Routes[i].Cluster); len(l.Routes[i].Clusters) > 0 {
 			r.Service = "" // each has its own
 		}
+		if r.Mirrors, err = newMirrors(&l.Routes[i], clusters); err != nil {
+			return nil, fmt.Errorf("listener %q: route %q: %w", l.Name, r.Name, err)
+		}
 		if r.split, err = newSplit(&l.Routes[i], l, clusters); err != nil {
 			return nil, fmt.Errorf("listener %q: route %q: %w", l.Name, r.Name, err)
 		}
