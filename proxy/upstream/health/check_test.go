@@ -215,6 +215,17 @@ func TestHTTPWithoutReuseAndAfterAClose(t *testing.T) {
 	if n := conns.Load(); n != 2 || line.conn != nil {
 		t.Errorf("%d connections without reuse", n)
 	}
+	// over one connection as much may come as there are answers
+	at, conns = web(t, nil, func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, strings.Repeat("x", 4000)) })
+	line = lineTo(t, at, nil)
+	for range 2 * maxAnswer / 4000 {
+		if a := ask(t, line, get(), patience); a.Outcome != Success {
+			t.Fatalf("%+v", a)
+		}
+	}
+	if n := conns.Load(); n != 1 {
+		t.Errorf("%d connections", n)
+	}
 	// one that closes after each answer, and does not say so
 	n := 0
 	at = serve(t, "tcp", "127.0.0.1:0", func(c net.Conn) {
@@ -461,6 +472,14 @@ func TestMongo(t *testing.T) {
 		if line.conn == nil {
 			t.Error("the connection is not kept")
 		}
+	}
+}
+
+// A length is not believed.
+func TestLongReply(t *testing.T) {
+	_, err := readReply(strings.NewReader("\x00\x00\x00\x40\x07\x00\x00\x00\x01\x00\x00\x00\xdd\x07\x00\x00"))
+	if err == nil || !strings.Contains(err.Error(), "no answer of MongoDB") {
+		t.Error(err)
 	}
 }
 

@@ -188,7 +188,11 @@ func TestGatewayFailuresAreDetectedAndNotEnforced(t *testing.T) {
 	w := over(t, 2, o)
 	w.answers(0, 4, 502)
 	w.answers(0, 1, 500) // ends a run of gateways, not of 5xx
-	w.answers(0, 10, 503)
+	w.answers(0, 4, 503)
+	if w.stat("detected_consecutive_gateway_failure") != 0 {
+		t.Error("a 500 does not end a run of gateway failures")
+	}
+	w.answers(0, 6, 503)
 	w.want("nothing is enforced", "")
 	if w.stat("detected_consecutive_gateway_failure") != 1 || w.stat("detected_consecutive_5xx") != 2 {
 		t.Errorf("%+v", w.d.Stats()) // the ten are reported at once and found once
@@ -355,6 +359,12 @@ func TestSuccessRate(t *testing.T) {
 	if w.stat("enforced_success_rate") != 1 {
 		t.Errorf("%+v", w.d.Stats())
 	}
+
+	w = over(t, 5, Default())
+	w.d.o.StdevFactor = 2001 // it lies two deviations below the mean
+	rates(80)
+	w.sweep()
+	w.want("not far enough below", "")
 
 	w = over(t, 5, Default())
 	rates(80)
