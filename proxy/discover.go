@@ -55,3 +55,13 @@ func askFirst(made []*cluster) {
 	}
 	all.Wait()
 }
+
+// steer has loads decide weights where the configuration says so.
+func steer(o *upstream.Options, c *config.Cluster) {
+	if w := c.LoadWeights; w != nil {
+		o.Steer = &upstream.Steering{Penalty: w.Penalty, Blackout: w.Blackout, Expiry: w.Expiry, Period: w.Period}
+		if w.Penalty == 0 {
+			o.Steer.Penalty = -1 // none, where upstream takes 0 for its default
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"strconv"
@@ -100,5 +101,44 @@ func TestALogicalNameIsServed(t *testing.T) {
 	}
 	if strings.Contains(fmt.Sprint(rig.cluster("main").Stats()), "{update_failure 1") {
 		t.Error("a failure")
+	}
+}
+
+// busy is an upstream that says how busy it is.
+func busy(t *testing.T, load string) string {
+	return serve(t, func(c *net.TCPConn) {
+		for r := bufio.NewReader(c); ; {
+			if _, err := http.ReadRequest(r); err != nil {
+				return
+			}
+			fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nEndpoint-Load-Metrics: %s\r\n\r\nok", load)
+		}
+	})
+}
+
+func TestWhatHostsSayOfTheirLoadDecidesWeights(t *testing.T) {
+	other, err := config.Parse("f", []byte("listeners: [{address: \":1\", protocol: http, cluster: a, retry: {}}]\nclusters: [{name: a, endpoints: [\"h:1\"]}]"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, engine := range []string{"plain", "other"} {
+		most, least := busy(t, "TEXT cpu_utilization=0.9,rps_fractional=90"), busy(t, `JSON {"cpu_utilization": 0.3, "rps_fractional": 90}`)
+		rig := run(t, func(c *config.Config) {
+			c.Listeners[0].Protocol = config.HTTP
+			c.Clusters[0].LoadWeights = &config.LoadWeights{Penalty: 1, Blackout: time.Nanosecond, Expiry: time.Minute, Period: 100 * time.Millisecond}
+			if engine == "other" {
+				c.Listeners[0].Retry = other.Listeners[0].Retry
+			}
+		}, most, least)
+		c := rig.dial()
+		in := bufio.NewReader(c)
+		until(t, "weights", func() bool {
+			if got := ask(t, c, in); got != "ok" {
+				t.Fatal(got)
+			}
+			h := rig.cluster("main").Hosts()
+			return h[0].Weight() == 500 && h[1].Weight() == 1500
+		})
+		rig.stop()
 	}
 }

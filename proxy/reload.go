@@ -164,6 +164,7 @@ func (s *Server) newCluster(c *config.Cluster, n *config.Node) (*cluster, error)
 	if err := balance(&o, c, n); err != nil {
 		return nil, fmt.Errorf("cluster %q: %w", c.Name, err)
 	}
+	steer(&o, c)
 	if c.Original() {
 		o.Endpoints, o.Original, o.Own = nil, true, s.own
 	}

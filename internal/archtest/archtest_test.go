@@ -57,6 +57,7 @@ var law = []struct {
 	{"proxy/upstream/health", []string{"internal/event", "proxy/upstream", "proxy/socket", "decode/bson"}}, // speaks to hosts by itself; reads MongoDB's answers
 	{"proxy/episode", nil}, // when something began and ended: whoever refuses tells so
 	{"proxy/upstream/discovery", []string{"proxy/upstream", "internal/config", "internal/event"}}, // asks others who belongs to a cluster
+	{"proxy/orca", []string{"proxy/upstream"}},                                                    // reads what hosts say of their load
 	{"proxy/registry", nil}, // a server of its own: a proxy knows it by its HTTP alone
 	{"proxy/registry/simulate", []string{"proxy/registry", "proxy/upstream", "proxy/upstream/discovery"}},
 	{"proxy/socket", nil},

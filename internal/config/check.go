@@ -156,6 +156,9 @@ func checkCluster(c *Cluster, key string, wrong report) {
 		wrong(key+".name", "must be there, so that listeners and routes can name the cluster")
 	}
 	c.checkSources(key, wrong)
+	if c.LoadWeights != nil {
+		c.LoadWeights.check(key+".weights_by_load", wrong)
+	}
 	if !c.Original() {
 		checkEndpoints(c.Endpoints, key+".endpoints", wrong)
 	}

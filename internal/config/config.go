@@ -99,7 +99,8 @@ type Cluster struct {
 	Endpoints      []Endpoint    `yaml:"endpoints,omitempty"` // or only original_destination
 	Discovery      *Discovery    `yaml:"discovery,omitempty"` // who tells endpoints; nil where they are above
 	Policy         string        `yaml:"policy"`
-	Balance        *Balance      `yaml:"balance,omitempty"` // nil for DefaultBalance
+	Balance        *Balance      `yaml:"balance,omitempty"`         // nil for DefaultBalance
+	LoadWeights    *LoadWeights  `yaml:"weights_by_load,omitempty"` // nil where load has no say
 	ConnectTimeout time.Duration `yaml:"connect_timeout"`
 	MaxIdle        int           `yaml:"max_idle_connections"` // kept per endpoint
 	IdleTimeout    time.Duration `yaml:"idle_timeout"`         // of a kept connection
@@ -259,6 +260,7 @@ func (c *Config) settle() {
 	}
 	for i := range c.Clusters {
 		c.Clusters[i].settleDiscovery()
+		c.Clusters[i].settleWeights()
 		if cl := &c.Clusters[i]; cl.TLS != nil && len(cl.TLS.ALPN) == 0 {
 			cl.TLS.ALPN = cl.alpn()
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -169,5 +170,34 @@ func TestProblemsOfDiscovery(t *testing.T) {
 	_, err := Parse("f", []byte(discovering("type: file, path: /a")+"\n  endpoints: [\"a:1\"]"))
 	if err == nil || !strings.Contains(err.Error(), "f:6: clusters[0].endpoints: stands beside discovery; keep one") {
 		t.Errorf("%v", err)
+	}
+}
+
+func TestWeightsByLoad(t *testing.T) {
+	inCluster := func(keys string) string {
+		return "listeners: [{address: \":1\", cluster: a}]\nclusters: [{name: a, endpoints: [\"h:1\"], " + keys + "}]"
+	}
+	standard := LoadWeights{Penalty: 1, Blackout: 10 * time.Second, Expiry: 3 * time.Minute, Period: time.Second}
+	other := standard
+	other.Penalty, other.Period = 0.5, 2*time.Second
+	for keys, want := range map[string]LoadWeights{
+		"weights_by_load: {}":                               standard,
+		"policy: client_side_weighted_round_robin":          standard,
+		"weights_by_load: {error_penalty: 0.5, period: 2s}": other,
+		"policy: client_side_weighted_round_robin, weights_by_load: {error_penalty: 0.5, period: 2s}": other,
+	} {
+		c, err := Parse("f", []byte(inCluster(keys)))
+		if err != nil || *c.Clusters[0].LoadWeights != want || c.Clusters[0].Policy != "round_robin" {
+			t.Errorf("%s: %v", keys, err)
+		}
+	}
+	for keys, want := range map[string]string{
+		"weights_by_load: {error_penalty: 1001}": `weights_by_load.error_penalty: 1001 is not valid; must be from 0 to 1000`,
+		"weights_by_load: {period: 1ms}":         `weights_by_load.period: 1ms is not valid; must be at least 100ms`,
+		"weights_by_load: {expiry: 0}":           `weights_by_load.expiry: must be more than 0`,
+	} {
+		if _, err := Parse("f", []byte(inCluster(keys))); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", keys, err)
+		}
 	}
 }

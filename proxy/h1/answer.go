@@ -70,6 +70,7 @@ func (e *exchange) answer(n int) bool {
 		e.a.X.FirstByte = time.Now().UnixNano()
 	}
 	e.x.FirstByte = e.a.X.FirstByte
+	hop.Heed(e.host, h.Fields, e.a.X.FirstByte)
 	http1.FillResponse(&e.x, &e.p, h)
 	if e.keep && !tunnel {
 		e.keep = !e.untilClose() && !e.plain && e.read.Load() && !e.conn.srv.draining.Load()

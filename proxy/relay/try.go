@@ -215,6 +215,7 @@ func (e *exchange) pass() {
 	e.streaming.Store(true)
 	e.a.X.FirstByte = time.Now().UnixNano()
 	e.x.FirstByte = e.a.X.FirstByte
+	hop.Heed(e.host, h.Fields, e.a.X.FirstByte)
 	e.filled()
 	e.shadowAnswer()
 	none := !tunnel && (h.Framing == http1.NoBody || n == 0 && end && len(up.Trailers()) == 0)
@@ -282,6 +283,7 @@ func (e *exchange) passBody() {
 			if e.readErr = err; err == io.EOF {
 				e.readErr = nil
 				trailers := e.trailers(up, true)
+				hop.Heed(e.host, trailers, time.Now().UnixNano())
 				e.callEnds(trailers)
 				e.endAnswer(trailers)
 			}

@@ -59,6 +59,9 @@ func (h *Host) TakeLoad(now int64, l Load) {
 	h.cluster.steer(now)
 }
 
+// Steered reports whether h's load has a say in its weight.
+func (h *Host) Steered() bool { return h.cluster.steering != nil }
+
 func (h *Host) heard(now int64, l Load) {
 	r := &report{Load: l, at: now, since: now}
 	s := h.cluster.steering
