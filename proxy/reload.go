@@ -165,6 +165,9 @@ func (s *Server) newCluster(c *config.Cluster, n *config.Node) (*cluster, error)
 		return nil, fmt.Errorf("cluster %q: %w", c.Name, err)
 	}
 	steer(&o, c)
+	if b := c.RetryBudget; b != nil {
+		o.Budget = &upstream.Budget{Percent: b.Percent, Min: b.MinRetries}
+	}
 	if c.Original() {
 		o.Endpoints, o.Original, o.Own = nil, true, s.own
 	}

@@ -205,6 +205,7 @@ const (
 	AttrPanicThreshold  = "pitot.panic.threshold"  // percent of healthy hosts
 	AttrPanicHealthy    = "pitot.panic.healthy"    // hosts
 	AttrPanicDegraded   = "pitot.panic.degraded"   // hosts
+	AttrRetries         = "pitot.retries.active"   // under way
 	AttrLimit           = "pitot.rate_limit.name"
 	AttrLimitKey        = "pitot.rate_limit.key"
 	AttrLimitRefused    = "pitot.rate_limit.refused"

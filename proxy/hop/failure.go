@@ -36,6 +36,9 @@ var (
 	ClientGone     = reply(0, event.FlagDC, "downstream_remote_disconnect")
 	PathRefused    = reply(400, event.FlagDPE, "path_normalization_failed")
 	LoopDetected   = reply(508, 0, "loop_detected")
+	TryTimeout     = reply(504, event.FlagUT, "upstream_per_try_timeout")
+	TryStill       = reply(504, event.FlagSI, "upstream_per_try_idle_timeout")
+	HedgeLost      = reply(503, event.FlagLR, "hedge_lost") // told of a try only: another was answered first
 	ProxyEnds      = reply(503, event.FlagLR, "upstream_reset_before_response_started{local_reset}")
 )
 

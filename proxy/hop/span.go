@@ -120,7 +120,7 @@ func failure(f *Failure) upstream.Failure {
 		return upstream.RxReset
 	case f.Flags&event.FlagUPE != 0:
 		return upstream.ProtocolError
-	case f.Flags&event.FlagDC != 0:
+	case f.Flags&event.FlagDC != 0, f == HedgeLost:
 		return upstream.Cancelled
 	}
 	return upstream.TxReset

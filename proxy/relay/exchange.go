@@ -47,6 +47,7 @@ type exchange struct {
 	route   *hop.Route
 	upgrade []byte // the protocol that the upstream is asked to change to
 	host    *upstream.Host
+	anew    *persistence // where the route has a policy of retries
 	rpc     rpc
 	layer   layer
 
@@ -179,6 +180,10 @@ func (e *exchange) run() {
 	}
 	e.forward()
 	e.mirror()
+	if e.persists() {
+		e.persist(host)
+		return
+	}
 	e.choose(host)
 	for f = e.ask(); f.Unsent() && e.another(); {
 		f = e.ask()
@@ -321,7 +326,7 @@ func (e *exchange) reset() {
 	e.endShadows()
 	e.rpc = rpc{text: e.rpc.text[:0]}
 	e.c, e.ctx, e.conn, e.req, e.first, e.fault = nil, nil, nil, nil, nil, nil
-	e.route, e.upgrade, e.host = nil, nil, nil
+	e.route, e.upgrade, e.host, e.anew = nil, nil, nil, nil
 	e.asked = 0
 	e.answered, e.ended, e.gone, e.local, e.tried, e.told, e.stale, e.opened = false, false, false, false, false, false, false, false
 	e.out = Head{}

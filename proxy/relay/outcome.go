@@ -148,6 +148,9 @@ func (e *exchange) tell() {
 		e.p.ResponseBody = e.got
 	}
 	e.layer.finish(&e.x)
+	if e.anew != nil {
+		e.anew.tell()
+	}
 	e.tellAttempt()
 	o := &e.g.o
 	o.Stats.RequestEnds(e.p.StatusCode, e.x.RequestBytes, e.x.ResponseBytes, e.x.Flags&event.FlagDC != 0)
@@ -188,7 +191,7 @@ func (e *exchange) call(ax *event.Exchange) {
 // log writes the exchange down.
 func (e *exchange) log() {
 	o := hop.Over{RequestEnd: e.requestEnd.Load()}
-	if e.host != nil {
+	if e.host != nil || e.anew != nil {
 		o.Attempt = &e.a.X
 	}
 	e.rules.Log(e.req, &e.x, o)

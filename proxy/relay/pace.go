@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"sync"
 	"time"
 
 	"github.com/pitot-io/pitot/internal/event"
@@ -14,6 +15,8 @@ type pace struct {
 	pacer route.Pacer // nil for nothing
 	ctx   context.Context
 	over  func()
+
+	pushing sync.Mutex // of tries beside each other one at a time
 }
 
 // beginPace has bodies be held back as a guard wants, if any does.
@@ -29,16 +32,18 @@ func (e *exchange) endPace() {
 		e.pace.over()
 		e.pace.pacer.Done()
 	}
-	e.pace = pace{}
+	e.pace.pacer, e.pace.ctx, e.pace.over = nil, nil, nil
 }
 
-// push sends a piece of the request's body.
-func (e *exchange) push(b []byte) error {
+// push sends a piece of the request's body to up.
+func (e *exchange) push(up Upstream, b []byte) error {
 	if e.pace.pacer == nil {
-		return e.via.Write(b)
+		return up.Write(b)
 	}
+	e.pace.pushing.Lock()
+	defer e.pace.pushing.Unlock()
 	e.deadline.Store(0) // the upstream's time begins when it has all
-	_, err := e.paced(event.ToServer, b, func(b []byte) error { return flushed(e.via, e.via.Write(b)) })
+	_, err := e.paced(event.ToServer, b, func(b []byte) error { return flushed(up, up.Write(b)) })
 	if e.timeout > 0 && e.complete.Load() {
 		e.deadline.Store(time.Now().UnixNano() + e.timeout)
 	}

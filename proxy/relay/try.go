@@ -96,7 +96,7 @@ func (e *exchange) transact() {
 		case !e.resp.Interim():
 			e.pass()
 			return
-		case !e.interim():
+		case !e.interim(&e.resp):
 			return
 		}
 	}
@@ -120,7 +120,7 @@ func (e *exchange) send() error {
 		return up.Flush()
 	}
 	if len(e.first) > 0 {
-		if err := e.push(e.first); err != nil {
+		if err := e.push(up, e.first); err != nil {
 			return err
 		}
 	}
@@ -166,13 +166,13 @@ func (e *exchange) trailers(b Body, ended bool) []http1.Field {
 
 // interim passes on an answer of class 1xx, which a client of HTTP/1.0 would
 // not understand (RFC 9110, 15.2).
-func (e *exchange) interim() bool {
+func (e *exchange) interim(h *Head) bool {
 	if e.req.Minor == 0 {
 		return true
 	}
-	http1.FillResponse(&e.x, &e.p, &e.resp)
-	visible(&e.resp)
-	return e.write(flushed(e.c, e.c.Interim(&e.resp)))
+	http1.FillResponse(&e.x, &e.p, h)
+	visible(h)
+	return e.write(flushed(e.c, e.c.Interim(h)))
 }
 
 // visible drops the fields of the upstream's connection.
@@ -213,9 +213,9 @@ func (e *exchange) pass() {
 		e.counts = hop.CallStatus(h.Get("grpc-status"))
 	}
 	e.streaming.Store(true)
-	e.a.X.FirstByte = time.Now().UnixNano()
-	e.x.FirstByte = e.a.X.FirstByte
-	hop.Heed(e.host, h.Fields, e.a.X.FirstByte)
+	e.x.FirstByte = time.Now().UnixNano()
+	e.a.X.FirstByte = cmp.Or(e.a.X.FirstByte, e.x.FirstByte) // it may have been held back
+	hop.Heed(e.host, h.Fields, e.x.FirstByte)
 	e.filled()
 	e.shadowAnswer()
 	none := !tunnel && (h.Framing == http1.NoBody || n == 0 && end && len(up.Trailers()) == 0)

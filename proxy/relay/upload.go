@@ -64,7 +64,7 @@ func (e *exchange) pumpBody() {
 			e.uploaded()
 		}
 		e.moved.Store(e.g.watch.Clock())
-		if err := e.push(b); err != nil {
+		if err := e.push(up, b); err != nil {
 			e.pumpErr = err
 			return
 		}

@@ -150,18 +150,23 @@ func (e *exchange) cancel(r Reason) {
 }
 
 // waiting gives a context that ends with the exchange, be it that its client
-// goes; done ends its use.
+// goes; done ends its use. One that began before goes on meanwhile, and ends
+// after it.
 func (e *exchange) waiting() (ctx context.Context, done func()) {
 	ctx, stop := context.WithCancel(e.ctx)
 	e.mu.Lock()
+	before := e.stop
 	e.stop = stop
+	if before != nil {
+		e.stop = func() { stop(); before() }
+	}
 	e.mu.Unlock()
 	if e.cutBy() != notCut {
 		stop()
 	}
 	return ctx, func() {
 		e.mu.Lock()
-		e.stop = nil
+		e.stop = before
 		e.mu.Unlock()
 		stop()
 	}

@@ -69,6 +69,7 @@ type gauge struct {
 	n   atomic.Int64
 	_   [56]byte
 	max int64
+	now func() int64 // what it is in the place of max; nil for max
 
 	total    Counter // that it let in; only of what is rare
 	overflow Counter // that it refused
@@ -110,7 +111,7 @@ func (g *gauge) take() bool {
 }
 
 // takeExactly is take, but never counts what it refuses, not for a moment.
-func (g *gauge) takeExactly() bool { return takeExactly(&g.n, g.max) }
+func (g *gauge) takeExactly() bool { return takeExactly(&g.n, g.most()) }
 
 func takeExactly(n *atomic.Int64, most int64) bool {
 	for {
@@ -133,8 +134,16 @@ func (g *gauge) refuse() error {
 	return g.err
 }
 
-func (g *gauge) full() bool     { return g.n.Load() >= g.max }
-func (g *gauge) remains() int64 { return max(0, g.max-g.n.Load()) }
+func (g *gauge) full() bool     { return g.n.Load() >= g.most() }
+func (g *gauge) remains() int64 { return max(0, g.most()-g.n.Load()) }
+
+// most is how much may be under way now.
+func (g *gauge) most() int64 {
+	if g.now != nil {
+		return g.now()
+	}
+	return g.max
+}
 
 // Pick chooses a host for one exchange, and counts it active there and at the
 // cluster's circuit breakers until w.Done. It fails with ErrNoHost or
@@ -173,18 +182,6 @@ func (w *Want) Done(h *Host) {
 		h.cluster.breaker(w.High).requests.give()
 	}
 }
-
-// BeginRetry counts a retry as under way until EndRetry, unless as many are as
-// the breaker of retries allows: ErrOverflow.
-func (c *Cluster) BeginRetry(high bool) error {
-	if g := &c.breaker(high).retries; !g.take() {
-		return g.refuse()
-	}
-	return nil
-}
-
-// EndRetry ends what BeginRetry began.
-func (c *Cluster) EndRetry(high bool) { c.breaker(high).retries.give() }
 
 // UnderWay is how many exchanges of a class are active, and how many of them
 // wait for a connection.

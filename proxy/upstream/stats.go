@@ -65,6 +65,7 @@ func (c *Cluster) Stats() []Stat {
 		}
 	}
 	sum = append(sum, c.counts.stats()...)
+	sum = append(sum, c.retryStats()...)
 	return append(sum,
 		Stat{"membership_change", c.memberships.Load(), false},
 		Stat{"membership_total", uint64(len(c.Hosts())), true},

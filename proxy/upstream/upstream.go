@@ -47,6 +47,8 @@ type Options struct {
 
 	Tell func(*event.Notice) // is told what is decided about hosts; may be nil
 
+	Budget *Budget // of retries; nil for the Retries of Breakers
+
 	ConnectTimeout time.Duration // of one dial; 5 s by default
 	MaxIdle        int           // idle connections kept per host; 1024 by default, negative keeps none
 	IdleTimeout    time.Duration // after which an idle connection is closed; 1 h by default
@@ -102,6 +104,7 @@ type Cluster struct {
 
 	now       atomic.Pointer[members]
 	observers atomic.Pointer[[]Observer]
+	retries   Retries
 	watchers  []func()   // that OnChange was given; guarded by mu
 	learner   learner    // nil where the policy learns nothing
 	mu        sync.Mutex // one change at a time
@@ -140,6 +143,9 @@ func New(o Options) *Cluster {
 	c.learner, _ = o.Policy.(learner)
 	for class, t := range o.Breakers {
 		c.breakers[class].init(c, class, t)
+		if o.Budget != nil {
+			c.breakers[class].budget(c, class, *o.Budget)
+		}
 	}
 	if o.Steer != nil {
 		c.steering = &steering{Steering: o.Steer.withDefaults()}

@@ -54,3 +54,6 @@ func (w *Want) Tried() int { return len(w.tried) }
 // turn is the number of the try, from 0 on, for policies that hash: each goes
 // elsewhere.
 func (w *Want) turn() int { return max(w.Attempt, len(w.tried)) + w.shift }
+
+// Forgive has all hosts picked again.
+func (w *Want) Forgive() { w.tried = w.tried[:0] }

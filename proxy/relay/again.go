@@ -1,0 +1,369 @@
+package relay
+
+import (
+	"context"
+	"math/rand/v2"
+	"strconv"
+	"time"
+
+	"github.com/pitot-io/pitot/decode/http1"
+	"github.com/pitot-io/pitot/internal/event"
+	"github.com/pitot-io/pitot/proxy/hop"
+	"github.com/pitot-io/pitot/proxy/retry"
+	"github.com/pitot-io/pitot/proxy/upstream"
+)
+
+// persistence carries an exchange out whose route has a policy of retries: it
+// makes one try after another, or beside another, until one has an answer that
+// the client is to get. Each try has a goroutine up to that; all that is decided
+// is decided in the exchange's own.
+type persistence struct {
+	e     *exchange
+	plan  retry.Plan
+	ctx   context.Context // ends when the exchange is given up
+	body  kept
+	news  chan told
+	woken chan struct{}
+	timer *time.Timer
+
+	tries  []*oneTry
+	active int // of them, those under way
+	last   *oneTry
+	won    *oneTry
+
+	made    int          // retries
+	granted bool         // the budget counts one that is not made yet
+	delay   int64        // after which there is a try beside another, in ns; 0 for never
+	due     int64        // when the next one begins, ns since the Unix epoch; 0 for none
+	reason  string       // of that
+	late    bool         // likewise: after a timeout
+	limited bool         // likewise: as long as an answer asked for
+	forgave bool         // a try that nobody has seen was made anew
+	failure *hop.Failure // why there is no other try, where that is not the last one's
+	flags   event.ResponseFlags
+}
+
+// news is what a try has to tell.
+type news uint8
+
+const (
+	tryFailed   news = iota // it has no answer
+	tryInterim              // it has an interim one
+	tryHeld                 // it has one, and looks whether it is the one
+	tryAnswered             // it has one
+)
+
+type told struct {
+	*oneTry
+	what news
+}
+
+// persists reports whether the exchange goes by a policy.
+func (e *exchange) persists() bool { return e.route.Retry != nil && !e.tunnels() }
+
+// persist carries the exchange out, beginning with host.
+func (e *exchange) persist(host *upstream.Host) {
+	p := &persistence{e: e, news: make(chan told), woken: make(chan struct{}, 1), timer: time.NewTimer(time.Hour)}
+	e.anew, e.host = p, nil
+	p.plan = e.route.Retry.For(e.req, e.g.o.Trust)
+	ctx, done := e.waiting()
+	p.ctx = ctx
+	e.keep(&p.body, p.plan.Body)
+	p.delay = int64(p.plan.After(e.now))
+	p.launch(host, "", How{Again: e.repeatable(), Now: e.now})
+	f := p.find()
+	if p.won != nil {
+		p.lose(p.won)
+		f = p.adopt(p.won, done)
+	} else {
+		p.lose(nil)
+		done()
+		e.stopKeeping(&p.body, nil)
+		if n := len(p.tries); n > 0 {
+			e.a = p.tries[n-1].a // for the log
+		}
+	}
+	p.timer.Stop()
+	p.ungrant()
+	if f != nil {
+		e.fail(f)
+	}
+}
+
+// Wake has the exchange look what is to be done, as the request is whole.
+func (p *persistence) Wake() {
+	select {
+	case p.woken <- struct{}{}:
+	default:
+	}
+}
+
+// find makes tries until one has won, or there is no other; then it gives the
+// failure that the client is told.
+func (p *persistence) find() *hop.Failure {
+	e := p.e
+	for p.won == nil && (p.active > 0 || p.due != 0) {
+		p.timer.Reset(time.Duration(p.next(time.Now().UnixNano())))
+		select {
+		case n := <-p.news:
+			p.hear(n)
+		case <-p.timer.C:
+			p.look(time.Now().UnixNano())
+		case <-p.woken:
+		case <-p.ctx.Done():
+			return e.outcome(e.cutBy())
+		}
+		if e.gone {
+			return hop.ClientGone
+		}
+	}
+	switch {
+	case p.won != nil:
+		return nil
+	case p.failure != nil:
+		return p.failure
+	}
+	return p.final(p.last.failure)
+}
+
+// final is a failure with what the retries add to it.
+func (p *persistence) final(f *hop.Failure) *hop.Failure {
+	if p.flags == 0 {
+		return f
+	}
+	with := *f
+	with.Flags |= p.flags
+	return &with
+}
+
+func (p *persistence) hear(n told) {
+	t := n.oneTry
+	if t.settled {
+		return
+	}
+	switch n.what {
+	case tryInterim:
+		if p.active == 1 {
+			p.e.interim(&t.resp)
+		}
+		t.on <- struct{}{}
+	case tryHeld:
+		t.held = time.Now().UnixNano()
+	default:
+		t.held = 0
+		p.judge(t)
+	}
+}
+
+// judge decides what becomes of a try that is over.
+func (p *persistence) judge(t *oneTry) {
+	now := time.Now().UnixNano()
+	if p.elsewhere(t) {
+		return
+	}
+	p.release(t)
+	answered := t.outcome.Kind == retry.Answered
+	want := p.plan.Wants(&t.outcome)
+	switch {
+	case want == 0 && answered:
+		p.win(t)
+		return
+	case want != 0 && p.due == 0 && p.leave(now, p.pause(t, now)):
+		p.planned(t, want)
+	case want != 0 && answered && p.active == 1 && p.due == 0:
+		p.won = t // the last answer is the answer
+		return
+	}
+	p.settle(t)
+}
+
+// planned notes why there is to be a retry.
+func (p *persistence) planned(t *oneTry, want retry.Condition) {
+	p.reason, p.late = want.String(), t.outcome.Kind == retry.Late || t.outcome.Kind == retry.Still
+	if stats := p.e.rules.Cluster.Retries(); p.limited {
+		stats.RateLimited.Add(1)
+	} else {
+		stats.Exponential.Add(1)
+	}
+}
+
+func (p *persistence) settle(t *oneTry) {
+	t.settle()
+	p.last = t
+}
+
+// win has the client get the answer of t, whatever became of others.
+func (p *persistence) win(t *oneTry) {
+	p.won, p.flags, p.e.x.Retried = t, 0, ""
+}
+
+// elsewhere makes another try at once in the place of one that nobody has seen,
+// as for requests without a policy: at another host where none was reached, at
+// the same one where a connection was of no use.
+func (p *persistence) elsewhere(t *oneTry) bool {
+	if !p.body.replayable() || p.ctx.Err() != nil {
+		return false
+	}
+	host, reason, how := t.host, "stale connection", How{Fresh: true, Now: p.e.now}
+	switch {
+	case t.stale && !p.forgave:
+		p.forgave, t.kept = true, true
+	case t.outcome.Kind == retry.NoConnection:
+		var f *hop.Failure
+		if host, f = p.unreached(); f != nil {
+			return false
+		}
+		reason, how = "no connection", How{Again: p.e.repeatable(), Now: p.e.now}
+	default:
+		return false
+	}
+	granted := t.granted
+	t.granted = false
+	p.settle(t)
+	p.launch(host, reason, how)
+	p.tries[len(p.tries)-1].granted = granted
+	return true
+}
+
+// launch begins a try at host.
+func (p *persistence) launch(host *upstream.Host, reason string, how How) {
+	e := p.e
+	t := &oneTry{p: p, number: len(p.tries), host: host, how: how, done: make(chan struct{}), on: make(chan struct{}, 1), begun: time.Now().UnixNano()}
+	t.how.High = e.rules.Want.High
+	t.how.Timed = e.deadline.Load() != 0 || e.limit.Load() != 0
+	t.ctx, t.cancel = context.WithCancel(p.ctx)
+	t.moved.Store(t.begun)
+	t.sending.kept = &p.body
+	e.choose(host)
+	e.host = nil // it is the try's
+	e.x.Attempt = uint8(min(t.number, 255))
+	t.a.Picked, t.a.Retried = e.rules.Want.Why, reason
+	t.a.Begin(&e.x, host, nil, e.now)
+	p.address(t)
+	p.tries = append(p.tries, t)
+	p.active++
+	go t.run()
+}
+
+// address makes the head that a try's host gets: a copy, since others may be
+// under way.
+func (p *persistence) address(t *oneTry) {
+	e := p.e
+	span := e.x.SpanID
+	if e.g.o.AttemptSpans {
+		span = t.a.X.SpanID
+	}
+	e.rules.At(&e.out, &e.x, span)
+	e.rpc.propagate(&e.out, e.limit.Load())
+	t.out = e.out
+	t.out.Fields = make([]http1.Field, 0, len(e.out.Fields)+2)
+	for i := range e.out.Fields {
+		f := e.out.Fields[i]
+		if retry.Ours(f.Name) {
+			continue
+		}
+		if f.ID == http1.Traceparent || equalFold(f.Name, "grpc-timeout") { // what changes in its place
+			at := len(t.text)
+			t.text = append(t.text, f.Value...)
+			f.Value = t.text[at:]
+		}
+		t.out.Fields = append(t.out.Fields, f)
+	}
+	if p.plan.TellAttempt {
+		t.field("x-envoy-attempt-count", strconv.Itoa(t.number+1))
+	}
+	if p.plan.TellTimeout && p.late {
+		t.field("x-envoy-is-timeout-retry", "true")
+	}
+}
+
+// adopt passes the answer of the try that has won on; done ends the wait.
+func (p *persistence) adopt(t *oneTry, done func()) *hop.Failure {
+	e := p.e
+	t.settled = true
+	if k, ok := t.via.(*peeked); ok {
+		k.take()
+	}
+	e.choose(t.host)
+	e.a, e.resp = t.a, t.resp
+	e.attempt = attempt{via: t.via}
+	p.succeed(t)
+	whole := e.attach(t.via)
+	done()
+	if whole {
+		e.x.Flags |= p.flags
+		if idle := int64(p.plan.PerTryIdle); idle > 0 {
+			e.still.Store(min(idle, e.still.Load()))
+		}
+		e.pass()
+	}
+	e.stopKeeping(&p.body, &t.sending)
+	t.leave()
+	e.sendErr = t.sending.err
+	f := e.outcome(e.detach())
+	e.arrive(f)
+	e.closeVia()
+	return f
+}
+
+// lose ends all tries but the one that has won, at the same time.
+func (p *persistence) lose(won *oneTry) {
+	why := hop.HedgeLost
+	if won == nil {
+		why = p.e.outcome(p.e.cutBy())
+	}
+	for _, t := range p.tries {
+		if t != won && !t.settled {
+			p.give(t, why)
+		}
+	}
+}
+
+// give gives a try up that is under way.
+func (p *persistence) give(t *oneTry, why *hop.Failure) {
+	t.stop(Cancelled)
+	t.failure = why
+	if t.soft && why == hop.HedgeLost {
+		t.failure = hop.TryTimeout
+	}
+	t.outcome = retry.Outcome{Kind: retry.Over, Status: -1}
+	p.learn(t, time.Now().UnixNano())
+	t.settle()
+	if why == hop.HedgeLost {
+		t.a.X.Status, t.a.X.ErrorType = event.Unset, ""
+	}
+}
+
+// draw is chance.
+func draw(n int64) int64 { return rand.Int64N(n) }
+
+// tell tells the spans of the tries before, in their order, and of those beside.
+func (p *persistence) tell() {
+	if !p.e.g.o.AttemptSpans {
+		return
+	}
+	for _, t := range p.tries {
+		if t != p.won {
+			t.call()
+			p.e.conn.out.Exchange(&t.a.X)
+		}
+	}
+}
+
+// call has the span of a try say what the exchange's does of gRPC, and its own
+// status.
+func (t *oneTry) call() {
+	all, ax := t.p.e.x.GRPC, &t.a.X
+	if all == nil {
+		return
+	}
+	t.rpc = event.RPC{Method: all.Method, Status: int32(t.outcome.Status), Timeout: all.Timeout, Streaming: all.Streaming, Web: all.Web,
+		RequestMessages: all.RequestMessages, RequestPayload: all.RequestPayload, RequestCompressed: all.RequestCompressed}
+	ax.GRPC, ax.Name = &t.rpc, t.p.e.x.Name
+	if ax.Protocol == event.HTTP2 {
+		ax.Protocol = event.GRPC
+	}
+	if t.rpc.Status > 0 && ax.Flags == 0 {
+		ax.Status, ax.ErrorType = event.Error, event.GRPCStatus(t.rpc.Status)
+	}
+}

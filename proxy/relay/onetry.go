@@ -1,0 +1,324 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pitot-io/pitot/decode/http1"
+	"github.com/pitot-io/pitot/internal/event"
+	"github.com/pitot-io/pitot/proxy/hop"
+	"github.com/pitot-io/pitot/proxy/retry"
+	"github.com/pitot-io/pitot/proxy/upstream"
+)
+
+// oneTry is one of an exchange's tries at a host, of which there may be several
+// at the same time. It runs in a goroutine of its own up to the head of its
+// answer, and is its own until it tells that that is there.
+type oneTry struct {
+	p      *persistence
+	number int
+	host   *upstream.Host
+	how    How
+	ctx    context.Context
+	cancel context.CancelFunc
+	done   chan struct{} // closed when the goroutine has ended
+
+	a     hop.Attempt
+	h2    event.H2
+	rpc   event.RPC // of the span
+	out   Head      // as this host gets it
+	text  []byte    // of fields that differ from one try to the other
+	resp  Head
+	begun int64        // ns since the Unix epoch
+	moved atomic.Int64 // when something came last, or was sent
+
+	mu      sync.Mutex
+	up      Upstream // that may be cancelled; guarded by mu
+	stopped bool     // likewise
+
+	via     Upstream // up, or what was read ahead of it; set before the head is told
+	sending sending
+	outcome retry.Outcome
+	failure *hop.Failure // why there is no answer
+	stale   bool         // because the connection was kept and its peer was closing it, or the host has surely not seen the request
+
+	on      chan struct{} // an interim answer has been dealt with
+	held    int64         // since when the answer is held back; the exchange's own, as all below
+	soft    bool          // its per-try timeout has passed, and it goes on
+	granted bool          // the budget counts it as a retry under way
+	kept    bool          // another try goes on at its host
+	settled bool          // it is of no more use
+}
+
+// sending is a request's body on its way to one host.
+type sending struct {
+	reading
+	over atomic.Bool
+	done sync.WaitGroup
+	err  error
+	sent int64
+}
+
+// inline is how long a body may be that is sent before the answer is read, in
+// bytes: what buffers on the way take even when nobody reads it.
+const inline = 32 << 10
+
+// run makes the try and tells what it came to.
+func (t *oneTry) run() {
+	defer close(t.done)
+	up, err := t.p.e.g.o.Dialer(t.p.e.rules.Cluster).Open(t.ctx, t.host, t.how)
+	if err != nil {
+		t.unreachable(err)
+		t.tell(tryFailed)
+		return
+	}
+	t.via = up
+	ax := &t.a.X
+	ax.Client, ax.Server = up.Conn().Local(), up.Conn().Remote()
+	if !t.attach(up) {
+		t.outcome = retry.Outcome{Kind: retry.Over}
+		return
+	}
+	t.send() // when that fails, there may be an answer that tells why
+	for {
+		if err := up.Answer(&t.resp); err != nil {
+			t.lost(err)
+			t.tell(tryFailed)
+			return
+		}
+		t.moved.Store(time.Now().UnixNano())
+		if !t.resp.Interim() {
+			break
+		}
+		if t.tell(tryInterim); !t.proceed() {
+			return
+		}
+	}
+	ax.FirstByte = t.moved.Load()
+	t.outcome = retry.Outcome{Kind: retry.Answered, Head: &t.resp, Status: -1, Sent: true}
+	t.answered()
+}
+
+// proceed waits until an interim answer was dealt with.
+func (t *oneTry) proceed() bool {
+	select {
+	case <-t.on:
+		return true
+	case <-t.ctx.Done():
+		return false
+	}
+}
+
+// answered looks into the answer as far as it takes to decide, and tells.
+func (t *oneTry) answered() {
+	if t.p.e.rpc.on {
+		t.outcome.Status = statusOf(t.resp.Fields)
+	}
+	body, whole := t.p.body.whole()
+	if !t.p.e.rpc.on || t.outcome.Status >= 0 || t.resp.Status != 200 || !t.p.plan.Peeks() || !whole || !unary(body) {
+		t.tell(tryAnswered)
+		return
+	}
+	k := newPeeked(t.via)
+	t.via = k
+	t.tell(tryHeld)
+	ended, err := k.read(func() { t.tell(tryHeld) })
+	switch {
+	case err != nil:
+		t.lost(err)
+		t.tell(tryFailed)
+		return
+	case ended:
+		t.outcome.Status = statusOf(k.Trailers())
+	}
+	t.tell(tryAnswered)
+}
+
+// tell tells the exchange, unless it does not want to hear of the try any more.
+func (t *oneTry) tell(what news) {
+	select {
+	case t.p.news <- told{t, what}:
+	case <-t.ctx.Done():
+	}
+}
+
+// attach puts up within the reach of stop; false when that came before.
+func (t *oneTry) attach(up Upstream) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.up = up
+	return !t.stopped
+}
+
+// stop ends the try, whatever it waits for, and waits until it has.
+func (t *oneTry) stop(r Reason) {
+	t.mu.Lock()
+	t.stopped = true
+	if t.up != nil {
+		t.up.Cancel(r)
+	}
+	t.mu.Unlock()
+	t.cancel()
+	t.sending.halt()
+	<-t.done
+	t.sending.done.Wait()
+}
+
+func (t *oneTry) unreachable(err error) {
+	t.failure = hop.ConnectFault(err)
+	t.outcome = retry.Outcome{Kind: retry.NoConnection, Status: -1}
+	if t.failure.Flags&event.FlagUO != 0 || t.ctx.Err() != nil {
+		t.outcome.Kind = retry.Over
+	}
+}
+
+// lost notes how an upstream went away without an answer.
+func (t *oneTry) lost(readErr error) {
+	if !t.sending.over.Load() {
+		t.sending.halt()
+		t.via.Cancel(Broken)
+	}
+	t.sending.done.Wait()
+	sent := t.via.Wire().Sent > 0
+	t.outcome = retry.Outcome{Kind: retry.Lost, Status: -1, Sent: sent}
+	switch {
+	case malformed(readErr):
+		t.failure = hop.UpstreamFault(readErr)
+		return
+	case t.ctx.Err() != nil:
+		t.outcome.Kind, t.failure = retry.Over, hop.ProxyEnds
+		return
+	case errors.Is(readErr, ErrReset), errors.Is(t.sending.err, ErrReset):
+		t.failure = hop.UpstreamReset
+	default:
+		t.failure = hop.UpstreamClosed
+	}
+	unsent := t.via.Unsent()
+	if unsent && sent {
+		t.outcome.Kind = retry.Refused
+	}
+	t.stale = unsent || t.via.Reused() && t.via.Wire().Received == 0 && hop.Idempotent(t.out.Method)
+}
+
+// send sends the request's head and lets its body follow.
+func (t *oneTry) send() {
+	s := &t.sending
+	body, whole := t.p.body.whole()
+	end := whole && len(body) == 0 && len(t.p.body.trailers) == 0
+	if err := t.via.Send(&t.out, end); err != nil || end {
+		s.err = flushed(t.via, err)
+		s.over.Store(true)
+		return
+	}
+	if whole && len(body) <= inline {
+		t.sendBody(t.via)
+		return
+	}
+	up := t.via // which may become what is read ahead of it
+	s.done.Go(func() { t.sendBody(up) })
+}
+
+func (t *oneTry) sendBody(up Upstream) {
+	s := &t.sending
+	defer s.over.Store(true)
+	for {
+		b, ok := s.next(func() bool {
+			s.err = up.Flush()
+			return s.err == nil
+		})
+		if !ok {
+			return
+		}
+		if b == nil {
+			s.err = flushed(up, up.Finish(s.trailers))
+			return
+		}
+		if s.err = t.p.e.push(up, b); s.err != nil {
+			return
+		}
+		s.sent += int64(len(b))
+		t.moved.Store(time.Now().UnixNano())
+	}
+}
+
+// settle ends a try that is of no more use: its connection, its span, and its
+// being active at its host.
+func (t *oneTry) settle() {
+	if t.settled {
+		return
+	}
+	t.settled = true
+	t.p.active--
+	if <-t.done; t.failure == nil && t.sending.over.Load() {
+		t.drop()
+	}
+	t.stop(Cancelled)
+	ax, p := &t.a.X, t.p.e.p
+	if ax.End = time.Now().UnixNano(); t.via != nil {
+		w := t.via.Wire()
+		ax.RequestBytes, ax.ResponseBytes, t.h2 = w.Sent, w.Received, event.H2{StreamID: w.Stream}
+	}
+	o := hop.Outcome{Failure: t.failure, RequestBody: t.sending.sent}
+	if t.outcome.Kind == retry.Answered {
+		o.Answered, o.Status, o.Failing = true, t.resp.Status, hop.Failing(t.host, &t.resp)
+		if t.outcome.Status >= 0 {
+			o.Call = hop.CallStatus([]byte{'0' + byte(t.outcome.Status/10%10), '0' + byte(t.outcome.Status%10)})
+		}
+		p.StatusCode = t.resp.Status
+		hop.Heed(t.host, t.resp.Fields, ax.FirstByte)
+	}
+	t.a.End(&event.Exchange{HTTP: &p}, t.host, &o)
+	t.spoken()
+	if t.via != nil {
+		t.via.Close()
+	}
+	if !t.kept {
+		t.p.e.rules.Done(t.host)
+	}
+	t.p.release(t)
+}
+
+// leave waits for the goroutine of a try whose answer has been passed on. It may
+// still be reading ahead, where that was broken off.
+func (t *oneTry) leave() {
+	if !t.p.e.done {
+		t.p.e.cancel(Cancelled)
+	}
+	t.cancel()
+	<-t.done
+}
+
+// drop takes the rest of an answer that nobody gets, where it is here already, so
+// that the connection serves others.
+func (t *oneTry) drop() {
+	if _, end := t.via.Ready(); !end {
+		return
+	}
+	for {
+		if _, err := t.via.Next(); err != nil {
+			t.mu.Lock()
+			t.up = nil // so that stop leaves it alone
+			t.mu.Unlock()
+			return
+		}
+	}
+}
+
+// spoken notes the version of HTTP that the try spoke.
+func (t *oneTry) spoken() {
+	ax := &t.a.X
+	switch {
+	case t.h2.StreamID != 0:
+		t.p.e.version(ax, &t.a.P, &t.h2)
+	case t.p.e.h2.StreamID != 0:
+		ax.Protocol, t.a.P.Version = event.HTTP11, "1.1"
+	}
+}
+
+// field adds a field to the head that the host gets.
+func (t *oneTry) field(name, value string) {
+	t.out.Fields = append(t.out.Fields, http1.Field{Name: []byte(name), Value: []byte(value)})
+}
