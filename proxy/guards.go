@@ -15,6 +15,8 @@ func (s *Setup) guards(r *config.Route) (all []route.Guard, err error) {
 	} else if limits != nil {
 		all = append(all, limits)
 	}
+	admission, concurrency := s.Listener.ShedOf(r)
+	all = append(all, s.shed.Guards(s.Listener.Name, r.Name, admission, concurrency)...)
 	if faults, err := fault.New(s.Listener.FaultsOf(r), s.faultOptions(r.Name)); err != nil {
 		return nil, err
 	} else if faults != nil {

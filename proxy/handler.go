@@ -17,6 +17,7 @@ import (
 	"github.com/pitot-io/pitot/proxy/probe"
 	"github.com/pitot-io/pitot/proxy/ratelimit"
 	"github.com/pitot-io/pitot/proxy/route"
+	"github.com/pitot-io/pitot/proxy/shed"
 	"github.com/pitot-io/pitot/proxy/socket"
 	"github.com/pitot-io/pitot/proxy/upstream"
 	"github.com/pitot-io/pitot/tap"
@@ -76,6 +77,7 @@ type Setup struct {
 	compiled  *route.Table   // as they are for this configuration
 	accessLog *accesslog.Log // nil for none
 	limits    *ratelimit.Set
+	shed      *shed.Set
 	gate      *mongo.Gate                            // of the listener's commands of MongoDB, at any time
 	commands  []mongo.Guard                          // about them, for this configuration
 	state     *probe.State                           // of the whole proxy

@@ -60,5 +60,8 @@ func (s *Server) limitViews() (all []admin.Group) {
 	if stats := s.limits.ServiceStats(); stats != nil {
 		all = append(all, admin.Group{Kind: "rate_limit_service", Stats: stats})
 	}
+	s.shed.Each(func(kind, name string, stats []upstream.Stat) {
+		all = append(all, admin.Group{Kind: kind, Name: name, Stats: stats})
+	})
 	return all
 }

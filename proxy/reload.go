@@ -251,6 +251,7 @@ func (s *Server) adopt(n *next) {
 	s.adoptLimiter(n) // before clusters retire: who connects anew goes to the new one
 	s.retire(n)
 	s.logs.keep(n.config)
+	s.shed.Keep(n.config)
 	s.config = n.config
 	s.sourced.Store(slices.ContainsFunc(slices.Collect(maps.Values(n.clusters)), func(c *cluster) bool { return c.config.Original() || c.PerClient() }))
 }

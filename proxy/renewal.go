@@ -74,6 +74,7 @@ func onlyRoutes(a, b *config.Listener) bool {
 	x, y := *a, *b
 	x.Routes, y.Routes, x.Cluster, y.Cluster = nil, nil, "", ""
 	x.Faults, y.Faults = nil, nil
+	x.Admission, y.Admission, x.Concurrency, y.Concurrency = nil, nil, nil, nil
 	x.RateLimits, y.RateLimits = nil, nil
 	return reflect.DeepEqual(x, y)
 }
@@ -109,6 +110,6 @@ func (s *Server) setup(n *next, l *listener, c *config.Listener) Setup {
 		Protocols: s.deps.Protocols, Layers: s.deps.Layers, Stats: l.stats, Failures: &s.failures,
 		Attempts: n.config.Tracing.AttemptSpans, Log: s.deps.Log, buffers: s.buffers,
 		state: s.state, latest: s.cluster,
-		limits: s.limits,
+		limits: s.limits, shed: s.shed,
 	}
 }

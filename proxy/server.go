@@ -19,6 +19,7 @@ import (
 	"github.com/pitot-io/pitot/proxy/probe"
 	"github.com/pitot-io/pitot/proxy/ratelimit"
 	"github.com/pitot-io/pitot/proxy/secure"
+	"github.com/pitot-io/pitot/proxy/shed"
 	"github.com/pitot-io/pitot/proxy/upstream"
 	"github.com/pitot-io/pitot/tap"
 )
@@ -51,6 +52,7 @@ type Server struct {
 	files    *secure.Watcher // of certificates
 	logs     *logs
 	limits   *ratelimit.Set
+	shed     *shed.Set
 	limiter  atomic.Pointer[upstream.Cluster] // of the rate limit service
 
 	accepting sync.WaitGroup // goroutines of listeners
@@ -79,6 +81,7 @@ func New(cfg *config.Config, d Deps) (*Server, error) {
 	s := &Server{config: &config.Config{}, deps: d, logs: newLogs(), state: probe.New(), clusters: map[string]*cluster{}, buffers: newBuffers()}
 	s.number.Store(-1) // so that the first connection is number 0
 	s.files = secure.NewWatcher(secure.WatcherOptions{Log: d.Log, Tell: d.Hub.Publisher(0).Notice})
+	s.shed = shed.NewSet(d.Hub.Publisher(0).Notice)
 	s.limits = ratelimit.NewSet(d.Hub.Publisher(0).Notice)
 	n, err := s.prepare(cfg)
 	if err != nil {
@@ -182,6 +185,7 @@ func (s *Server) closeTraffic() {
 	for _, c := range s.all() {
 		c.close()
 	}
+	s.shed.Close()
 }
 
 // Run serves until ctx is done, then drains: no connection is accepted any

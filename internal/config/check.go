@@ -103,6 +103,7 @@ func (c *Config) checkListener(l *Listener, key string, wrong report) {
 		c.checkFaults(l, l.Routes[i].Faults, fmt.Sprintf("%s.routes[%d].faults", key, i), wrong)
 	}
 	c.checkFaults(l, l.Faults, key+".faults", wrong)
+	checkShed(l.Admission, l.Concurrency, key, wrong)
 	c.checkLimits(l, key, wrong)
 	l.checkRetries(key, wrong)
 	l.checkForwarding(key, wrong)

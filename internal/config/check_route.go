@@ -16,6 +16,7 @@ func (c *Config) checkRoute(r *Route, key string, wrong report) {
 	r.Match.check(key+".match", wrong)
 	c.checkAction(r, key, wrong)
 	r.checkPriority(key, wrong)
+	checkShed(r.Admission, r.Concurrency, key, wrong)
 	r.checkRewrites(key, wrong)
 	if s := r.DirectResponse.Status; r.DirectResponse != (DirectResponse{}) && (s < 200 || s > 599) {
 		wrong(key+".direct_response.status", "%d is not valid; must be from 200 to 599", s)

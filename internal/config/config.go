@@ -62,6 +62,9 @@ type Listener struct {
 
 	ForwardCert ForwardCert `yaml:"forward_client_cert"` // what becomes of x-forwarded-client-cert
 
+	Admission   *AdmissionControl    `yaml:"admission_control,omitempty"`    // of each route by itself that has none of its own
+	Concurrency *AdaptiveConcurrency `yaml:"adaptive_concurrency,omitempty"` // likewise
+
 	RateLimits []RateLimit `yaml:"rate_limits,omitempty"` // of all requests, beside the route's own
 	Retry      *Retry      `yaml:"retry,omitempty"`       // of requests whose route does not say; nil for no retries
 }

@@ -42,6 +42,9 @@ type Route struct {
 
 	Faults []Fault `yaml:"faults,omitempty"` // in the place of the listener's
 
+	Admission   *AdmissionControl    `yaml:"admission_control,omitempty"`    // the listener's where the file names none
+	Concurrency *AdaptiveConcurrency `yaml:"adaptive_concurrency,omitempty"` // likewise
+
 	Upgrades []string `yaml:"upgrades"` // the listener's where the file names none
 	Connect  bool     `yaml:"connect"`  // true where the listener says so
 

@@ -189,6 +189,7 @@ const (
 	AttrBreaker       = "pitot.breaker.threshold"
 	AttrBreakerClass  = "pitot.breaker.priority"
 	AttrBreakerLimit  = "pitot.breaker.limit"
+	AttrShedBy        = "pitot.shed.by" // what turned requests away
 	AttrRefused       = "pitot.refused" // how often, from a beginning to its end
 	AttrTTFB          = "pitot.ttfb_ns"
 	AttrRequestBytes  = "pitot.request.bytes"

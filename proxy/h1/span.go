@@ -58,6 +58,7 @@ func (e *exchange) finish() {
 	if e.answered {
 		e.p.ResponseBody = e.respBody.Payload
 	}
+	e.pass.End(&e.x)
 	c.srv.o.Stats.RequestEnds(e.p.StatusCode, e.x.RequestBytes, e.x.ResponseBytes, e.x.Flags&event.FlagDC != 0)
 	c.out.Exchange(&e.x)
 	e.log()

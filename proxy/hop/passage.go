@@ -133,6 +133,9 @@ func (p *Passage) Admit(ctx context.Context, h *http1.Head, x *event.Exchange, n
 	return p.Route.Admit(ctx, &p.asked)
 }
 
+// End tells those who were asked that the exchange is over.
+func (p *Passage) End(x *event.Exchange) { p.asked.End(x.End) }
+
 // Pick chooses the host of the next attempt.
 func (p *Passage) Pick(ctx context.Context) (*upstream.Host, *Failure) {
 	h, err := p.Cluster.Pick(ctx, &p.Want)

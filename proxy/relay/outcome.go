@@ -153,6 +153,7 @@ func (e *exchange) tell() {
 	}
 	e.tellAttempt()
 	o := &e.g.o
+	e.rules.End(&e.x)
 	o.Stats.RequestEnds(e.p.StatusCode, e.x.RequestBytes, e.x.ResponseBytes, e.x.Flags&event.FlagDC != 0)
 	e.conn.out.Exchange(&e.x)
 	if o.Log != nil {

@@ -36,6 +36,8 @@ type Question struct {
 	// Request are fields that the guards want the host to get, likewise.
 	Request []http1.Field
 
+	let int // guards that let it in
+
 	// Pacer, where a guard sets it, holds the exchange's bodies back. It is for
 	// guards that wait.
 	Pacer Pacer
@@ -75,6 +77,23 @@ func (r *Route) Admit(ctx context.Context, q *Question) *Failure {
 		if f := g.Admit(ctx, q); f != nil {
 			return f
 		}
+		q.let++
 	}
 	return nil
+}
+
+// Ender is a Guard that is told how the requests end that it let in: now, with
+// q.Exchange as it is told to everybody.
+type Ender interface {
+	Ended(q *Question, now int64)
+}
+
+// End tells the guards that have let q in that it is over.
+func (q *Question) End(now int64) {
+	for i := range q.let {
+		if e, ok := q.Route.Guards[i].(Ender); ok {
+			e.Ended(q, now)
+		}
+	}
+	q.let = 0
 }
