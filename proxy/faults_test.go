@@ -151,6 +151,17 @@ func TestFaultsCanBeChanged(t *testing.T) {
 			}
 		}
 	}
+	put("listener=main", "[{response_rate: {limit: 1MiB}}]")
+	for range 3 {
+		if a := r.ask("GET", "/"); a.status != 200 {
+			t.Errorf("slowed down: %+v", a)
+		}
+	}
+	for late := time.Now().Add(patience); r.listeners[0].stats.Faults.Active.Load() != 0; time.Sleep(time.Millisecond) { // polls a gauge: nothing tells of it
+		if time.Now().After(late) {
+			t.Fatalf("%d faults are active in the end", r.listeners[0].stats.Faults.Active.Load())
+		}
+	}
 	if x := r.notice(event.EventFault); !strings.Contains(x.Body, `fault 0 of listener "main", route "shop" is injected`) {
 		t.Errorf("told %q", x.Body)
 	}

@@ -200,7 +200,9 @@ func (e *exchange) admit() *hop.Failure {
 	if f != nil {
 		return f
 	}
-	return e.pass.Admit(e.conn.ctx, &e.req, &e.x, e.now)
+	f = e.pass.Admit(e.conn.ctx, &e.req, &e.x, e.now)
+	e.pass.Unpaced() // which is for the engine; a connection that outlives the change to it ends with this exchange
+	return f
 }
 
 // limit is the number of bytes that the request's body may have; 0 and less for

@@ -120,6 +120,14 @@ func (p *Passage) Waits() bool { return p.Route.Waits() }
 // nothing. It is good after Admit.
 func (p *Passage) Pacer() route.Pacer { return p.asked.Pacer }
 
+// Unpaced is for who cannot hold bodies back.
+func (p *Passage) Unpaced() {
+	if p.asked.Pacer != nil {
+		p.asked.Pacer.Done()
+		p.asked.Pacer = nil
+	}
+}
+
 // Admit asks those whom the route wants to be asked before its requests go on.
 func (p *Passage) Admit(ctx context.Context, h *http1.Head, x *event.Exchange, now int64) *Failure {
 	p.Want.Now, p.Want.High = now, p.Route.High
