@@ -13,6 +13,8 @@ import (
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
+
+	"github.com/pitot-io/pitot/internal/event"
 )
 
 // A host of HTTP/2 may send trailers after a body of known length. HTTP/1.1 has
@@ -60,7 +62,7 @@ func TestTrailersAfterALength(t *testing.T) {
 			if b := body(t, a); b != "hello" || a.ContentLength != c.length || a.Trailer.Get("X-T") != c.trailer {
 				t.Errorf("%q, length %d, trailers %v", b, a.ContentLength, a.Trailer)
 			}
-			p.engine.Close()
+			p.spans.find(t, ofKind(event.Server)) // it is over then
 			if n := p.stats.dropped.Load(); n != c.dropped {
 				t.Errorf("%d times trailers were dropped, want %d", n, c.dropped)
 			}
@@ -132,6 +134,7 @@ func TestTrailersOfRequestsAfterALength(t *testing.T) {
 	} {
 		p := start(t, addr, 1)
 		post(t, p.addr, c.fields...)
+		p.spans.find(t, ofKind(event.Server))
 		if b := <-got; b != c.want || p.stats.dropped.Load() != c.dropped {
 			t.Errorf("%v: the host got %s, %d were dropped", c.fields, b, p.stats.dropped.Load())
 		}
