@@ -120,7 +120,7 @@ func (e *exchange) relay() bool {
 	if len(wire) > 0 && !e.write(wire) {
 		return true
 	}
-	e.conn.moved.Store(e.conn.srv.watch.clock.Load())
+	e.conn.moved.Store(e.conn.srv.watch.Clock())
 	e.up.r += m
 	e.done = e.respBody.Done()
 	return e.done

@@ -84,7 +84,7 @@ func (c *conn) take(first []byte) {
 	if len(first) == 0 {
 		return
 	}
-	c.in.buf = c.srv.buffers.get(max(smallBuffer, len(first)))
+	c.in.buf = c.srv.buffers.Get(max(smallBuffer, len(first)))
 	c.in.w = copy(c.in.buf, first)
 	c.show(event.ToServer, first)
 	c.started = time.Now().UnixNano()
@@ -282,8 +282,8 @@ func (c *conn) drain() {
 	if c.net.CloseWrite() != nil || c.net.SetReadDeadline(time.Now().Add(c.srv.o.Linger)) != nil {
 		return
 	}
-	b := c.srv.buffers.get(smallBuffer)
-	defer c.srv.buffers.put(b)
+	b := c.srv.buffers.Get(smallBuffer)
+	defer c.srv.buffers.Put(b)
 	for {
 		if _, err := c.net.Read(b); err != nil {
 			return

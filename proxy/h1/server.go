@@ -8,6 +8,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/pitot-io/pitot/proxy/hop"
 	"github.com/pitot-io/pitot/proxy/socket"
 )
 
@@ -16,7 +17,7 @@ import (
 type Server struct {
 	o         Options
 	watch     watcher
-	buffers   buffers
+	buffers   hop.Buffers
 	exchanges sync.Pool // of *exchange, which is large: an idle connection has none
 	draining  atomic.Bool
 }
@@ -24,7 +25,7 @@ type Server struct {
 // New makes a server. It has a goroutine of its own while it has connections.
 func New(o Options) *Server {
 	s := &Server{o: o.withDefaults()}
-	s.buffers.init()
+	s.buffers.Init()
 	s.exchanges.New = func() any { return new(exchange) }
 	s.watch.init(&s.o)
 	return s
@@ -38,8 +39,8 @@ func (s *Server) Serve(ctx context.Context, nc socket.Conn, first []byte, info I
 	if err != nil {
 		return // closed already
 	}
-	s.watch.join()
-	defer s.watch.leave()
+	s.watch.Join()
+	defer s.watch.Leave()
 	c.serve(first)
 }
 

@@ -19,7 +19,7 @@ func (e *exchange) pump(up *upstream.Conn) {
 	defer e.ended.Store(true)
 	v := &e.rest
 	if v.buf == nil {
-		v.buf = e.conn.srv.buffers.get(largeBuffer)
+		v.buf = e.conn.srv.buffers.Get(largeBuffer)
 	}
 	for !e.read.Load() {
 		v.r, v.w = 0, 0
@@ -59,7 +59,7 @@ func (e *exchange) pumpOn(up *upstream.Conn) bool {
 		e.sendErr = err // the answer, if one comes, tells why
 		return false
 	}
-	e.conn.moved.Store(e.conn.srv.watch.clock.Load())
+	e.conn.moved.Store(e.conn.srv.watch.Clock())
 	return true
 }
 

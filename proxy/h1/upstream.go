@@ -147,7 +147,7 @@ func (e *exchange) space() []byte {
 	v := &e.up
 	switch {
 	case v.buf == nil:
-		v.buf = p.get(largeBuffer)
+		v.buf = p.Get(largeBuffer)
 		fallthrough
 	case v.empty() && !e.answered:
 		v.r, v.w = headroom, headroom

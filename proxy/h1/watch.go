@@ -6,13 +6,12 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/pitot-io/pitot/proxy/hop"
 	"github.com/pitot-io/pitot/proxy/upstream"
 )
 
-// Deadlines of the runtime cost a timer each time they move, several times a
-// request. So one goroutine looks over all connections every now and then,
-// and a connection only notes what it is at, twice a request. Timeouts are
-// late by at most a tick.
+// One goroutine looks over all connections at every tick (hop.Ticker), and a
+// connection only notes what it is at, twice a request.
 
 // phase is what a connection is at.
 type phase uint8
@@ -221,16 +220,10 @@ func (s *shard) end(c *conn, why cut) {
 
 // watcher looks over the shards while there are connections.
 type watcher struct {
+	hop.Ticker
 	shards [16]shard
-	clock  atomic.Int64 // of the last look; for what need not be exact
-
-	mu    sync.Mutex // guards what follows
-	users int
-	stop  chan struct{}
-	done  chan struct{}
 
 	header, request, idle int64
-	tick                  time.Duration
 
 	probe func(fd uintptr) // bound once
 	ended bool             // what it found
@@ -238,58 +231,11 @@ type watcher struct {
 
 func (w *watcher) init(o *Options) {
 	w.header, w.request, w.idle = int64(o.Header), int64(o.Request), int64(o.Idle)
-	w.tick = tickFor(o)
+	w.Init(w.look, o.Header, o.Request, o.Idle, o.StreamIdle)
 	w.probe = func(fd uintptr) { w.ended = socketEnded(fd) }
 }
 
-// join says that there is one more connection; the first starts the watcher.
-func (w *watcher) join() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.users++; w.users == 1 {
-		w.stop, w.done = make(chan struct{}), make(chan struct{})
-		w.clock.Store(time.Now().UnixNano())
-		go w.run(w.stop, w.done)
-	}
-}
-
-// leave is join's counterpart; the last one waits for the watcher's end.
-func (w *watcher) leave() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.users--; w.users == 0 {
-		close(w.stop)
-		<-w.done
-	}
-}
-
-// tickFor is a quarter of the shortest timeout, within 5 and 250 ms.
-func tickFor(o *Options) time.Duration {
-	tick := time.Second
-	for _, d := range []time.Duration{o.Header, o.Request, o.Idle, o.StreamIdle} {
-		if d > 0 {
-			tick = min(tick, d)
-		}
-	}
-	return max(tick/4, 5*time.Millisecond)
-}
-
-func (w *watcher) run(stop, done chan struct{}) {
-	defer close(done)
-	t := time.NewTicker(w.tick)
-	defer t.Stop()
-	for {
-		select {
-		case <-stop:
-			return
-		case <-t.C:
-			w.look(time.Now().UnixNano())
-		}
-	}
-}
-
 func (w *watcher) look(now int64) {
-	w.clock.Store(now)
 	for i := range w.shards {
 		s := &w.shards[i]
 		s.mu.Lock()
@@ -307,7 +253,7 @@ func (w *watcher) lookOver(s *shard, now int64) {
 	for c := s.lists[heading].first; c != nil && over(now, c.since, w.header); c = c.next {
 		s.end(c, cutHead)
 	}
-	for c := s.lists[resting].first; c != nil && now-c.since >= int64(w.tick); {
+	for c := s.lists[resting].first; c != nil && now-c.since >= int64(w.Tick()); {
 		next := c.next
 		s.move(c, idle)
 		if w.left(c.raw) {
@@ -332,7 +278,7 @@ func (w *watcher) exchange(s *shard, c *conn, now int64) {
 		s.end(c, cutRequest)
 	case over(now, max(c.since, c.moved.Load()), c.still):
 		s.end(c, cutStill)
-	case c.complete && !c.answered && now-c.since >= int64(w.tick) && w.left(c.raw):
+	case c.complete && !c.answered && now-c.since >= int64(w.Tick()) && w.left(c.raw):
 		s.end(c, cutGone)
 	}
 }

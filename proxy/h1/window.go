@@ -1,41 +1,12 @@
 package h1
 
-import "sync"
+import "github.com/pitot-io/pitot/proxy/hop"
 
-// Sizes of the buffers in the pools. A request's head nearly always fits a
-// small one; bodies travel in large ones, which save system calls.
+// Sizes of buffers.
 const (
-	smallBuffer = 16 << 10
-	largeBuffer = 64 << 10
+	smallBuffer = hop.SmallBuffer
+	largeBuffer = hop.LargeBuffer
 )
-
-// buffers lends memory for as long as bytes are in hand. A connection that
-// waits holds none.
-type buffers struct{ small, large sync.Pool }
-
-func (p *buffers) init() {
-	p.small.New = func() any { return new([smallBuffer]byte) }
-	p.large.New = func() any { return new([largeBuffer]byte) }
-}
-
-func (p *buffers) get(size int) []byte {
-	switch {
-	case size <= smallBuffer:
-		return p.small.Get().(*[smallBuffer]byte)[:]
-	case size <= largeBuffer:
-		return p.large.Get().(*[largeBuffer]byte)[:]
-	}
-	return make([]byte, size)
-}
-
-func (p *buffers) put(b []byte) {
-	switch cap(b) {
-	case smallBuffer:
-		p.small.Put((*[smallBuffer]byte)(b[:smallBuffer]))
-	case largeBuffer:
-		p.large.Put((*[largeBuffer]byte)(b[:largeBuffer]))
-	}
-}
 
 // window is a buffer with its unread bytes, buf[r:w].
 type window struct {
@@ -49,10 +20,10 @@ func (v *window) empty() bool   { return v.r == v.w }
 
 // room makes space to read into, by moving what is unread to the front or into
 // a buffer twice as large. Slices into the old place are void.
-func (v *window) room(p *buffers) {
+func (v *window) room(p *hop.Buffers) {
 	switch {
 	case v.buf == nil:
-		v.buf = p.get(smallBuffer)
+		v.buf = p.Get(smallBuffer)
 	case v.empty():
 		v.r, v.w = 0, 0
 	case v.w < len(v.buf):
@@ -60,17 +31,17 @@ func (v *window) room(p *buffers) {
 		v.w = copy(v.buf, v.bytes())
 		v.r = 0
 	default:
-		larger := p.get(2 * len(v.buf))
+		larger := p.Get(2 * len(v.buf))
 		copy(larger, v.buf)
-		p.put(v.buf)
+		p.Put(v.buf)
 		v.buf = larger
 	}
 }
 
 // release gives the buffer back; what was unread is lost.
-func (v *window) release(p *buffers) {
+func (v *window) release(p *hop.Buffers) {
 	if v.buf != nil {
-		p.put(v.buf)
+		p.Put(v.buf)
 	}
 	*v = window{}
 }

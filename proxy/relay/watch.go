@@ -2,22 +2,15 @@ package relay
 
 import (
 	"sync"
-	"sync/atomic"
 	"time"
+
+	"github.com/pitot-io/pitot/proxy/hop"
 )
 
-// Watch looks over what is under way every now and then, so that timeouts need
-// no timer each: they are late by at most a tick. It has a goroutine of its own
-// while it has users.
+// Watch looks over what is under way at every tick.
 type Watch struct {
+	hop.Ticker
 	shards [16]shard
-	clock  atomic.Int64 // of the last look, ns since the Unix epoch
-	tick   time.Duration
-
-	mu    sync.Mutex // guards what follows
-	users int
-	stop  chan struct{}
-	done  chan struct{}
 }
 
 // shard is a part of what is watched, so that the locks stay uncontended.
@@ -37,23 +30,10 @@ type Watched struct {
 	prev, next *Watched
 }
 
-// Init sets the tick to a quarter of the shortest of timeouts that is
-// positive, within 5 and 250 ms.
+// Init begins with the ticks of timeouts (hop.Ticker).
 func (w *Watch) Init(timeouts ...time.Duration) {
-	w.tick = time.Second
-	for _, d := range timeouts {
-		if d > 0 {
-			w.tick = min(w.tick, d)
-		}
-	}
-	w.tick = max(w.tick/4, 5*time.Millisecond)
+	w.Ticker.Init(func(now int64) { w.Each(func(x *Watched) { x.Look(now) }) }, timeouts...)
 }
-
-// Tick is the time between two looks.
-func (w *Watch) Tick() time.Duration { return w.tick }
-
-// Clock is the time of the last look, for what need not be exact.
-func (w *Watch) Clock() int64 { return w.clock.Load() }
 
 // Add has x looked at. key spreads what is watched.
 func (w *Watch) Add(x *Watched, key int64) {
@@ -81,47 +61,6 @@ func (w *Watch) Remove(x *Watched) {
 	}
 	x.shard, x.prev, x.next = nil, nil, nil
 	s.mu.Unlock()
-}
-
-// Join says that there is one more user, a connection mostly; the first starts
-// the watch.
-func (w *Watch) Join() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.users++; w.users == 1 {
-		w.stop, w.done = make(chan struct{}), make(chan struct{})
-		w.clock.Store(time.Now().UnixNano())
-		go w.run(w.stop, w.done)
-	}
-}
-
-// Leave is Join's counterpart; the last one waits for the watch's end.
-func (w *Watch) Leave() {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.users--; w.users == 0 {
-		close(w.stop)
-		<-w.done
-	}
-}
-
-func (w *Watch) run(stop, done chan struct{}) {
-	defer close(done)
-	t := time.NewTicker(w.tick)
-	defer t.Stop()
-	for {
-		select {
-		case <-stop:
-			return
-		case <-t.C:
-			w.look(time.Now().UnixNano())
-		}
-	}
-}
-
-func (w *Watch) look(now int64) {
-	w.clock.Store(now)
-	w.Each(func(x *Watched) { x.Look(now) })
 }
 
 // Each calls f for everything watched, as Look is called.

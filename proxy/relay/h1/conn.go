@@ -107,7 +107,7 @@ func (c *conn) take(first []byte) {
 	if len(first) == 0 {
 		return
 	}
-	c.in.buf = c.srv.pool.get(max(smallBuffer, len(first)))
+	c.in.buf = c.srv.pool.Get(max(smallBuffer, len(first)))
 	c.in.w = copy(c.in.buf, first)
 	c.in.began = time.Now().UnixNano()
 	c.show(event.ToServer, first)
@@ -229,8 +229,8 @@ func (c *conn) drain() {
 	if c.net.CloseWrite() != nil || c.net.SetReadDeadline(time.Now().Add(c.srv.o.Linger)) != nil {
 		return
 	}
-	b := c.srv.pool.get(smallBuffer)
-	defer c.srv.pool.put(b)
+	b := c.srv.pool.Get(smallBuffer)
+	defer c.srv.pool.Put(b)
 	var from io.Reader = c.net.Socket // what is under TLS matters to nobody any more
 	for {
 		if _, err := from.Read(b); err != nil {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/pitot-io/pitot/decode"
 	"github.com/pitot-io/pitot/decode/http1"
+	"github.com/pitot-io/pitot/proxy/hop"
 	"github.com/pitot-io/pitot/proxy/relay"
 )
 
@@ -20,7 +21,7 @@ const idleBuffer = 1 << 10
 // their bodies as pieces without framing.
 type reader struct {
 	from   io.Reader
-	pool   *buffers
+	pool   *hop.Buffers
 	limits decode.Limits
 	show   func([]byte) // is shown what is read; may be nil
 	eager  bool         // a large buffer from the start: somebody waits for the message
@@ -46,7 +47,7 @@ func (r *reader) empty() bool { return r.r == r.w }
 // next begins a new message.
 func (r *reader) next() {
 	if !r.holding() {
-		r.pool.put(r.held)
+		r.pool.Put(r.held)
 	}
 	r.ended.Store(false)
 	r.held, r.piece, r.fault, r.trailers, r.received, r.began = nil, nil, nil, nil, 0, 0
@@ -60,7 +61,7 @@ func (r *reader) next() {
 
 // release gives the buffer back; what was unread is lost.
 func (r *reader) release() {
-	r.pool.put(r.buf)
+	r.pool.Put(r.buf)
 	r.buf, r.r, r.w = nil, 0, 0
 }
 
@@ -69,7 +70,7 @@ func (r *reader) release() {
 func (r *reader) room() {
 	switch {
 	case r.buf == nil && r.eager:
-		r.buf = r.pool.get(largeBuffer)
+		r.buf = r.pool.Get(largeBuffer)
 	case r.buf == nil:
 		r.buf = r.idle[:]
 	case r.empty():
@@ -88,9 +89,9 @@ func (r *reader) room() {
 
 // swap goes on in a buffer of at least size bytes.
 func (r *reader) swap(size int) {
-	next := r.pool.get(size)
+	next := r.pool.Get(size)
 	n := copy(next, r.buf[r.r:r.w])
-	r.pool.put(r.buf)
+	r.pool.Put(r.buf)
 	r.buf, r.r, r.w = next, 0, n
 }
 
@@ -105,7 +106,7 @@ func (r *reader) holding() bool { return len(r.held) > 0 && len(r.buf) > 0 && &r
 func (r *reader) fill() error {
 	if r.holding() {
 		unread := r.buf[r.r:r.w]
-		r.buf = r.pool.get(largeBuffer)
+		r.buf = r.pool.Get(largeBuffer)
 		r.r, r.w = 0, copy(r.buf, unread)
 	}
 	r.room()

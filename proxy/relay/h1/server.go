@@ -51,7 +51,7 @@ func withDefaults(l decode.Limits) decode.Limits {
 type Server struct {
 	engine *relay.Engine
 	o      ServerOptions
-	pool   *buffers
+	pool   *hop.Buffers
 }
 
 // NewServer makes a server whose requests engine carries out.

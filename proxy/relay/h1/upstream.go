@@ -8,6 +8,7 @@ import (
 
 	"github.com/pitot-io/pitot/decode"
 	"github.com/pitot-io/pitot/decode/http1"
+	"github.com/pitot-io/pitot/proxy/hop"
 	"github.com/pitot-io/pitot/proxy/relay"
 	"github.com/pitot-io/pitot/proxy/upstream"
 )
@@ -16,7 +17,7 @@ import (
 // those of the cluster's pools.
 type Dialer struct {
 	limits decode.Limits // of answers' heads
-	pool   *buffers
+	pool   *hop.Buffers
 }
 
 // NewDialer makes a dialer. Zero limits stand for the defaults.

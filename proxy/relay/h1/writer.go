@@ -5,13 +5,14 @@ import (
 	"strconv"
 
 	"github.com/pitot-io/pitot/decode/http1"
+	"github.com/pitot-io/pitot/proxy/hop"
 )
 
 // writer writes the messages of one side of a connection. What is small is
 // gathered, so that a head and a short body go out together.
 type writer struct {
 	to   io.Writer
-	pool *buffers
+	pool *hop.Buffers
 	show func([]byte) // is shown what is written; may be nil
 
 	out     []byte // to be sent
@@ -26,14 +27,14 @@ func (w *writer) next() { w.chunked, w.dropped, w.sent = false, false, 0 }
 
 // release gives the buffer back; what was not sent is lost.
 func (w *writer) release() {
-	w.pool.put(w.out)
+	w.pool.Put(w.out)
 	w.out = nil
 }
 
 // space has the buffer hold n bytes more.
 func (w *writer) space(n int) []byte {
 	if w.out == nil {
-		w.out = w.pool.get(max(n, smallBuffer))[:0]
+		w.out = w.pool.Get(max(n, smallBuffer))[:0]
 	}
 	return w.out
 }
@@ -85,9 +86,9 @@ func (w *writer) put(b []byte) error {
 }
 
 func (w *writer) enlarge() {
-	next := w.pool.get(largeBuffer)
+	next := w.pool.Get(largeBuffer)
 	n := copy(next, w.out)
-	w.pool.put(w.out)
+	w.pool.Put(w.out)
 	w.out = next[:n]
 }
 
