@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -46,6 +47,7 @@ func mirrored(t *testing.T, to, keys string, stats *relay.MirrorStats) func(*rel
 type heard struct {
 	mu    sync.Mutex
 	asked []string
+	trace []string // values of traceparent
 	came  chan struct{}
 }
 
@@ -54,6 +56,7 @@ func (h *heard) handler(status int, answer string, fields ...string) http.Handle
 		b, _ := io.ReadAll(r.Body)
 		h.mu.Lock()
 		h.asked = append(h.asked, fmt.Sprintf("%s %s %s %q", r.Method, r.Host, r.RequestURI, b))
+		h.trace = append(h.trace, r.Header.Get("Traceparent"))
 		h.mu.Unlock()
 		for i := 0; i+1 < len(fields); i += 2 {
 			w.Header().Set(fields[i], fields[i+1])
@@ -106,6 +109,9 @@ func TestCopiesGoToTheMirror(t *testing.T) {
 		main := p.spans.find(t, func(m *event.Exchange) bool { return m.Kind == event.Server && m.SpanID == x.ParentID })
 		if x.Kind != event.Client || x.Cluster != "b" || x.Peer != "b service" || x.TraceID != main.TraceID || x.HTTP.StatusCode != 200 || x.HTTP.Path != "/a" || x.Status == event.Error {
 			t.Errorf("told as %s", x.AppendJSON(nil))
+		}
+		if want := fmt.Sprintf("-%x-%x-", x.TraceID, x.SpanID); !slices.ContainsFunc(copies.trace, func(s string) bool { return strings.Contains(s, want) }) {
+			t.Errorf("the mirror got %v, none of span %x", copies.trace, x.SpanID)
 		}
 		eventually(t, "3 differences", func() bool { return stats.Different.Load() == 3 })
 		if n := notice(t, p, event.EventMirrored); !strings.HasSuffix(n.Body, "differently in header.x-version") || attribute(n, "pitot.mirror.main.header.x-version") != "1" ||
