@@ -153,7 +153,7 @@ func (a *auto) late(ctx context.Context, c *socket.Stream, info ConnInfo, done f
 	var host *upstream.Host
 	var up *upstream.Conn
 	var err error
-	elsewhere(func() { host, up, err = a.opaque.connect(ctx) })
+	elsewhere(func() { host, up, err = a.opaque.connect(ctx, info) })
 	if err != nil {
 		a.opaque.refuse(c, info, host, err)
 		done()

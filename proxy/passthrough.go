@@ -45,7 +45,7 @@ func newPassthroughTo(s Setup, cluster string, decoder func(decode.Conn) decode.
 }
 
 func (t *passthrough) Serve(ctx context.Context, c *socket.Stream, first []byte, info ConnInfo, done func()) {
-	host, up, err := t.connect(ctx)
+	host, up, err := t.connect(ctx, info)
 	if err != nil {
 		t.refuse(c, info, host, err)
 		done()
@@ -85,8 +85,9 @@ func (t *passthrough) remove(p *pair) {
 
 // connect picks a host and dials it, and the next ones when that fails. The
 // host that an error comes with was tried last; it is nil when there is none.
-func (t *passthrough) connect(ctx context.Context) (*upstream.Host, *upstream.Conn, error) {
+func (t *passthrough) connect(ctx context.Context, info ConnInfo) (*upstream.Host, *upstream.Conn, error) {
 	w := upstream.Want{Now: time.Now().UnixNano(), Whole: true}
+	w.Hash, w.Hashed = upstream.HashOfAddr(info.Client.Addr())
 	h, err := t.cluster.Pick(ctx, &w)
 	if err != nil {
 		return nil, nil, err

@@ -83,3 +83,63 @@ func TestProblemsOfBalance(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+func TestAffinity(t *testing.T) {
+	c, err := Parse("f", []byte(`
+listeners:
+- address: ":1"
+  protocol: http
+  cluster: a
+  hash: [{source_address: true}]
+  sticky: {header: x-node}
+  subset: {stage: prod}
+  routes:
+  - {match: {prefix: /a}, cluster: a}
+  - {match: {prefix: /b}, cluster: a, hash: [{cookie: {name: sid}}], sticky: {cookie: {name: node}}, subset: {}}
+  - {match: {prefix: /c}, redirect: {host: x}}
+clusters: [{name: a, endpoints: ["h:1"]}]
+`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b, r := c.Listeners[0].Routes[0], c.Listeners[0].Routes[1], c.Listeners[0].Routes[2]
+	if !a.Hash[0].Source || a.Sticky.Header != "x-node" || len(a.Subset) != 1 {
+		t.Errorf("a route that says nothing: %+v", a)
+	}
+	if b.Hash[0].Cookie.Made() || b.Hash[0].Cookie.Path != "/" || b.Sticky.Cookie.TTL != 0 {
+		t.Errorf("cookies: %+v, %+v", b.Hash[0].Cookie, b.Sticky.Cookie)
+	}
+	if r.Hash != nil || r.Sticky != nil {
+		t.Errorf("a route that answers: %+v", r)
+	}
+	text, err := c.YAML()
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := Parse("again", text)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	if again.Listeners[0].Routes[1].Hash[0].Cookie.Made() {
+		t.Errorf("a ttl came about: %s", text)
+	}
+}
+
+func TestProblemsOfAffinity(t *testing.T) {
+	for keys, want := range map[string]string{
+		"hash: [{}]":                                          "listeners[0].hash[0]: must have one of header, cookie, source_address: true and query",
+		"hash: [{header: a, query: b}]":                       "must have one of header",
+		"hash: [{header: \"a b\"}]":                           `hash[0].header: "a b" is no name of a field`,
+		"hash: [{cookie: {ttl: 1h}}]":                         `hash[0].cookie.name: "" is not valid`,
+		"sticky: {}":                                          "listeners[0].sticky: must have one of cookie and header",
+		"sticky: {header: connection}":                        `sticky.header: "connection" is not valid`,
+		"sticky: {cookie: {name: n, path: \"/;a\"}}":          `sticky.cookie.path: "/;a" is not valid`,
+		"sticky: {cookie: {name: n, attributes: {a: ;}}}":     "sticky.cookie.attributes.a: is not valid",
+		"hash: [{cookie: {name: n, attributes: {\";\": x}}}]": "is not valid; must be as SameSite",
+	} {
+		_, err := Parse("f", []byte("listeners:\n- address: \":1\"\n  cluster: a\n  "+keys+"\nclusters: [{name: a, endpoints: [\"h:1\"]}]\n"))
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", keys, err, want)
+		}
+	}
+}

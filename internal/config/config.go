@@ -65,8 +65,11 @@ type Listener struct {
 	Admission   *AdmissionControl    `yaml:"admission_control,omitempty"`    // of each route by itself that has none of its own
 	Concurrency *AdaptiveConcurrency `yaml:"adaptive_concurrency,omitempty"` // likewise
 
-	RateLimits []RateLimit `yaml:"rate_limits,omitempty"` // of all requests, beside the route's own
-	Retry      *Retry      `yaml:"retry,omitempty"`       // of requests whose route does not say; nil for no retries
+	RateLimits []RateLimit  `yaml:"rate_limits,omitempty"` // of all requests, beside the route's own
+	Retry      *Retry       `yaml:"retry,omitempty"`       // of requests whose route does not say; nil for no retries
+	Hash       []HashPolicy `yaml:"hash,omitempty"`        // of requests whose route does not say
+	Sticky     *Sticky      `yaml:"sticky,omitempty"`      // likewise
+	Subset     Pairs        `yaml:"subset,omitempty"`      // metadata that the endpoint must have; likewise
 }
 
 // The protocols of a listener.
@@ -254,6 +257,7 @@ func (c *Config) settle() {
 			l.Name = l.Address
 		}
 		l.Retry.settle()
+		l.Sticky.settle()
 		for j := range l.Routes {
 			l.Routes[j].settle(l)
 		}

@@ -48,6 +48,10 @@ type Route struct {
 	Upgrades []string `yaml:"upgrades"` // the listener's where the file names none
 	Connect  bool     `yaml:"connect"`  // true where the listener says so
 
+	Hash   []HashPolicy `yaml:"hash,omitempty"`   // what ring_hash and maglev go by; the listener's where the file names none
+	Sticky *Sticky      `yaml:"sticky,omitempty"` // the listener's where the file names none
+	Subset Pairs        `yaml:"subset,omitempty"` // metadata that the endpoint must have; likewise
+
 	Retry *Retry `yaml:"retry,omitempty"` // the listener's where the file names none
 }
 
@@ -191,6 +195,7 @@ func (r *Route) settle(l *Listener) {
 		r.Retry = l.Retry
 	}
 	r.Retry.settle()
+	r.settleAffinity(l)
 	if r.Redirect != (Redirect{}) {
 		r.Redirect.Code = cmp.Or(r.Redirect.Code, 301)
 	}

@@ -132,13 +132,26 @@ func (p *Passage) Unpaced() {
 func (p *Passage) Admit(ctx context.Context, h *http1.Head, x *event.Exchange, now int64) *Failure {
 	p.Want.Now, p.Want.High = now, p.Route.High
 	if !p.Route.Guarded() {
+		p.aim(h)
 		return nil
 	}
 	p.asked = route.Question{
 		Head: h, Exchange: x, Client: p.remote(h).Addr(), Secure: p.Scheme == "https",
 		Route: p.Route, Cluster: p.Cluster, Now: now, Answer: p.asked.Answer[:0], Request: p.asked.Request[:0],
 	}
-	return p.Route.Admit(ctx, &p.asked)
+	f := p.Route.Admit(ctx, &p.asked)
+	if f == nil {
+		p.aim(h)
+	}
+	return f
+}
+
+// aim notes which host is wanted for the request.
+func (p *Passage) aim(h *http1.Head) {
+	if !p.Route.Aims() {
+		return
+	}
+	p.asked.Answer = p.Route.Aim(h, route.Asker{Client: p.remote(h).Addr(), Peer: p.peer}, p.Cluster, &p.Want, &p.scratch, p.asked.Answer)
 }
 
 // End tells those who were asked that the exchange is over.
@@ -201,6 +214,9 @@ func (p *Passage) Answer(answer, request *http1.Head, x *event.Exchange) {
 		return
 	}
 	answer.Fields = append(answer.Fields, p.asked.Answer...)
+	if p.Route != nil && x.Flags == 0 {
+		answer.Fields = p.Route.Keep(x.Endpoint, &p.Want, &p.scratch, answer.Fields)
+	}
 	if p.rules.Via != "" {
 		answer.Fields = p.addVia(answer.Fields, "1.1")
 	}

@@ -45,6 +45,7 @@ type Route struct {
 
 	rewrite rewrite
 	reply   *reply // where the route answers
+	aim     aim    // at hosts
 	split   *split // where its requests go to several clusters
 	names   []operation
 }
@@ -74,6 +75,7 @@ func compile(c *config.Route, l *config.Listener) (*Route, error) {
 		return nil, err
 	}
 	r.reply = newReply(c)
+	r.aim = newAim(c)
 	r.Retry, err = retry.New(c.Retry, MatchField)
 	return r, err
 }

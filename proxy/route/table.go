@@ -62,7 +62,7 @@ func New(l *config.Listener, clusters Clusters, guards Guards) (*Table, error) {
 		all = append(all, entry{m, r})
 	}
 	t.hosts = newHosts(all, l.Routes)
-	rest := config.Route{Timeout: l.Timeouts.Route, IdleTimeout: l.Timeouts.Stream, MaxBody: l.Limits.Body, Upgrades: l.Upgrades, Connect: l.Connect, Retry: l.Retry}
+	rest := config.Route{Timeout: l.Timeouts.Route, IdleTimeout: l.Timeouts.Stream, MaxBody: l.Limits.Body, Upgrades: l.Upgrades, Connect: l.Connect, Retry: l.Retry, Hash: l.Hash, Sticky: l.Sticky, Subset: l.Subset}
 	r, err := compile(&rest, l)
 	if err != nil {
 		return nil, fmt.Errorf("listener %q: %w", l.Name, err)
