@@ -58,7 +58,7 @@ func newRing(s *Set, least, most int) *ring {
 	for i, name := range hashKeys(s.Hosts) {
 		key = append(append(key[:0], name...), '_')
 		target += scale * shares[i]
-		for k := 0; n < target; k++ {
+		for k := 0; n < target-1e-6; k++ { // not one more for what rounding adds up to
 			var p place
 			p.host = uint32(i)
 			p.hash, key = point(key, k)
