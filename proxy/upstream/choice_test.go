@@ -91,7 +91,7 @@ func TestFullScanIsFairToThoseWhoAreLevel(t *testing.T) {
 	for range 8000 {
 		h, _ := c.Pick(t.Context(), new(Want))
 		n[h.Address()]++
-		h.Done()
+		new(Want).Done(h)
 	}
 	for a, k := range n {
 		if math.Abs(float64(k)-2000) > 250 {
@@ -104,7 +104,7 @@ func TestRandomByWeight(t *testing.T) {
 	c := New(Options{Endpoints: weighted(1, 2, 7), Policy: random{}})
 	n := map[string]int{}
 	for range 10_000 {
-		h, _ := c.Pick(t.Context(), new(Want))
+		h, _ := c.choose(new(Want))
 		n[h.Address()]++
 	}
 	for a, want := range map[string]float64{"a": 1000, "b": 2000, "c": 7000} {
@@ -210,9 +210,9 @@ func TestPicksGoOnWhileMembersChange(t *testing.T) {
 						w.Avoid(h)
 						w.Override = ""
 						h.Report(&Result{Now: w.Now, Status: 200, Took: time.Millisecond})
-						h.Done()
+						new(Want).Done(h)
 						if h, err = c.Pick(t.Context(), w); err == nil {
-							h.Done()
+							new(Want).Done(h)
 						}
 					}
 				})
@@ -267,7 +267,7 @@ func TestManyChangesAreTakenInTogether(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			h.Done()
+			new(Want).Done(h)
 			n[h.Address()]++
 		}
 		return n

@@ -27,7 +27,7 @@ func percent(t *testing.T, c *Cluster, key func(h *Host, w *Want) string) map[st
 		if err != nil {
 			t.Fatal(err)
 		}
-		h.Done()
+		new(Want).Done(h)
 		n[key(h, w)]++
 	}
 	for k := range n {

@@ -27,7 +27,7 @@ func picked(t *testing.T, c *Cluster, w Want) string {
 		if err != nil {
 			return "nobody"
 		}
-		h.Done()
+		new(Want).Done(h)
 		who[h.Address()] = w.Why
 	}
 	return fmt.Sprint(who)
