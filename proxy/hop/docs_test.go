@@ -20,7 +20,7 @@ func TestLocalRepliesAreDocumented(t *testing.T) {
 	for _, f := range []*Failure{
 		HeadTimeout, RequestTimeout, RequestStill, AnswerStill, AnswerTimeout, NoRoute, NoCluster, NoHost, ConnectFailed,
 		ConnectTimeout, UpstreamClosed, UpstreamReset, UpstreamCut, UpstreamBroke, BodyTooLarge, ConnectRefused, ClientGone,
-		ProxyEnds, UnaskedUpgrade, UpgradeRefused, PathRefused, LoopDetected,
+		ProxyEnds, TryTimeout, TryStill, UnaskedUpgrade, UpgradeRefused, PathRefused, LoopDetected,
 	} {
 		detail := f.Detail
 		if i := strings.IndexByte(detail, '{'); i >= 0 && !strings.Contains(text, detail) {
