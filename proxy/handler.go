@@ -14,6 +14,7 @@ import (
 	"github.com/pitot-io/pitot/proxy/accesslog"
 	"github.com/pitot-io/pitot/proxy/hop"
 	"github.com/pitot-io/pitot/proxy/mongo"
+	"github.com/pitot-io/pitot/proxy/overload"
 	"github.com/pitot-io/pitot/proxy/probe"
 	"github.com/pitot-io/pitot/proxy/ratelimit"
 	"github.com/pitot-io/pitot/proxy/route"
@@ -78,6 +79,7 @@ type Setup struct {
 	accessLog *accesslog.Log // nil for none
 	limits    *ratelimit.Set
 	shed      *shed.Set
+	overload  *overload.Manager
 	gate      *mongo.Gate                            // of the listener's commands of MongoDB, at any time
 	commands  []mongo.Guard                          // about them, for this configuration
 	state     *probe.State                           // of the whole proxy

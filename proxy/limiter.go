@@ -60,6 +60,7 @@ func (s *Server) limitViews() (all []admin.Group) {
 	if stats := s.limits.ServiceStats(); stats != nil {
 		all = append(all, admin.Group{Kind: "rate_limit_service", Stats: stats})
 	}
+	all = append(all, admin.Group{Kind: "overload", Stats: s.overload.Stats()})
 	s.shed.Each(func(kind, name string, stats []upstream.Stat) {
 		all = append(all, admin.Group{Kind: kind, Name: name, Stats: stats})
 	})

@@ -31,6 +31,7 @@ type listener struct {
 	next   func() int64 // numbers connections
 
 	sources sources
+	load    *load
 
 	routes routes
 	gate   *mongo.Gate  // of commands of MongoDB
@@ -49,7 +50,7 @@ func (s *Server) newListener(c *config.Listener) *listener {
 		name: c.Name, address: c.Address, config: c, stats: new(ListenerStats), log: s.deps.Log, open: map[socket.Conn]struct{}{},
 		next:    func() int64 { return s.number.Add(1) },
 		tell:    func(id int64, n *event.Notice) { s.deps.Hub.Publisher(id).Notice(n) },
-		sources: s, gate: mongo.NewGate(),
+		sources: s, load: &load{s}, gate: mongo.NewGate(),
 	}
 }
 
@@ -109,6 +110,9 @@ func (l *listener) close() {
 func (l *listener) accept(ctx context.Context) {
 	stuck := false
 	for {
+		if !l.load.hold(ctx, l.socket) {
+			return
+		}
 		c, err := l.socket.Accept()
 		if err == nil {
 			if stuck {
@@ -139,6 +143,11 @@ func (l *listener) accept(ctx context.Context) {
 const acceptPause = 100 * time.Millisecond
 
 func (l *listener) admit(ctx context.Context, c socket.Conn) {
+	if l.load.rejects() {
+		l.stats.CxReject.Add(1)
+		_ = c.Close() // nothing was said on it
+		return
+	}
 	if !l.enter(c) {
 		l.stats.CxOverflow.Add(1)
 		_ = c.Close() // nothing was said on it
@@ -153,6 +162,9 @@ func (l *listener) enter(c socket.Conn) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if limit := l.limit.Load(); limit > 0 && int64(len(l.open)) >= limit {
+		return false
+	}
+	if !l.load.enter() {
 		return false
 	}
 	l.open[c] = struct{}{}
@@ -218,6 +230,7 @@ func (l *listener) session() *secure.Server {
 func (l *listener) leave(c socket.Conn) {
 	_ = c.Close() // mostly closed already
 	l.stats.CxActive.Add(-1)
+	l.load.leave()
 	l.mu.Lock()
 	delete(l.open, c)
 	l.mu.Unlock()

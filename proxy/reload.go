@@ -252,6 +252,8 @@ func (s *Server) adopt(n *next) {
 	s.retire(n)
 	s.logs.keep(n.config)
 	s.shed.Keep(n.config)
+	s.overload.Use(n.config.Overload.Actions)
+	s.most.Store(int64(n.config.Overload.MaxConnections))
 	s.config = n.config
 	s.sourced.Store(slices.ContainsFunc(slices.Collect(maps.Values(n.clusters)), func(c *cluster) bool { return c.config.Original() || c.PerClient() }))
 }

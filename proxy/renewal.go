@@ -110,6 +110,6 @@ func (s *Server) setup(n *next, l *listener, c *config.Listener) Setup {
 		Protocols: s.deps.Protocols, Layers: s.deps.Layers, Stats: l.stats, Failures: &s.failures,
 		Attempts: n.config.Tracing.AttemptSpans, Log: s.deps.Log, buffers: s.buffers,
 		state: s.state, latest: s.cluster,
-		limits: s.limits, shed: s.shed,
+		limits: s.limits, shed: s.shed, overload: s.overload,
 	}
 }

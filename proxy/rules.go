@@ -12,7 +12,8 @@ import (
 func (s *Setup) rules() hop.Rules {
 	l := s.Listener
 	r := hop.Rules{
-		Route: s.routes.Find, Response: s.compiled.Response, Normal: route.NewNormal(l.Path), Trust: !l.UseRemote, Hops: l.TrustedHops,
+		Overload: s.overload,
+		Route:    s.routes.Find, Response: s.compiled.Response, Normal: route.NewNormal(l.Path), Trust: !l.UseRemote, Hops: l.TrustedHops,
 		Via: l.Via, MaxVia: l.MaxVia, ForwardedHost: l.ForwardedHost, MakeID: l.RequestID == config.Make,
 	}
 	if s.accessLog != nil { // else the interface would not be nil

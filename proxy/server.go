@@ -16,6 +16,7 @@ import (
 	"github.com/pitot-io/pitot/internal/config"
 	"github.com/pitot-io/pitot/proxy/admin"
 	"github.com/pitot-io/pitot/proxy/inherit"
+	"github.com/pitot-io/pitot/proxy/overload"
 	"github.com/pitot-io/pitot/proxy/probe"
 	"github.com/pitot-io/pitot/proxy/ratelimit"
 	"github.com/pitot-io/pitot/proxy/secure"
@@ -53,6 +54,9 @@ type Server struct {
 	logs     *logs
 	limits   *ratelimit.Set
 	shed     *shed.Set
+	overload *overload.Manager
+	open     atomic.Int64                     // connections of clients
+	most     atomic.Int64                     // that there may be; 0 for no limit
 	limiter  atomic.Pointer[upstream.Cluster] // of the rate limit service
 
 	accepting sync.WaitGroup // goroutines of listeners
@@ -81,6 +85,7 @@ func New(cfg *config.Config, d Deps) (*Server, error) {
 	s := &Server{config: &config.Config{}, deps: d, logs: newLogs(), state: probe.New(), clusters: map[string]*cluster{}, buffers: newBuffers()}
 	s.number.Store(-1) // so that the first connection is number 0
 	s.files = secure.NewWatcher(secure.WatcherOptions{Log: d.Log, Tell: d.Hub.Publisher(0).Notice})
+	s.overload = overload.New(d.Hub.Publisher(0).Notice)
 	s.shed = shed.NewSet(d.Hub.Publisher(0).Notice)
 	s.limits = ratelimit.NewSet(d.Hub.Publisher(0).Notice)
 	n, err := s.prepare(cfg)
@@ -202,6 +207,7 @@ func (s *Server) Run(ctx context.Context) error {
 		s.deps.Listening()
 	}
 	serving.Go(func() { s.files.Run(life) })
+	serving.Go(func() { s.overload.Run(life, s.pressure) })
 	serving.Go(func() { s.limits.Run(life) })
 	if s.admin != nil {
 		serving.Go(func() { s.admin.Run(life) })

@@ -17,6 +17,7 @@ type ListenerStats struct {
 	CxActive        atomic.Int64
 	CxAcceptError   Counter // tries to accept that failed: out of descriptors
 	CxOverflow      Counter // closed because of max_connections
+	CxReject        Counter // closed because the proxy is overloaded
 	CxProtocolError Counter
 	CxIdleTimeout   Counter
 	CxDrainClose    Counter // closed by a drain
@@ -56,6 +57,7 @@ func (s *ListenerStats) All() []upstream.Stat {
 		gauge("downstream_cx_active", &s.CxActive),
 		count("downstream_cx_accept_error", &s.CxAcceptError),
 		count("downstream_cx_overflow", &s.CxOverflow),
+		count("downstream_cx_overload_reject", &s.CxReject),
 		count("downstream_cx_protocol_error", &s.CxProtocolError),
 		count("downstream_cx_idle_timeout", &s.CxIdleTimeout),
 		count("downstream_cx_drain_close", &s.CxDrainClose),

@@ -34,6 +34,7 @@ func (c *Config) check(wrong report) {
 	c.GRPC.check(wrong)
 	c.checkTLS(wrong)
 	c.checkRateLimits(wrong)
+	c.Overload.check(wrong)
 }
 
 // maxPayload bounds what is told of a payload, in bytes.

@@ -15,6 +15,7 @@ type Config struct {
 	Sinks     Sinks      `yaml:"sinks"`
 	Services  Services   `yaml:"services"`
 	Drain     Drain      `yaml:"drain"`
+	Overload  Overload   `yaml:"overload"`
 	Tracing   Tracing    `yaml:"tracing"`
 	Redact    Redact     `yaml:"redact"`
 	GRPC      GRPC       `yaml:"grpc"`
@@ -179,12 +180,13 @@ type Tracing struct {
 // Default is the configuration of an empty file.
 func Default() *Config {
 	return &Config{
-		Admin:   Admin{Address: "127.0.0.1:9901"},
-		Store:   Store{DSN: "embedded", TTL: 7 * 24 * time.Hour, Listen: "127.0.0.1:8123"},
-		Drain:   Drain{Timeout: 10 * time.Second},
-		Tracing: Tracing{AttemptSpans: true},
-		Redact:  Redact{Comments: "short"},
-		GRPC:    GRPC{Payload: 4 << 10},
+		Admin:    Admin{Address: "127.0.0.1:9901"},
+		Store:    Store{DSN: "embedded", TTL: 7 * 24 * time.Hour, Listen: "127.0.0.1:8123"},
+		Drain:    Drain{Timeout: 10 * time.Second},
+		Overload: defaultOverload(),
+		Tracing:  Tracing{AttemptSpans: true},
+		Redact:   Redact{Comments: "short"},
+		GRPC:     GRPC{Payload: 4 << 10},
 	}
 }
 

@@ -189,8 +189,9 @@ const (
 	AttrBreaker       = "pitot.breaker.threshold"
 	AttrBreakerClass  = "pitot.breaker.priority"
 	AttrBreakerLimit  = "pitot.breaker.limit"
-	AttrShedBy        = "pitot.shed.by" // what turned requests away
-	AttrRefused       = "pitot.refused" // how often, from a beginning to its end
+	AttrShedAction    = "pitot.shed.action" // of the overload manager
+	AttrShedBy        = "pitot.shed.by"     // what turned requests away
+	AttrRefused       = "pitot.refused"     // how often, from a beginning to its end
 	AttrTTFB          = "pitot.ttfb_ns"
 	AttrRequestBytes  = "pitot.request.bytes"
 	AttrResponseBytes = "pitot.response.bytes"

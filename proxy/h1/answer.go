@@ -73,7 +73,7 @@ func (e *exchange) answer(n int) bool {
 	hop.Heed(e.host, h.Fields, e.a.X.FirstByte)
 	http1.FillResponse(&e.x, &e.p, h)
 	if e.keep && !tunnel {
-		e.keep = !e.untilClose() && !e.plain && e.read.Load() && !e.conn.srv.draining.Load()
+		e.keep = !e.untilClose() && !e.plain && e.read.Load() && !e.conn.srv.ending()
 	}
 	e.pass.Answer(h, &e.req, &e.x)
 	e.out = e.appendAnswer(e.out[:0], tunnel)

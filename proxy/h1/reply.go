@@ -65,7 +65,7 @@ func (e *exchange) compose(status int, kind string) *http1.Head {
 
 // answerHere sends what was composed.
 func (e *exchange) answerHere() {
-	if !e.read.Load() || e.conn.srv.draining.Load() {
+	if !e.read.Load() || e.conn.srv.ending() {
 		e.keep = false
 	}
 	e.pass.Answer(&e.resp, &e.req, &e.x)

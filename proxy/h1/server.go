@@ -5,6 +5,7 @@ package h1
 
 import (
 	"context"
+	"github.com/pitot-io/pitot/proxy/overload"
 	"sync"
 	"sync/atomic"
 
@@ -42,6 +43,11 @@ func (s *Server) Serve(ctx context.Context, nc socket.Conn, first []byte, info I
 	s.watch.Join()
 	defer s.watch.Leave()
 	c.serve(first)
+}
+
+// ending reports whether a connection is to end after the exchange under way.
+func (s *Server) ending() bool {
+	return s.draining.Load() || s.o.Overload.Active(overload.DisableKeepalive)
 }
 
 // Drain lets every connection end: at once where it waits for a request, else

@@ -23,6 +23,7 @@ var (
 	NoCluster      = reply(503, event.FlagNC, "cluster_not_found")
 	NoHost         = reply(503, event.FlagUH, "no_healthy_upstream")
 	Overflow       = overflow()
+	Overloaded     = overloaded()
 	ConnectFailed  = reply(503, event.FlagUF, "upstream_reset_before_response_started{connection_failure}")
 	ConnectTimeout = reply(503, event.FlagUF, "upstream_reset_before_response_started{connection_timeout}")
 	UpstreamClosed = reply(503, event.FlagUC, "upstream_reset_before_response_started{connection_termination}")
@@ -92,6 +93,13 @@ func ConnectFault(err error) *Failure {
 func overflow() *Failure {
 	f := reply(503, event.FlagUO, "upstream_reset_before_response_started{overflow}")
 	f.Fields = []http1.Field{{Name: []byte("x-envoy-overloaded"), Value: []byte("true")}}
+	return f
+}
+
+// overloaded is for a proxy that has as much to do as it can.
+func overloaded() *Failure {
+	f := reply(503, event.FlagOM, "overload")
+	f.Fields = Overflow.Fields
 	return f
 }
 

@@ -8,6 +8,7 @@ import (
 	"github.com/pitot-io/pitot/decode/http1"
 	"github.com/pitot-io/pitot/internal/event"
 	"github.com/pitot-io/pitot/proxy/format"
+	"github.com/pitot-io/pitot/proxy/overload"
 	"github.com/pitot-io/pitot/proxy/route"
 	"github.com/pitot-io/pitot/proxy/upstream"
 )
@@ -24,6 +25,8 @@ type Rules struct {
 	MaxVia        int    // how often that may stand there already
 	ForwardedHost bool   // tell the upstream which host was asked for
 	MakeID        bool   // do not keep a client's x-request-id
+
+	Overload *overload.Manager // may refuse all requests; may be nil
 
 	Log Logger // is told every exchange that is over; may be nil
 }
@@ -75,6 +78,8 @@ func (p *Passage) Begin(r *Rules, peer netip.AddrPort, scheme string) {
 func (p *Passage) Find(h *http1.Head, x *event.Exchange) *Failure {
 	r := p.rules
 	switch {
+	case r.Overload.Active(overload.StopRequests):
+		return Overloaded
 	case !r.Normal.Path(h, &p.scratch):
 		return PathRefused
 	case r.Via != "" && passed(h, r.Via) > r.MaxVia:

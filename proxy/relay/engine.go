@@ -10,6 +10,7 @@ import (
 	"github.com/pitot-io/pitot/decode"
 	"github.com/pitot-io/pitot/decode/http1"
 	"github.com/pitot-io/pitot/proxy/hop"
+	"github.com/pitot-io/pitot/proxy/overload"
 )
 
 // Engine carries out the exchanges of one listener. Its methods may be called
@@ -113,7 +114,9 @@ func (g *Engine) Retire() { g.draining.Store(true) }
 func (g *Engine) Ending() bool { return g.ending.Load() }
 
 // Draining reports whether connections are to end after the exchange under way.
-func (g *Engine) Draining() bool { return g.draining.Load() }
+func (g *Engine) Draining() bool {
+	return g.draining.Load() || g.o.Overload.Full(overload.DisableKeepalive)
+}
 
 // Close breaks off what is still under way, tunnels included. Calls of Carry
 // return soon after.
