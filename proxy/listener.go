@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -36,18 +37,22 @@ type listener struct {
 	routes routes
 	gate   *mongo.Gate  // of commands of MongoDB
 	limit  atomic.Int64 // of connections; 0 for none
+	each   atomic.Int64 // of one client's connections; 0 for none
+	delay  atomic.Int64 // ns, before one too many is closed
+	late   atomic.Int64 // connections that wait for that
 
-	mu      sync.Mutex // guards what follows
-	open    map[socket.Conn]struct{}
-	wg      sync.WaitGroup // of open connections
-	serving *serving       // connections that come now
-	secure  *secure.Server // of these; nil where clients speak without TLS
-	still   []*serving     // that served before, and may have connections
+	mu      sync.Mutex                 // guards what follows
+	open    map[socket.Conn]netip.Addr // with whose it is, where that is counted
+	clients map[netip.Addr]int64       // connections
+	wg      sync.WaitGroup             // of open connections
+	serving *serving                   // connections that come now
+	secure  *secure.Server             // of these; nil where clients speak without TLS
+	still   []*serving                 // that served before, and may have connections
 }
 
 func (s *Server) newListener(c *config.Listener) *listener {
 	return &listener{
-		name: c.Name, address: c.Address, config: c, stats: new(ListenerStats), log: s.deps.Log, open: map[socket.Conn]struct{}{},
+		name: c.Name, address: c.Address, config: c, stats: new(ListenerStats), log: s.deps.Log, open: map[socket.Conn]netip.Addr{}, clients: map[netip.Addr]int64{},
 		next:    func() int64 { return s.number.Add(1) },
 		tell:    func(id int64, n *event.Notice) { s.deps.Hub.Publisher(id).Notice(n) },
 		sources: s, load: &load{s}, gate: mongo.NewGate(),
@@ -58,6 +63,8 @@ func (s *Server) newListener(c *config.Listener) *listener {
 func (l *listener) renew(r *renewal) {
 	l.config = r.config
 	l.limit.Store(int64(r.config.MaxConnections))
+	l.each.Store(int64(r.config.MaxPerClient))
+	l.delay.Store(int64(r.config.OverflowDelay))
 	l.routes.now.Store(r.table)
 	l.gate.Use(r.commands)
 	if r.handler == nil {
@@ -150,7 +157,7 @@ func (l *listener) admit(ctx context.Context, c socket.Conn) {
 	}
 	if !l.enter(c) {
 		l.stats.CxOverflow.Add(1)
-		_ = c.Close() // nothing was said on it
+		l.turnAway(ctx, c)
 		return
 	}
 	l.stats.CxTotal.Add(1)
@@ -164,10 +171,18 @@ func (l *listener) enter(c socket.Conn) bool {
 	if limit := l.limit.Load(); limit > 0 && int64(len(l.open)) >= limit {
 		return false
 	}
+	client := netip.Addr{}
+	if most := l.each.Load(); most > 0 {
+		if client = socket.AddrPort(c.RemoteAddr()).Addr().Unmap(); client.IsValid() && l.clients[client] >= most {
+			return false
+		}
+	}
 	if !l.load.enter() {
 		return false
 	}
-	l.open[c] = struct{}{}
+	if l.open[c] = client; client.IsValid() {
+		l.clients[client]++
+	}
 	l.wg.Add(1)
 	return true
 }
@@ -232,6 +247,11 @@ func (l *listener) leave(c socket.Conn) {
 	l.stats.CxActive.Add(-1)
 	l.load.leave()
 	l.mu.Lock()
+	if client := l.open[c]; client.IsValid() {
+		if l.clients[client]--; l.clients[client] == 0 {
+			delete(l.clients, client)
+		}
+	}
 	delete(l.open, c)
 	l.mu.Unlock()
 	l.wg.Done()

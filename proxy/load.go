@@ -59,3 +59,28 @@ func (l *load) hold(ctx context.Context, socket net.Listener) bool {
 	}
 	return true
 }
+
+// maxLate bounds how many connections of a listener are kept open that are one
+// too many.
+const maxLate = 1024
+
+// turnAway closes a connection that is one too many: at once, or after the
+// listener's delay, so that a client that tries again and again is slowed down.
+func (l *listener) turnAway(ctx context.Context, c net.Conn) {
+	delay := time.Duration(l.delay.Load())
+	if delay == 0 || l.late.Add(1) > maxLate {
+		if delay != 0 {
+			l.late.Add(-1)
+		}
+		_ = c.Close() // nothing was said on it
+		return
+	}
+	l.wg.Go(func() {
+		defer l.late.Add(-1)
+		select {
+		case <-time.After(delay):
+		case <-ctx.Done():
+		}
+		_ = c.Close() // likewise
+	})
+}

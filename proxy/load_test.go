@@ -101,3 +101,41 @@ func TestConnectionsOfAllListeners(t *testing.T) {
 	say(t, next, "pong")
 	hear(t, next, "pong")
 }
+
+// A client has its own limit; what is beyond it is closed after a while.
+func TestConnectionsOfOneClient(t *testing.T) {
+	const delay = 200 * time.Millisecond
+	r := run(t, func(c *config.Config) {
+		c.Listeners[0].MaxPerClient, c.Listeners[0].OverflowDelay = 2, delay
+	}, serve(t, echo))
+	from := func(client string) *net.TCPConn {
+		t.Helper()
+		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(client)}}
+		c, err := d.Dial("tcp", r.Addr("main").String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		_ = c.SetDeadline(time.Now().Add(patience))
+		return c.(*net.TCPConn)
+	}
+	for _, client := range []string{"127.0.0.1", "127.0.0.1", "127.0.0.2", "127.0.0.2"} {
+		c := from(client)
+		say(t, c, "ping")
+		hear(t, c, "ping")
+	}
+	began := time.Now()
+	if _, err := from("127.0.0.2").Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) || time.Since(began) < delay*9/10 {
+		t.Errorf("a third one: %v after %v", err, time.Since(began))
+	}
+	r.listeners[0].cut()
+	await(t, "nothing is left counted", func() bool {
+		l := r.listeners[0]
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		return len(l.clients) == 0 && l.late.Load() == 0
+	})
+	c := from("127.0.0.2")
+	say(t, c, "ping")
+	hear(t, c, "ping")
+}

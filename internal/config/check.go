@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // report takes one problem.
@@ -106,6 +107,9 @@ func (c *Config) checkListener(l *Listener, key string, wrong report) {
 	}
 	c.checkFaults(l, l.Faults, key+".faults", wrong)
 	checkShed(l.Admission, l.Concurrency, key, wrong)
+	if l.OverflowDelay > time.Minute {
+		wrong(key+".overflow_delay", "%v is not valid; must be at most 1m", l.OverflowDelay)
+	}
 	c.checkLimits(l, key, wrong)
 	l.checkRetries(key, wrong)
 	l.checkForwarding(key, wrong)

@@ -26,21 +26,23 @@ type Config struct {
 
 // Listener is one bound socket and what happens on it.
 type Listener struct {
-	Name           string   `yaml:"name"`
-	Address        string   `yaml:"address"` // host:port, an empty host means every interface; or unix:/path, or unix:@name
-	Protocol       string   `yaml:"protocol"`
-	Service        string   `yaml:"service"` // name of what answers here
-	Cluster        string   `yaml:"cluster"` // where everything goes that no route takes
-	Routes         []Route  `yaml:"routes"`
-	Timeouts       Timeouts `yaml:"timeouts"`
-	Limits         Limits   `yaml:"limits"`
-	UseRemote      bool     `yaml:"use_remote_address"` // an edge: believe the peer's address, not its headers
-	HTTPVersions   []string `yaml:"http_versions"`      // that clients may speak; both by default
-	GRPCWeb        bool     `yaml:"grpc_web"`           // translate gRPC-Web into gRPC
-	MaxConnections int      `yaml:"max_connections"`    // at once; 0 for no limit
-	SocketMode     string   `yaml:"socket_mode"`        // of a Unix socket's file, as 0660; what the umask leaves by default
-	Upgrades       []string `yaml:"upgrades"`           // protocols that an HTTP connection may change to
-	Connect        bool     `yaml:"connect"`            // let CONNECT through
+	Name           string        `yaml:"name"`
+	Address        string        `yaml:"address"` // host:port, an empty host means every interface; or unix:/path, or unix:@name
+	Protocol       string        `yaml:"protocol"`
+	Service        string        `yaml:"service"` // name of what answers here
+	Cluster        string        `yaml:"cluster"` // where everything goes that no route takes
+	Routes         []Route       `yaml:"routes"`
+	Timeouts       Timeouts      `yaml:"timeouts"`
+	Limits         Limits        `yaml:"limits"`
+	UseRemote      bool          `yaml:"use_remote_address"`         // an edge: believe the peer's address, not its headers
+	HTTPVersions   []string      `yaml:"http_versions"`              // that clients may speak; both by default
+	GRPCWeb        bool          `yaml:"grpc_web"`                   // translate gRPC-Web into gRPC
+	MaxConnections int           `yaml:"max_connections"`            // at once; 0 for no limit
+	MaxPerClient   int           `yaml:"max_connections_per_client"` // of one address; 0 for no limit
+	OverflowDelay  time.Duration `yaml:"overflow_delay"`             // before a connection too many is closed
+	SocketMode     string        `yaml:"socket_mode"`                // of a Unix socket's file, as 0660; what the umask leaves by default
+	Upgrades       []string      `yaml:"upgrades"`                   // protocols that an HTTP connection may change to
+	Connect        bool          `yaml:"connect"`                    // let CONNECT through
 
 	ProxyProtocol ProxyProtocol `yaml:"proxy_protocol"` // what a proxy before this one tells of its clients
 	Transparent   string        `yaml:"transparent"`    // off, redirect or tproxy: connections that were meant for others
