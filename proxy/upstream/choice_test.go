@@ -218,7 +218,7 @@ func TestPicksGoOnWhileMembersChange(t *testing.T) {
 				})
 			}
 			r := rand.New(rand.NewPCG(1, 2))
-			for range 100 {
+			for range 40 {
 				switch hosts := c.Hosts(); r.IntN(4) {
 				case 0:
 					c.Update(many(2+r.IntN(20), 3))
