@@ -131,7 +131,7 @@ func TestClosingGivesLeaveToConnect(t *testing.T) {
 // A stale connection in the pool does not keep one from being made.
 func TestIdleConnectionsMakeRoom(t *testing.T) {
 	address := server(t)
-	c := newCrowd(t, Options{Endpoints: Addresses(address), Breakers: [2]Thresholds{{Connections: 1}, {}}})
+	c := newCrowd(t, Options{Endpoints: Addresses(address), Breakers: [2]Thresholds{{Connections: 1}, {}}, ConnectTimeout: 100 * time.Millisecond})
 	c.h.Put(c.connect(Ask{}))
 	fresh := c.connect(Ask{Fresh: true}) // the idle one is closed for it
 	if c.h.Idle() != 0 || c.c.Open() != 1 {
