@@ -13,14 +13,15 @@ import (
 var means = []struct{ name, listener, cluster string }{
 	{"nothing", "", noBreaker},
 	{"connect back-off", "", ""},
-	{"retries", retries, noBreaker},
+	{"retries", retries, noBreaker + budget},
 	{"health checks", "", noBreaker + checks},
 	{"outlier detection", "", noBreaker + outliers},
-	{"hedging", hedging, noBreaker},
-	{"all", hedging, checks + outliers},
+	{"hedging", hedging, noBreaker + budget},
+	{"all", hedging, checks + outliers + budget},
 }
 
 const (
+	budget    = "    retry_budget: {percent: 50, min_retries: 8}\n"
 	noBreaker = "    connect_backoff: {base: 0s}\n"
 	retries   = "    retry: {retry_on: [gateway-error, reset-before-request, connect-failure, reset], num_retries: 2, per_try_timeout: 200ms, host_predicates: [previous_hosts]}\n"
 	hedging   = "    retry: {retry_on: [gateway-error, reset-before-request, connect-failure, reset], num_retries: 2, per_try_timeout: 200ms, host_predicates: [previous_hosts], hedge: {on_per_try_timeout: true, delay: 50ms}}\n"
@@ -102,7 +103,7 @@ func TestOneBadSiteIsWithstood(t *testing.T) {
 		resetting: 0.85, slowClose: 0.8, // what the client has begun to read cannot be asked for again
 	} {
 		t.Run(behaviours[what], func(t *testing.T) {
-			o, _ := befalls(t, hedging, checks+outliers, what, 600*time.Millisecond)
+			o, _ := befalls(t, hedging, checks+outliers+budget, what, 600*time.Millisecond)
 			t.Log(o)
 			if o.success() < least || o.ok < 20 {
 				t.Errorf("want %.0f %% of success", 100*least)
