@@ -85,7 +85,7 @@ func (e *exchange) begin(n int) {
 		Client: c.info.Client, Server: c.info.Server, Unix: c.info.Unix, Stream: c.info.ID,
 		Listener: o.Listener, Service: o.Service, Peer: c.peer, Start: c.started,
 	}
-	e.p = event.HTTP{}
+	e.p, e.a.Retried = event.HTTP{}, ""
 	e.pass.Begin(&o.Rules, c.info.Client, "http")
 	e.pass.Cert = c.info.Cert
 	e.keep, e.abort, e.whole, e.fault, e.body = false, false, false, nil, nil
@@ -158,7 +158,7 @@ func (e *exchange) run() {
 func (e *exchange) ask() *hop.Failure {
 	f := e.try(true)
 	if f != nil && e.stale() {
-		e.x.Attempt++
+		e.x.Attempt, e.a.Retried = e.x.Attempt+1, hop.StaleConnection
 		e.fresh()
 		f = e.try(false)
 	}
@@ -173,7 +173,7 @@ func (e *exchange) another() bool {
 		return false
 	}
 	e.choose(next)
-	e.x.Attempt++
+	e.x.Attempt, e.a.Retried = e.x.Attempt+1, hop.NoConnection
 	e.fresh()
 	return true
 }

@@ -248,6 +248,9 @@ func TestAHostThatRefusesIsPassedOver(t *testing.T) {
 		if a.Flags == event.FlagUF {
 			refused++
 		}
+		if again := a.Attempt > 0; again != (a.Retried == "no connection") || !strings.HasPrefix(a.Picked, "round_robin") {
+			t.Errorf("attempt %d was picked by %q, and made for %q", a.Attempt, a.Picked, a.Retried)
+		}
 	}
 	if refused != n/2 {
 		t.Errorf("%d attempts could not connect, want %d of round robin", refused, n/2)

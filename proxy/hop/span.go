@@ -23,6 +23,12 @@ func Identify(x *event.Exchange) {
 	x.SpanID = newSpanID()
 }
 
+// Why there is another attempt where no policy asked for one.
+const (
+	StaleConnection = "stale connection" // the one that was kept had been closed meanwhile
+	NoConnection    = "no connection"    // a host could not be reached
+)
+
 // Attempt is the span of one attempt of an exchange at an upstream host.
 type Attempt struct {
 	X event.Exchange

@@ -204,7 +204,7 @@ func (p *persistence) elsewhere(t *oneTry) bool {
 	if !p.body.replayable() || p.ctx.Err() != nil {
 		return false
 	}
-	host, reason, how := t.host, "stale connection", How{Fresh: true, Now: p.e.now}
+	host, reason, how := t.host, hop.StaleConnection, How{Fresh: true, Now: p.e.now}
 	switch {
 	case t.stale && !p.forgave:
 		p.forgave, t.kept = true, true
@@ -213,7 +213,7 @@ func (p *persistence) elsewhere(t *oneTry) bool {
 		if host, f = p.unreached(); f != nil {
 			return false
 		}
-		reason, how = "no connection", How{Again: p.e.repeatable(), Now: p.e.now}
+		reason, how = hop.NoConnection, How{Again: p.e.repeatable(), Now: p.e.now}
 	default:
 		return false
 	}

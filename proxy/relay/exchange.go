@@ -90,7 +90,7 @@ func (e *exchange) start(ctx context.Context, c Client) {
 		Client: e.conn.Client, Server: e.conn.Server, Unix: e.conn.Unix, Stream: e.conn.ID,
 		Listener: e.g.o.Listener, Service: e.g.o.Service, Peer: e.conn.peer, Start: w.Began,
 	}
-	e.p = event.HTTP{}
+	e.p, e.a.Retried = event.HTTP{}, ""
 	e.h2 = event.H2{StreamID: w.Stream}
 	e.still.Store(int64(e.g.o.StreamIdle))
 	scheme := "http"
@@ -198,7 +198,7 @@ func (e *exchange) run() {
 func (e *exchange) ask() *hop.Failure {
 	f := e.try(How{Again: e.repeatable(), Now: e.now, Tunnel: e.tunnels()})
 	if f != nil && e.stale {
-		e.x.Attempt++
+		e.x.Attempt, e.a.Retried = e.x.Attempt+1, hop.StaleConnection
 		f = e.try(How{Fresh: true, Now: e.now, Tunnel: e.tunnels()})
 	}
 	return f
@@ -212,7 +212,7 @@ func (e *exchange) another() bool {
 		return false
 	}
 	e.choose(next)
-	e.x.Attempt++
+	e.x.Attempt, e.a.Retried = e.x.Attempt+1, hop.NoConnection
 	return true
 }
 
