@@ -35,7 +35,7 @@ func (w waiter) Admit(ctx context.Context, _ *route.Question) *route.Failure {
 func TestGuardsMayWait(t *testing.T) {
 	versions(t, func(t *testing.T, client, upstream int) {
 		p := start(t, origin(t, func(w http.ResponseWriter, _ *http.Request) {}), upstream, func(_ *relay.Options, r *hop.Route) {
-			r.Timeout, r.Guards = 200*time.Millisecond, []route.Guard{waiter{400 * time.Millisecond, nil}}
+			r.Timeout, r.Guards = time.Second, []route.Guard{waiter{1200 * time.Millisecond, nil}}
 		})
 		a, err := p.client(client).Get(p.url("/"))
 		if err != nil || a.StatusCode != 200 {
@@ -43,7 +43,7 @@ func TestGuardsMayWait(t *testing.T) {
 		}
 		a.Body.Close()
 		x, attempt := p.spans.find(t, ofKind(event.Server)), p.spans.find(t, ofKind(event.Client))
-		if d := time.Duration(attempt.Start - x.Start); d < 400*time.Millisecond {
+		if d := time.Duration(attempt.Start - x.Start); d < 1200*time.Millisecond {
 			t.Errorf("the attempt begins %v after the exchange", d)
 		}
 	})

@@ -31,7 +31,7 @@ func mirrored(t *testing.T, to, keys string, stats *relay.MirrorStats) func(*rel
 		if err != nil {
 			t.Fatal(err)
 		}
-		shadow := upstream.New(upstream.Options{Name: "b", Endpoints: upstream.Addresses(to), ConnectTimeout: time.Second})
+		shadow := upstream.New(upstream.Options{Name: "b", Endpoints: upstream.Addresses(to), ConnectTimeout: patience})
 		t.Cleanup(shadow.Close)
 		table, err := route.New(&c.Listeners[0], func(name string) (*upstream.Cluster, string) { return shadow, name + " service" },
 			func(*config.Route) ([]route.Guard, error) { return nil, nil })
@@ -217,15 +217,11 @@ func TestMirrorsHarmNobody(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			stats := new(relay.MirrorStats)
 			p := start(t, origin(t, new(heard).handler(200, "fine")), 1, mirrored(t, mirror(t), ", compare: {status: true}", stats),
-				func(_ *relay.Options, r *hop.Route) { r.Timeout = 300 * time.Millisecond })
+				func(_ *relay.Options, r *hop.Route) { r.Timeout = 2 * time.Second })
 			for range 3 {
-				began := time.Now()
 				a, err := p.client(1).Post(p.url("/"), "text/plain", strings.NewReader("hello"))
 				if err != nil || a.StatusCode != 200 || body(t, a) != "fine" {
 					t.Fatalf("%+v, %v", a, err)
-				}
-				if d := time.Since(began); d > 250*time.Millisecond {
-					t.Logf("took %v", d) // a busy machine, or the mirror's doing
 				}
 			}
 			eventually(t, "failed", func() bool { return stats.Failed.Load() == 3 })

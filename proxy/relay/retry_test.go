@@ -384,6 +384,7 @@ func TestConnectFailure(t *testing.T) {
 
 // A try that takes too long is given up for another.
 func TestPerTryTimeout(t *testing.T) {
+	const perTry = time.Second // in which the second try is answered, on a busy machine, too
 	versions(t, func(t *testing.T, client, upstream int) {
 		var n atomic.Int64
 		gone := make(chan bool, 4)
@@ -396,7 +397,7 @@ func TestPerTryTimeout(t *testing.T) {
 			}
 			fmt.Fprint(w, r.Header.Get("x-envoy-attempt-count"), r.Header.Get("x-envoy-is-timeout-retry"))
 		}), upstream, retries(t, "5xx", func(c *config.Retry) {
-			c.PerTry, c.AttemptCount, c.TimeoutRetry = 50*time.Millisecond, true, true
+			c.PerTry, c.AttemptCount, c.TimeoutRetry = perTry, true, true
 		}))
 		a, err := p.client(client).Post(p.url("/"), "text/plain", strings.NewReader("x"))
 		if err != nil {
@@ -407,7 +408,7 @@ func TestPerTryTimeout(t *testing.T) {
 		}
 		<-gone
 		_, tries := p.tried(2)
-		if d := time.Duration(tries[0].Duration()); tries[0].Flags != event.FlagUT || tries[0].StatusMessage != "upstream_per_try_timeout" || d < 50*time.Millisecond || d > patience/2 ||
+		if d := time.Duration(tries[0].Duration()); tries[0].Flags != event.FlagUT || tries[0].StatusMessage != "upstream_per_try_timeout" || d < perTry || d > patience/2 ||
 			tries[1].Retried != "5xx" {
 			t.Errorf("spans %s\n%s", tries[0].AppendJSON(nil), tries[1].AppendJSON(nil))
 		}
@@ -435,7 +436,7 @@ func TestPerTryIdleTimeout(t *testing.T) {
 func TestRouteTimeoutCoversRetries(t *testing.T) {
 	p := start(t, origin(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }), 1,
 		retries(t, "5xx", func(c *config.Retry) { c.PerTry, c.Most = 100*time.Millisecond, 100 }),
-		func(_ *relay.Options, r *hop.Route) { r.Timeout = 250 * time.Millisecond })
+		func(_ *relay.Options, r *hop.Route) { r.Timeout = time.Second })
 	began := time.Now()
 	a, err := p.client(1).Get(p.url("/"))
 	if err != nil {
@@ -443,7 +444,7 @@ func TestRouteTimeoutCoversRetries(t *testing.T) {
 	}
 	body(t, a)
 	x := p.spans.find(t, ofKind(event.Server))
-	if d := time.Since(began); a.StatusCode != 504 || x.Flags&event.FlagUT == 0 || d < 200*time.Millisecond || d > 3*time.Second || x.Attempt < 1 {
+	if d := time.Since(began); a.StatusCode != 504 || x.Flags&event.FlagUT == 0 || d < 900*time.Millisecond || d > patience/2 || x.Attempt < 1 {
 		t.Errorf("%s after %v: %s", a.Status, d, x.AppendJSON(nil))
 	}
 }
@@ -467,7 +468,7 @@ func TestRetryAfter(t *testing.T) {
 		t.Fatal(err)
 	}
 	body(t, a)
-	if d := time.Since(began); a.StatusCode != 200 || d < time.Second || d > 3*time.Second || p.stat("upstream_rq_retry_backoff_ratelimited") != 1 {
+	if d := time.Since(began); a.StatusCode != 200 || d < time.Second || d > patience || p.stat("upstream_rq_retry_backoff_ratelimited") != 1 {
 		t.Errorf("%s after %v", a.Status, d)
 	}
 	n.Store(0)
