@@ -197,6 +197,8 @@ func (v *clusters) row1(cols []column, w, i int) string {
 func (r *clusterRow) state() (text, mark string) {
 	if r.host != nil {
 		switch {
+		case len(r.host.Flags) == 0 && r.host.Warm > 0 && r.host.Warm < 1:
+			return fmt.Sprintf("ok, warming %.0f%%", 100*r.host.Warm), " "
 		case len(r.host.Flags) == 0:
 			return "ok", " "
 		case r.host.Healthy:
@@ -262,6 +264,10 @@ func (v *clusters) pane(w int) []string {
 		stats = r.host.Stats
 		place := strings.Trim(strings.Join([]string{r.host.Region, r.host.Zone, r.host.SubZone}, "/"), "/")
 		out = append(out, "  "+v.head.Render(clean(r.host.Address))+"  "+orNone(clean(states(r.host.Flags)))+"  place "+orNone(clean(place)))
+	}
+	if r.host != nil && r.host.Load != nil {
+		l := r.host.Load
+		out = append(out, fmt.Sprintf("  load: cpu %.0f%%, memory %.0f%%, utilization %.0f%%, %.0f requests/s", 100*l.CPU, 100*l.Memory, 100*l.Utilization, l.QPS))
 	}
 	return append(out, v.numbers(stats, w)...)
 }

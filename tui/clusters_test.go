@@ -18,15 +18,21 @@ func farm(total uint64, at time.Time) *status.Clusters {
 		return status.Host{
 			Address: address, Weight: weight, Healthy: healthy, Flags: flags, Zone: "eu-1a",
 			Latency: status.Latency{N: total, P50: 12e6, P90: 30e6, P99: 81e6},
-			Stats:   map[string]uint64{"upstream_rq_total": total, "upstream_rq_active": 3, "upstream_cx_active": 5, "upstream_rq_5xx": failed, "upstream_rq_2xx": total - failed},
+			Warm:    1, Stats: map[string]uint64{"upstream_rq_total": total, "upstream_rq_active": 3, "upstream_cx_active": 5, "upstream_rq_5xx": failed, "upstream_rq_2xx": total - failed},
 		}
 	}
 	cart := status.Cluster{Name: "cart", Policy: "least_request", Why: "least_request", Hosts: []status.Host{
-		host("10.0.0.7:8080", 1, true, 0), host("10.0.0.8:8080", 10, false, total/4, "failed_outlier_check"), host("10.0.0.9:8080", 1, false, 0, "failed_active_hc", "drained"),
+		warming(host("10.0.0.7:8080", 1, true, 0)), host("10.0.0.8:8080", 10, false, total/4, "failed_outlier_check"), host("10.0.0.9:8080", 1, false, 0, "failed_active_hc", "drained"),
 	}, Stats: map[string]uint64{"upstream_rq_total": 3 * total, "upstream_rq_5xx": total / 4, "upstream_rq_active": 9, "upstream_rq_retry": 17, "outlier_detection.ejections_active": 1,
 		"circuit_breakers.default.rq_open": 1, "circuit_breakers.default.remaining_rq": 1015, "upstream_rq_pending_overflow": 1234}}
 	db := status.Cluster{Name: "orders-db", Policy: "round_robin", Why: "round_robin, panic", Hosts: []status.Host{host("10.0.1.1:27017", 1, false, 0, "failed_active_hc")}, Stats: map[string]uint64{"upstream_rq_total": total}}
 	return &status.Clusters{Time: at.UnixNano(), Clusters: []status.Cluster{cart, db}}
+}
+
+// warming is a host in its slow start that tells of its load.
+func warming(h status.Host) status.Host {
+	h.Warm, h.Load = 0.25, &status.Load{CPU: 0.5, Memory: 0.75, Utilization: 0.5, QPS: 400}
+	return h
 }
 
 // decisions are what a proxy told of its clusters.
@@ -62,7 +68,7 @@ func proxied(w, h int) *model {
 
 func TestScreensOfAProxy(t *testing.T) {
 	for _, c := range []struct{ name, keys string }{
-		{"clusters", ""}, {"clusters-detail", "<enter>"}, {"clusters-endpoint", "jj<enter>"}, {"events", "5"}, {"events-detail", "5k<enter>"},
+		{"clusters", ""}, {"clusters-detail", "<enter>"}, {"clusters-endpoint", "j<enter>"}, {"events", "5"}, {"events-detail", "5k<enter>"},
 	} {
 		for _, size := range [][2]int{{80, 24}, {120, 40}, {200, 60}, {40, 10}} {
 			t.Run(fmt.Sprintf("%s-%dx%d", c.name, size[0], size[1]), func(t *testing.T) {

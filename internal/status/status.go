@@ -33,7 +33,19 @@ type Host struct {
 	Tags     map[string]string `json:"tags,omitempty"` // what health checks found: mongodb.role, mongodb.set_name
 	Lag      int64             `json:"lag_ns"`         // behind the newest write of its replica set; -1 where not known
 	Latency  Latency           `json:"latency"`
+	Warm     float64           `json:"slow_start"`     // the part of its weight that it has: 1, but in its slow start
+	Load     *Load             `json:"load,omitempty"` // what it says of its load; nil where it says nothing
 	Stats    map[string]uint64 `json:"stats"`
+}
+
+// Load is what a host says of itself; shares are of 1.
+type Load struct {
+	CPU         float64 `json:"cpu"`
+	Memory      float64 `json:"memory"`
+	Utilization float64 `json:"utilization"`
+	QPS         float64 `json:"qps"`
+	EPS         float64 `json:"eps"`
+	At          int64   `json:"time_unix_nano"`
 }
 
 // Latency is how long attempts at a host took lately, in ns; all 0 where there

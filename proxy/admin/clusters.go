@@ -43,11 +43,14 @@ func hostStatus(h *upstream.Host, now int64) status.Host {
 	v := status.Host{
 		Address: h.Address(), Hostname: e.Hostname, Weight: h.Weight(), Priority: e.Priority,
 		Region: e.Locality.Region, Zone: e.Locality.Zone, SubZone: e.Locality.SubZone, Metadata: e.Metadata,
-		Healthy: h.Usable(), Flags: append([]string{}, h.Flags().Names()...), Stats: byName(h.Stats()),
+		Healthy: h.Usable(), Flags: append([]string{}, h.Flags().Names()...), Stats: byName(append(h.Stats(), h.Noted()...)), Warm: h.Warm(now),
 	}
 	v.Tags, v.Lag = h.Tags(), -1
 	if lag, known := h.Lagging(); known {
 		v.Lag = int64(lag)
+	}
+	if l, at := h.Load(); at != 0 {
+		v.Load = &status.Load{CPU: l.CPU, Memory: l.Memory, Utilization: l.Utilization, QPS: l.QPS, EPS: l.EPS, At: at}
 	}
 	c, n := h.Latency(now)
 	v.Latency = status.Latency{N: n, P50: c.Quantile(0.5, n), P90: c.Quantile(0.9, n), P99: c.Quantile(0.99, n)}
@@ -87,6 +90,15 @@ func writeHost(w io.Writer, cluster string, h *status.Host) {
 	}
 	if h.Lag >= 0 {
 		say("lag", "%v", time.Duration(h.Lag))
+	}
+	if h.Warm < 1 {
+		say("slow_start", "%.2f", h.Warm)
+	}
+	if l := h.Load; l != nil {
+		say("load_cpu", "%.3f", l.CPU)
+		say("load_memory", "%.3f", l.Memory)
+		say("load_utilization", "%.3f", l.Utilization)
+		say("load_qps", "%.1f", l.QPS)
 	}
 	say("latency_p50", "%v", time.Duration(h.Latency.P50))
 	say("latency_p99", "%v", time.Duration(h.Latency.P99))

@@ -22,6 +22,8 @@ const (
 	MaxChoices     = 64
 )
 
+func (p *leastRequest) warm(h *Host, now int64) float64 { return p.slow.warm(h, now) }
+
 func newLeastRequest(t Tuning) Policy {
 	p := &leastRequest{choices: min(cmp.Or(t.Choices, DefaultChoices), MaxChoices), bias: 1, scan: t.FullScan, slow: t.SlowStart.withDefaults()}
 	if t.Bias != nil && *t.Bias >= 0 {

@@ -9,6 +9,8 @@ import (
 // starts anywhere, so that many proxies started together do not move in step.
 type roundRobin struct{ slow SlowStart }
 
+func (p roundRobin) warm(h *Host, now int64) float64 { return p.slow.warm(h, now) }
+
 func newRoundRobin(t Tuning) Policy { return roundRobin{t.SlowStart.withDefaults()} }
 
 func (roundRobin) Name() string   { return "round_robin" }

@@ -38,11 +38,7 @@ func (s *SlowStart) factor(t time.Duration) float64 {
 
 // weigh is h's weight at now.
 func (s *SlowStart) weigh(h *Host, now int64) float64 {
-	w := float64(h.Weight())
-	if since := h.since.Load(); s.Window > 0 && since != 0 {
-		w *= s.factor(time.Duration(now - since))
-	}
-	return w
+	return float64(h.Weight()) * s.warm(h, now)
 }
 
 // until is when the last of the hosts will have warmed up, 0 where all have.
@@ -59,3 +55,26 @@ func (s *SlowStart) until(hosts []*Host, now int64) (last int64) {
 }
 
 func (s *SlowStart) any(set *Set) bool { return s.until(set.Hosts, set.Now) != 0 }
+
+// warming is a policy with a slow start.
+type warming interface {
+	warm(h *Host, now int64) float64
+}
+
+// warm is the part of its weight that h has at now.
+func (s *SlowStart) warm(h *Host, now int64) float64 {
+	since := h.since.Load()
+	if s.Window <= 0 || since == 0 {
+		return 1
+	}
+	return s.factor(time.Duration(now - since))
+}
+
+// Warm is the part of its weight that h has at now, ns since the Unix epoch: 1,
+// but for a host in its slow start.
+func (h *Host) Warm(now int64) float64 {
+	if w, ok := h.cluster.options.Policy.(warming); ok {
+		return w.warm(h, now)
+	}
+	return 1
+}

@@ -148,6 +148,18 @@ func (h *Host) Stats() []Stat {
 	}
 }
 
+// Noted are numbers of h that those have who observe its cluster.
+func (h *Host) Noted() (some []Stat) {
+	if all := h.cluster.observers.Load(); all != nil {
+		for _, o := range *all {
+			if n, ok := o.(interface{ HostStats(*Host) []Stat }); ok {
+				some = append(some, n.HostStats(h)...)
+			}
+		}
+	}
+	return some
+}
+
 // Transferred counts bytes received from and sent to h outside of attempts.
 func (h *Host) Transferred(received, sent int64) {
 	h.stats.rxBytes.Add(uint64(max(0, received)))

@@ -554,3 +554,22 @@ func BenchmarkReport(b *testing.B) {
 		}
 	})
 }
+
+// What is known of a host by itself can be asked for through the host.
+func TestHostStats(t *testing.T) {
+	w := over(t, 2, Default())
+	if got := w.c.Hosts()[0].Noted(); got != nil {
+		t.Errorf("nothing was reported yet, and %v is noted", got)
+	}
+	w.answers(0, 3, 200)
+	w.answers(0, 1, 500)
+	w.sweep()
+	w.answers(0, 5, 500)
+	got := map[string]uint64{}
+	for _, s := range w.c.Hosts()[0].Noted() {
+		got[s.Name] = s.Value
+	}
+	if got["outlier_detection.ejections"] != 1 || got["outlier_detection.success_rate_percent"] != 75 {
+		t.Errorf("noted is %v, want one ejection and 75 %%", got)
+	}
+}

@@ -30,3 +30,19 @@ func (d *Detector) Stats() []upstream.Stat {
 	}
 	return all
 }
+
+// HostStats are what is known of h: how often it was ejected, and the share of
+// its requests that succeeded in the interval before, in per cent.
+func (d *Detector) HostStats(h *upstream.Host) []upstream.Stat {
+	m, ok := d.hosts.Load(h)
+	if !ok {
+		return nil
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	all := []upstream.Stat{{Name: "outlier_detection.ejections", Value: uint64(m.(*monitor).times)}}
+	if r := &m.(*monitor).rated[external]; r.seen > 0 {
+		all = append(all, upstream.Stat{Name: "outlier_detection.success_rate_percent", Value: uint64(r.percent), Gauge: true})
+	}
+	return all
+}
