@@ -2,6 +2,7 @@ package main
 
 import (
 	"math"
+	"slices"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -12,14 +13,18 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // small is a load that takes a moment.
 func small() sim {
 	s := standard()
-	s.hosts, s.requests = 50, 60_000
+	s.hosts, s.requests = 50, 40_000
 	return s
 }
 
-func results(t *testing.T, sc scene) map[string]result {
+// results are those of the contenders of these names.
+func results(t *testing.T, sc scene, names ...string) map[string]result {
 	t.Helper()
 	all := map[string]result{}
 	for _, c := range contenders {
+		if !slices.Contains(names, c.name) {
+			continue
+		}
 		r, err := small().run(c, sc)
 		if err != nil {
 			t.Fatal(err)
@@ -32,7 +37,7 @@ func results(t *testing.T, sc scene) map[string]result {
 // What is known of these policies: who looks at queues has shorter ones, and
 // chance has longer ones than turns.
 func TestOrderOfPolicies(t *testing.T) {
-	same := results(t, scenes[0])
+	same := results(t, scenes[0], "least_request", "round_robin", "random", "least_request, full scan", "peak_ewma", "maglev", "maglev, bounded 125 %")
 	for _, better := range []struct {
 		a, b   string
 		factor float64 // that a's p99 is of b's, at most
@@ -48,7 +53,7 @@ func TestOrderOfPolicies(t *testing.T) {
 			t.Errorf("p99 of %s is %.2f of that of %s, want at most %.2f", better.a, got, better.b, better.factor)
 		}
 	}
-	slow := results(t, scenes[1])
+	slow := results(t, scenes[1], "least_request", "peak_ewma", "round_robin")
 	for _, name := range []string{"least_request", "peak_ewma"} {
 		if got := float64(slow[name].p99) / float64(slow["round_robin"].p99); got > 0.5 {
 			t.Errorf("with a slow host p99 of %s is %.2f of that of round_robin, want at most 0.5", name, got)
@@ -57,7 +62,7 @@ func TestOrderOfPolicies(t *testing.T) {
 	if slow["least_request"].slow > 0.7 || slow["round_robin"].slow < 0.9 {
 		t.Errorf("the slow host gets %.2f of the mean by least_request, %.2f by round_robin", slow["least_request"].slow, slow["round_robin"].slow)
 	}
-	failing := results(t, scenes[2])
+	failing := results(t, scenes[2], "least_request", "peak_ewma", "round_robin")
 	if e := failing["peak_ewma"].errors; e > 0.2/50 {
 		t.Errorf("peak_ewma has %.4f errors, want less than a fifth of the failing host's share", e)
 	}
@@ -73,7 +78,7 @@ func TestOrderOfPolicies(t *testing.T) {
 // Mitzenmacher 1996), which is 2.61 at 90 %, where chance is 10.
 func TestMeansOfTheory(t *testing.T) {
 	s := standard().textbook()
-	s.hosts, s.requests = 100, 300_000
+	s.hosts, s.requests = 100, 200_000
 	x := 0.5
 	for range 200 {
 		x = math.Exp(-(1 - x) / s.load)
