@@ -5,6 +5,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/pitot-io/pitot/decode/callsite"
+	decodemongo "github.com/pitot-io/pitot/decode/mongo"
 	"github.com/pitot-io/pitot/internal/event"
 	"github.com/pitot-io/pitot/proxy/fault"
 	"github.com/pitot-io/pitot/proxy/mongo"
@@ -13,11 +15,23 @@ import (
 // commandGuards are asked about every command of MongoDB, in this order, before
 // it goes to a server.
 func (s *Setup) commandGuards() (all []mongo.Guard, err error) {
+	if limits, err := s.limits.Commands(s.Listener.RateLimits); err != nil {
+		return nil, err
+	} else if limits != nil {
+		all = append(all, limits)
+	}
 	faults, err := fault.NewCommands(s.Listener.Faults, s.faultOptions(""))
 	if faults != nil {
 		all = append(all, faults)
 	}
 	return all, err
+}
+
+// newGate makes what decides about a listener's commands, which is told as much
+// of their comments as everybody is.
+func newGate(comments string) *mongo.Gate {
+	text, _ := callsite.ParseText(comments) // the configuration has been checked
+	return mongo.NewGate(decodemongo.Options{Comment: callsite.Options{Text: text}})
 }
 
 // gated is a pair whose messages are decided about: it is the mongo.Side of a

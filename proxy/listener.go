@@ -50,12 +50,12 @@ type listener struct {
 	still   []*serving                 // that served before, and may have connections
 }
 
-func (s *Server) newListener(c *config.Listener) *listener {
+func (s *Server) newListener(c *config.Listener, comments string) *listener {
 	return &listener{
 		name: c.Name, address: c.Address, config: c, stats: new(ListenerStats), log: s.deps.Log, open: map[socket.Conn]netip.Addr{}, clients: map[netip.Addr]int64{},
 		next:    func() int64 { return s.number.Add(1) },
 		tell:    func(id int64, n *event.Notice) { s.deps.Hub.Publisher(id).Notice(n) },
-		sources: s, load: &load{s}, gate: mongo.NewGate(),
+		sources: s, load: &load{s}, gate: newGate(comments),
 	}
 }
 

@@ -194,7 +194,7 @@ func (s *Server) newCluster(c *config.Cluster, n *config.Node) (*cluster, error)
 func (s *Server) prepareListener(n *next, i int, c *config.Listener) (err error) {
 	p := place{listener: s.bound(c)}
 	if p.listener == nil {
-		p.listener, p.fresh = s.newListener(c), true
+		p.listener, p.fresh = s.newListener(c, n.config.Redact.Comments), true
 		if p.socket, err = s.bind(i, c); err != nil {
 			return err
 		}

@@ -35,9 +35,14 @@ func mirror(t *testing.T) string {
 
 // configured has the first listener be as text says, under the name main.
 func configured(t *testing.T, text string) func(*config.Config) {
+	return configuredAs(t, config.HTTP, text)
+}
+
+// configuredAs is configured for a listener of that protocol.
+func configuredAs(t *testing.T, protocol, text string) func(*config.Config) {
 	return func(c *config.Config) {
 		t.Helper()
-		parsed, err := config.Parse("f", []byte("listeners:\n- name: main\n  address: 127.0.0.1:0\n  protocol: http\n  cluster: main\n  "+
+		parsed, err := config.Parse("f", []byte("listeners:\n- name: main\n  address: 127.0.0.1:0\n  protocol: "+protocol+"\n  cluster: main\n  "+
 			strings.ReplaceAll(strings.TrimSpace(text), "\n", "\n  ")+"\nclusters: [{name: main, endpoints: [\"h:1\"]}]\n"))
 		if err != nil {
 			t.Fatal(err)

@@ -47,10 +47,20 @@ type LimitAction struct {
 	QueryMatch         *LimitMatch   `yaml:"query_parameter_value_match,omitempty"`
 	GRPCService        *Nothing      `yaml:"grpc_service,omitempty"` // pkg.Service of a call
 	GRPCMethod         *Nothing      `yaml:"grpc_method,omitempty"`  // pkg.Service/Method of a call
+
+	MongoCommand    *LimitOnly `yaml:"mongodb_command,omitempty"`    // find
+	MongoDatabase   *LimitOnly `yaml:"mongodb_database,omitempty"`   // shop
+	MongoCollection *LimitOnly `yaml:"mongodb_collection,omitempty"` // shop.carts
+	MongoCallSite   *LimitOnly `yaml:"mongodb_call_site,omitempty"`  // cart.go:17
 }
 
 // Nothing is a section that has no keys.
 type Nothing struct{}
+
+// LimitOnly takes a part of a command of MongoDB, where it is one of these.
+type LimitOnly struct {
+	Only []string `yaml:"only,omitempty"` // all without
+}
 
 // LimitField takes the value of a header field.
 type LimitField struct {
@@ -206,13 +216,15 @@ func (c *Config) checkRateLimits(wrong report) {
 	for i := range c.Listeners {
 		l := &c.Listeners[i]
 		at := fmt.Sprintf("listeners[%d]", i)
-		if len(l.RateLimits) > 0 && (l.Protocol == TCP || l.Protocol == MongoDB || l.Protocol == PassTLS) {
-			wrong(at+".rate_limits", "only HTTP requests are limited; remove it, or set protocol to %s or %s", HTTP, Auto)
+		if len(l.RateLimits) > 0 && (l.Protocol == TCP || l.Protocol == PassTLS) {
+			wrong(at+".rate_limits", "only HTTP and MongoDB have requests to limit; remove it, or set protocol to %s, %s or %s", HTTP, MongoDB, Auto)
 		}
 		c.checkLimitList(l.RateLimits, len(l.RateLimits), at, seen, wrong)
+		checkLimitKinds(l.RateLimits, l.Protocol, at, wrong)
 		for j := range l.Routes {
-			own := l.Routes[j].RateLimits
-			c.checkLimitList(own, len(own)+len(l.LimitsFor(&l.Routes[j])), fmt.Sprintf("%s.routes[%d]", at, j), seen, wrong)
+			own, at := l.Routes[j].RateLimits, fmt.Sprintf("%s.routes[%d]", at, j)
+			c.checkLimitList(own, len(own)+len(l.LimitsFor(&l.Routes[j])), at, seen, wrong)
+			checkLimitKinds(own, HTTP, at, wrong)
 		}
 	}
 	if c.RateLimitService != nil {
@@ -282,6 +294,7 @@ func (a *LimitAction) check(key string, wrong report) {
 	for _, there := range []bool{
 		a.SourceCluster != nil, a.DestinationCluster != nil, a.Route != nil, a.RequestHeaders != nil, a.QueryParameters != nil, a.RemoteAddress != nil,
 		a.MaskedAddress != nil, a.GenericKey != nil, a.HeaderMatch != nil, a.QueryMatch != nil, a.GRPCService != nil, a.GRPCMethod != nil,
+		a.MongoCommand != nil, a.MongoDatabase != nil, a.MongoCollection != nil, a.MongoCallSite != nil,
 	} {
 		if there {
 			n++

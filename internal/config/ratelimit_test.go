@@ -96,9 +96,9 @@ func TestRateLimitProblems(t *testing.T) {
 	}
 }
 
-func TestOnlyHTTPIsRateLimited(t *testing.T) {
+func TestOnlyRequestsAreRateLimited(t *testing.T) {
 	text := strings.Replace(fmt.Sprintf(limited, "token_bucket: {max_tokens: 1, fill_interval: 1s}"), "protocol: http\n", "protocol: tcp\n", 1)
-	if _, err := Parse("x", []byte(text)); err == nil || !strings.Contains(err.Error(), "only HTTP requests are limited") {
+	if _, err := Parse("x", []byte(text)); err == nil || !strings.Contains(err.Error(), "only HTTP and MongoDB have requests to limit") {
 		t.Error(err)
 	}
 }

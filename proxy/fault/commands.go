@@ -3,7 +3,6 @@ package fault
 import (
 	"cmp"
 	"slices"
-	"strconv"
 	"strings"
 
 	decodemongo "github.com/pitot-io/pitot/decode/mongo"
@@ -66,28 +65,12 @@ func (f *Fault) commands(c *mongo.Command) bool {
 	switch {
 	case !named && (c.Handshake || len(m.Commands) > 0):
 	case len(m.Databases) > 0 && !slices.Contains(m.Databases, c.Database):
-	case len(m.Collections) > 0 && !slices.ContainsFunc(m.Collections, func(s string) bool { return inCollection(c, s) }):
-	case len(m.CallSites) > 0 && !slices.ContainsFunc(m.CallSites, func(s string) bool { return atSite(&c.Site, s) }):
+	case len(m.Collections) > 0 && !slices.ContainsFunc(m.Collections, c.In):
+	case len(m.CallSites) > 0 && !slices.ContainsFunc(m.CallSites, func(s string) bool { return mongo.At(&c.Site, s) }):
 	default:
 		return true
 	}
 	return false
-}
-
-// inCollection reports whether a command is about a collection, which may stand
-// there with its database.
-func inCollection(c *mongo.Command, name string) bool {
-	rest, qualified := strings.CutPrefix(name, c.Database+".")
-	return c.Collection != "" && (name == c.Collection || qualified && rest == c.Collection)
-}
-
-// atSite reports whether part is a part of what a comment names.
-func atSite(s *event.CallSite, part string) bool {
-	place := s.File
-	if s.Line > 0 {
-		place += ":" + strconv.FormatInt(int64(s.Line), 10)
-	}
-	return strings.Contains(place, part) || strings.Contains(s.Function, part) || strings.Contains(s.Name, part) || strings.Contains(s.Text, part)
 }
 
 // command draws what happens to a command.

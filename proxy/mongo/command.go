@@ -6,8 +6,11 @@ package mongo
 
 import (
 	"net/netip"
+	"strconv"
+	"strings"
 	"time"
 
+	"github.com/pitot-io/pitot/decode"
 	"github.com/pitot-io/pitot/decode/mongo"
 	"github.com/pitot-io/pitot/internal/event"
 	"github.com/pitot-io/pitot/proxy/route"
@@ -34,6 +37,24 @@ type Command struct {
 	Pacer route.Pacer         // holds its bytes back, and those of the answer; nil for nothing
 }
 
+// In reports whether the command is about a collection, which may stand there
+// with its database: carts, or shop.carts.
+func (c *Command) In(collection string) bool {
+	rest, qualified := strings.CutPrefix(collection, c.Database+".")
+	return c.Collection != "" && (collection == c.Collection || qualified && rest == c.Collection)
+}
+
+// At reports whether part is a part of what a comment names: cart.go:17,
+// loadCart.
+func At(s *event.CallSite, part string) bool {
+	var room [256]byte
+	place := append(room[:0], s.File...)
+	if s.Line > 0 {
+		place = strconv.AppendInt(append(place, ':'), int64(s.Line), 10)
+	}
+	return strings.Contains(decode.View(place), part) || strings.Contains(s.Function, part) || strings.Contains(s.Name, part) || strings.Contains(s.Text, part)
+}
+
 // Refusal is how a command ends that does not go on: by an error document in
 // MongoDB's own form, or by a reset of the connection.
 type Refusal struct {
@@ -46,12 +67,13 @@ type Refusal struct {
 }
 
 // RateLimited is the refusal of a command that comes too often: the error that
-// servers from 8.2 on give then (IngressRequestRateLimitExceeded), with the
-// labels by which drivers know that nothing was done and that they may try again
-// after a while.
+// servers from 8.2 on give then (error_codes.yml: IngressRequestRateLimitExceeded),
+// with the labels by which drivers know that nothing was done, that they may try
+// again after a while (specifications: client-backpressure), and that what an
+// earlier try may have done is not undone by this answer.
 func RateLimited(message string) *Refusal {
 	return &Refusal{
 		Code: 462, CodeName: "IngressRequestRateLimitExceeded", Message: message,
-		Labels: []string{"SystemOverloadedError", "RetryableError"}, Flags: event.FlagRL,
+		Labels: []string{"SystemOverloadedError", "RetryableError", "NoWritesPerformed"}, Flags: event.FlagRL,
 	}
 }

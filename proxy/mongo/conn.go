@@ -19,9 +19,9 @@ type Gate struct {
 	guards atomic.Pointer[[]Guard]
 }
 
-// NewGate makes a gate without guards.
-func NewGate() *Gate {
-	g := &Gate{looks: sync.OnceValue(func() *mongo.Looks { return mongo.NewLooks(mongo.Options{}) })}
+// NewGate makes a gate without guards. Commands are read as o says.
+func NewGate(o mongo.Options) *Gate {
+	g := &Gate{looks: sync.OnceValue(func() *mongo.Looks { return mongo.NewLooks(o) })}
 	g.Use(nil)
 	return g
 }
@@ -91,6 +91,9 @@ func (c *Conn) End(d event.Dir, at int64) error {
 	return c.send(d, at, c.down.take())
 }
 
+// refused are the flags of what is not answered by a server.
+const refused = event.FlagFI | event.FlagRL
+
 // Label gives an exchange the flags of its lot. It is called while bytes are
 // shown.
 func (c *Conn) Label(x *event.Exchange) {
@@ -98,8 +101,8 @@ func (c *Conn) Label(x *event.Exchange) {
 		return
 	}
 	f := c.lots.flags(x.Mongo.RequestID)
-	if x.Flags |= f; f&event.FlagFI != 0 && x.Status != event.Error {
-		x.Status, x.ErrorType = event.Error, event.FlagFI.String()
+	if x.Flags |= f; f&refused != 0 && x.Status != event.Error {
+		x.Status, x.ErrorType = event.Error, (f & refused).String()
 	}
 }
 

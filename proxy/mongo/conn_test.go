@@ -11,6 +11,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/pitot-io/pitot/decode/bson"
+	"github.com/pitot-io/pitot/decode/mongo"
 	"github.com/pitot-io/pitot/internal/event"
 	"github.com/pitot-io/pitot/proxy/route"
 )
@@ -49,7 +50,7 @@ func (r refuse) Admit(c *Command) *Refusal {
 }
 
 func conn(guards ...Guard) (*Conn, *side) {
-	g, s := NewGate(), new(side)
+	g, s := NewGate(mongo.Options{}), new(side)
 	g.Use(guards)
 	c := &Conn{}
 	c = g.New(s, c.client, "main")
@@ -299,5 +300,5 @@ func FuzzPass(f *testing.F) {
 
 func ExampleRateLimited() {
 	fmt.Println(string(bson.AppendJSON(nil, bson.Element{Type: bson.Document, Value: RateLimited("too many").document("errmsg")}, 1000)))
-	// Output: {"ok":0,"errmsg":"too many","code":462,"codeName":"IngressRequestRateLimitExceeded","errorLabels":["SystemOverloadedError","RetryableError"]}
+	// Output: {"ok":0,"errmsg":"too many","code":462,"codeName":"IngressRequestRateLimitExceeded","errorLabels":["SystemOverloadedError","RetryableError","NoWritesPerformed"]}
 }

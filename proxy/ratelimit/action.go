@@ -26,6 +26,7 @@ type action struct {
 
 	conditions []route.Condition
 	expect     bool
+	only       []string // values of MongoDB's; all without
 }
 
 // kind is where an action takes its value from.
@@ -44,6 +45,10 @@ const (
 	queryMatch
 	grpcService
 	grpcMethod
+	mongoCommand
+	mongoDatabase
+	mongoCollection
+	mongoCallSite
 )
 
 func newActions(all []config.LimitAction) (list []action, err error) {
@@ -86,6 +91,14 @@ func newAction(c *config.LimitAction) (action, error) {
 		return newMatch(c.QueryMatch, "query_match", queryMatch, c.QueryMatch.Query)
 	case c.GRPCService != nil:
 		return action{key: "grpc_service", kind: grpcService}, nil
+	case c.MongoCommand != nil:
+		return action{key: "mongodb_command", kind: mongoCommand, only: c.MongoCommand.Only}, nil
+	case c.MongoDatabase != nil:
+		return action{key: "mongodb_database", kind: mongoDatabase, only: c.MongoDatabase.Only}, nil
+	case c.MongoCollection != nil:
+		return action{key: "mongodb_collection", kind: mongoCollection, only: c.MongoCollection.Only}, nil
+	case c.MongoCallSite != nil:
+		return action{key: "mongodb_call_site", kind: mongoCallSite, only: c.MongoCallSite.Only}, nil
 	}
 	return action{key: "grpc_method", kind: grpcMethod}, nil
 }
@@ -102,12 +115,28 @@ func newMatch(m *config.LimitMatch, key string, k kind, conditions []config.Fiel
 	return a, nil
 }
 
-// append adds the value that the action takes from q; none is no value.
-func (a *action) append(b []byte, q *route.Question) (out []byte, ok bool) {
+// subject is what a limit is about: a request of HTTP, or a command.
+type subject interface {
+	// value adds the value that an action takes from it; nothing for none.
+	value(b []byte, a *action) []byte
+}
+
+// append adds the value that the action takes from s; none is no value.
+func (a *action) append(b []byte, s subject) (out []byte, ok bool) {
 	at := len(b)
-	switch a.kind {
-	case constant:
+	if a.kind == constant {
 		b = append(b, a.name...)
+	} else {
+		b = s.value(b, a)
+	}
+	return b, len(b) > at
+}
+
+// request is a subject.
+type request route.Question
+
+func (q *request) value(b []byte, a *action) []byte {
+	switch a.kind {
 	case sourceCluster:
 		b = append(b, q.Exchange.Peer...)
 	case destinationCluster:
@@ -131,7 +160,7 @@ func (a *action) append(b []byte, q *route.Question) (out []byte, ok bool) {
 	case grpcService, grpcMethod:
 		b = append(b, a.call(q.Head)...)
 	}
-	return b, len(b) > at
+	return b
 }
 
 // headerOf is the value of the first field of that name, in lower case, or of
@@ -199,10 +228,10 @@ const (
 	separator = 0x1f
 )
 
-// appendKey adds the key of q's descriptor, the text of which may be told: a
-// secret is in it as a hash only. It reports false when q has no such
+// appendKey adds the key of s's descriptor, the text of which may be told: a
+// secret is in it as a hash only. It reports false when s has no such
 // descriptor.
-func appendKey(b []byte, actions []action, q *route.Question, seed maphash.Seed) ([]byte, bool) {
+func appendKey(b []byte, actions []action, s subject, seed maphash.Seed) ([]byte, bool) {
 	for i := range actions {
 		a := &actions[i]
 		if len(b) > 0 {
@@ -211,7 +240,7 @@ func appendKey(b []byte, actions []action, q *route.Question, seed maphash.Seed)
 		b = append(append(b, a.key...), '=')
 		at := len(b)
 		var ok bool
-		if b, ok = a.append(b, q); !ok {
+		if b, ok = a.append(b, s); !ok {
 			if !a.skip {
 				return b, false
 			}

@@ -33,7 +33,7 @@ func FuzzKey(f *testing.F) {
 	f.Fuzz(func(t *testing.T, tenant, secret, query, path string) {
 		h := &http1.Head{Query: []byte(query), HasQuery: true, Path: []byte(path)}
 		h.Fields = []http1.Field{{Name: []byte("x-tenant"), Value: []byte(tenant)}, {Name: []byte("authorization"), Value: []byte(secret)}}
-		q := &route.Question{Head: h, Exchange: new(event.Exchange), Route: new(route.Route)}
+		q := &request{Head: h, Exchange: new(event.Exchange), Route: new(route.Route)}
 		key, ok := appendKey(nil, actions, q, seed)
 		again, _ := appendKey(nil, actions, q, seed)
 		if !ok || !bytes.Equal(key, again) {

@@ -56,7 +56,7 @@ func (l *Limit) descriptor(q *route.Question) *ratelimitv3.RateLimitDescriptor {
 	d := new(ratelimitv3.RateLimitDescriptor)
 	for i := range l.actions {
 		a := &l.actions[i]
-		v, ok := a.append(nil, q)
+		v, ok := a.append(nil, (*request)(q))
 		switch {
 		case ok:
 			text := strings.ToValidUTF8(string(v), "\uFFFD") // protobuf takes nothing else
@@ -108,8 +108,8 @@ func (s *Set) judge(q *route.Question, asks []*Limit, a *rls.RateLimitResponse) 
 			l.ok.Add(1)
 			continue
 		}
-		if no := l.refuse(l.entry(q, s.now()), s.now()); f == nil {
-			f = no
+		if l.refuse(l.entry((*request)(q), s.now()), s.now()) && f == nil {
+			f = l.over
 		}
 	}
 	tellStatuses(q, asks, a.GetStatuses())

@@ -67,7 +67,7 @@ func (t *taken) giveBack() {
 func (g *Guard) count(q *route.Question, t *taken, now int64) *route.Failure {
 	var tell tightest
 	for _, l := range g.local {
-		e := l.entry(q, now)
+		e := l.entry((*request)(q), now)
 		if e == nil {
 			continue
 		}
@@ -79,25 +79,25 @@ func (g *Guard) count(q *route.Question, t *taken, now int64) *route.Failure {
 			tell.see(at, now)
 			continue
 		}
-		if f := l.refuse(e, now); f != nil {
+		if l.refuse(e, now) {
 			tell.is(at)
 			tell.add(q, now)
-			return f
+			return l.over
 		}
 	}
 	tell.add(q, now)
 	return nil
 }
 
-// refuse notes that a request of e is too many; nil where that is only noted.
-func (l *Limit) refuse(e *entry, now int64) *route.Failure {
+// refuse notes that a request of e is too many; false where that is only noted.
+func (l *Limit) refuse(e *entry, now int64) bool {
 	l.limited.Add(1)
 	l.telling.refused(e, now)
 	if !l.enforce {
-		return nil
+		return false
 	}
 	l.enforced.Add(1)
-	return l.over
+	return true
 }
 
 // tightest is the limit that the client is told of: the one that refuses, or

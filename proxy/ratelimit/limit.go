@@ -1,6 +1,7 @@
 package ratelimit
 
 import (
+	"fmt"
 	"hash/maphash"
 	"strconv"
 	"sync"
@@ -10,6 +11,7 @@ import (
 	"github.com/pitot-io/pitot/decode/http1"
 	"github.com/pitot-io/pitot/internal/config"
 	"github.com/pitot-io/pitot/internal/event"
+	"github.com/pitot-io/pitot/proxy/mongo"
 	"github.com/pitot-io/pitot/proxy/route"
 	"github.com/pitot-io/pitot/proxy/upstream"
 )
@@ -27,6 +29,7 @@ type Limit struct {
 	whole   *entry // of all requests, where there are no actions
 	keys    *table // else
 	over    *route.Failure
+	refusal *mongo.Refusal // as over, of a command
 	telling telling
 	notice  func(*event.Notice) // takes what is told
 	texts   sync.Pool           // of *[]byte, for keys
@@ -55,6 +58,7 @@ func newLimit(c *config.RateLimit, now int64, notice func(*event.Notice)) (*Limi
 		l.keys = newTable(c.MaxKeys)
 	}
 	l.over = overLimit(c)
+	l.refusal = mongo.RateLimited(fmt.Sprintf("rate limit %q: too many commands of this kind", c.Name))
 	l.telling = telling{limit: l, quiet: quietFor(&l.rate)}
 	l.texts.New = func() any { b := make([]byte, 0, 2*maxKey); return &b }
 	return l, nil
@@ -78,14 +82,14 @@ func overLimit(c *config.RateLimit) *route.Failure {
 	return f
 }
 
-// entry is where q is counted at now; nil when the limit is not about it.
-func (l *Limit) entry(q *route.Question, now int64) (e *entry) {
+// entry is where s is counted at now; nil when the limit is not about it.
+func (l *Limit) entry(s subject, now int64) (e *entry) {
 	if l.whole != nil {
 		return l.whole
 	}
 	text := l.texts.Get().(*[]byte)
 	defer l.texts.Put(text)
-	key, ok := appendKey((*text)[:0], l.actions, q, l.seed)
+	key, ok := appendKey((*text)[:0], l.actions, s, l.seed)
 	if *text = key; ok {
 		e = l.keys.find(key, &l.rate, now)
 	}

@@ -20,7 +20,13 @@ import (
 // limits reads rate limits as a configuration has them.
 func limits(t testing.TB, text string) []config.RateLimit {
 	t.Helper()
-	doc := "listeners:\n- name: web\n  address: 127.0.0.1:0\n  protocol: http\n  cluster: shop\n  rate_limits:\n" + indent(text) +
+	return limitsOf(t, "http", text)
+}
+
+// limitsOf reads those of a listener of that protocol.
+func limitsOf(t testing.TB, protocol, text string) []config.RateLimit {
+	t.Helper()
+	doc := "listeners:\n- name: web\n  address: 127.0.0.1:0\n  protocol: " + protocol + "\n  cluster: shop\n  rate_limits:\n" + indent(text) +
 		"clusters: [{name: shop, endpoints: [\"127.0.0.1:9\"]}]\nrate_limit_service: {address: \"127.0.0.1:9\", domain: test}\n"
 	c, err := config.Parse("test.yaml", []byte(doc))
 	if err != nil {
@@ -94,7 +100,7 @@ func question(t testing.TB, head string) *route.Question {
 func keyOf(t *testing.T, actions string, head string) string {
 	t.Helper()
 	g, _ := guard(t, "- token_bucket: {max_tokens: 1, fill_interval: 1s}\n  actions: "+actions)
-	e := g.local[0].entry(question(t, head), 0)
+	e := g.local[0].entry((*request)(question(t, head)), 0)
 	if e == nil {
 		return ""
 	}
@@ -136,7 +142,7 @@ func TestKeysHideSecretsAndAreBounded(t *testing.T) {
 	g, _ := guard(t, "- token_bucket: {max_tokens: 1, fill_interval: 1h}\n  actions: [{request_headers: {header_name: x-api-key}}, {request_headers: {header_name: x-long}}]")
 	l := g.local[0]
 	key := func(secret, long string) string {
-		return l.entry(question(t, "GET / from 1.1.1.1\nx-api-key: "+secret+"\nx-long: "+long), 0).key
+		return l.entry((*request)(question(t, "GET / from 1.1.1.1\nx-api-key: "+secret+"\nx-long: "+long)), 0).key
 	}
 	a, b := key("open sesame", "1"), key("open barley", "1")
 	if a == b || strings.Contains(a, "sesame") || a != key("open sesame", "1") {

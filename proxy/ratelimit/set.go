@@ -38,16 +38,16 @@ func clock() func() int64 {
 	return func() int64 { return int64(time.Since(start)) }
 }
 
-// Guard asks those limits about a route's requests: the route's own and the
+// Guard asks those limits that are about HTTP about a route's requests: the route's own and the
 // listener's. It is nil where there are none.
 func (s *Set) Guard(own, listener []config.RateLimit) (*Guard, error) {
-	if len(own)+len(listener) == 0 {
-		return nil, nil
-	}
 	g := &Guard{set: s}
 	var global []*Limit
 	for _, list := range [][]config.RateLimit{own, listener} {
 		for i := range list {
+			if list[i].For() == config.MongoDB {
+				continue
+			}
 			l, err := s.limit(&list[i])
 			switch {
 			case err != nil:
@@ -58,6 +58,9 @@ func (s *Set) Guard(own, listener []config.RateLimit) (*Guard, error) {
 				g.local = append(g.local, l)
 			}
 		}
+	}
+	if len(g.local)+len(global) == 0 {
+		return nil, nil
 	}
 	g.stages = stagesOf(global)
 	return g, nil
