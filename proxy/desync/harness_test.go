@@ -32,8 +32,8 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 const (
 	patience = 10 * time.Second
-	part     = 500 * time.Millisecond // for the rest of a message
-	next     = 400 * time.Millisecond // for the next one
+	part     = time.Second            // for the rest of a message
+	next     = 800 * time.Millisecond // for the next one
 )
 
 // origin is an upstream that keeps what it gets.

@@ -116,7 +116,7 @@ func lanes[C any](t *testing.T, cases []C, name func(C) string, try func(*testin
 }
 
 // width is the number of lanes.
-const width = 12
+const width = 20
 
 func spread[C any](t *testing.T, lanes []*lane, cases []C, name func(C) string, try func(*testing.T, *lane, C)) {
 	queue := make(chan C, len(cases))
