@@ -48,7 +48,7 @@ func (e *exchange) try(reuse bool) *hop.Failure {
 	e.a.Begin(&e.x, e.host, up, e.now)
 	e.out = e.appendRequest(e.out[:0])
 	e.out = append(e.out, e.body...)
-	if c.attach(up, e.now, e.whole, e.route.Timeout, e.still()) {
+	if c.attach(up, e.now, e.whole, e.pass.Timeout(), e.still()) {
 		linkOf(up).exchange(e)
 	}
 	f = e.settle(up)
@@ -70,10 +70,10 @@ func (e *exchange) connect(reuse bool) (*upstream.Conn, *hop.Failure) {
 	c := e.conn
 	ctx, stop := context.WithCancel(c.ctx)
 	defer stop()
-	c.attach(nil, e.now, e.whole, e.route.Timeout, e.still())
+	c.attach(nil, e.now, e.whole, e.pass.Timeout(), e.still())
 	c.onCut(stop)
 	up, reused, err := e.host.Connect(ctx, upstream.Ask{
-		High: e.pass.Want.High, Fresh: !reuse, Again: e.repeatable(), Now: e.now, Timed: e.whole && e.route.Timeout > 0,
+		High: e.pass.Want.High, Fresh: !reuse, Again: e.repeatable(), Now: e.now, Timed: e.whole && e.pass.Timeout() > 0,
 	})
 	c.onCut(nil)
 	if err == nil {

@@ -3,6 +3,7 @@ package hop
 import (
 	"encoding/hex"
 	"net/netip"
+	"time"
 
 	"github.com/pitot-io/pitot/decode/http1"
 	"github.com/pitot-io/pitot/internal/event"
@@ -31,6 +32,8 @@ type Forwarding struct {
 	text   []byte
 	fields []http1.Field
 	parent int // where the span's id lies in text
+
+	timeout time.Duration // that a trusted caller asks for; negative for none
 }
 
 // Fields are h's fields as the upstream gets them. Those for the client's
@@ -38,7 +41,7 @@ type Forwarding struct {
 // (RFC 9112, 3.2.2); the codec adds it. They last as long as h's own and until
 // the next call.
 func (f *Forwarding) Fields(h *http1.Head, x *event.Exchange) []http1.Field {
-	f.text, f.fields = f.text[:0], f.fields[:0]
+	f.text, f.fields, f.timeout = f.text[:0], f.fields[:0], -1
 	host := h.Form != http1.Absolute && len(h.Host) > 0
 	proto := false
 	for i := range h.Fields {
@@ -58,7 +61,7 @@ func (f *Forwarding) Fields(h *http1.Head, x *event.Exchange) []http1.Field {
 				continue
 			}
 		case http1.Other:
-			if TellsCert(from) {
+			if TellsCert(from) || f.controls(from) {
 				continue
 			}
 		case http1.XForwardedProto:

@@ -17,7 +17,7 @@ func (e *exchange) forward() {
 	e.out = *e.req
 	e.out.Fields = e.rules.Fields
 	e.out.Upgrade = e.upgrade
-	e.timeout = int64(e.route.Timeout)
+	e.timeout = int64(e.rules.Timeout())
 	e.still.Store(int64(cmp.Or(e.route.Idle, e.g.o.StreamIdle)))
 	if e.rpc.timeout > 0 {
 		e.limit.Store(e.rpc.lower(e.route.MaxGRPCTimeout, e.since))

@@ -164,12 +164,16 @@ func appendTarget(b, path []byte, h *http1.Head) []byte {
 func keepPath(h *http1.Head, old []byte) {
 	for i := range h.Fields {
 		if same(&h.Fields[i], originalPath) {
-			h.Fields[i].Value = old
+			h.Fields[i] = http1.Field{Name: originalPath, Value: old}
 			return
 		}
 	}
 	h.Fields = append(h.Fields, http1.Field{Name: originalPath, Value: old})
 }
+
+// Kept reports whether a field is the one that Rewrite has made, and not the
+// client's own of that name.
+func Kept(f *http1.Field) bool { return len(f.Name) > 0 && &f.Name[0] == &originalPath[0] }
 
 // substitute adds path with every place that the pattern fits replaced. It
 // allocates: package regexp tells where groups are in no other way.
