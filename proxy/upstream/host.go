@@ -42,7 +42,7 @@ type Host struct {
 	away    away
 	latency latency
 
-	ejection atomic.Pointer[time.Timer] // that an operator wanted
+	ejection ejection
 }
 
 func newHost(c *Cluster, address string, o Options) *Host {

@@ -178,7 +178,7 @@ func (d *Detector) back(m *monitor, now int64, why string) {
 	m.clearAll()
 	d.tellReturn(m, now, why)
 	m.since = now
-	m.host.Mark(upstream.Ejected, false)
+	m.host.Readmit()
 }
 
 // Passed is to be called when an active health check of h has passed.
