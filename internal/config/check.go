@@ -178,7 +178,7 @@ func checkCluster(c *Cluster, key string, wrong report) {
 		wrong(key+".protocol", "%q is not valid; must be one of %s", c.Protocol, strings.Join(httpVersions, ", "))
 	}
 	if !slices.Contains(policies, c.Policy) {
-		wrong(key+".policy", "%q is not valid; must be one of %s", c.Policy, strings.Join(policies, ", "))
+		wrong(key+".policy", "%q is not valid; must be one of %s, %s", c.Policy, strings.Join(policies, ", "), WeightedByLoad)
 	}
 	if c.ConnectTimeout == 0 {
 		wrong(key+".connect_timeout", "must be more than 0")

@@ -246,7 +246,7 @@ func TestProblemsNameLineKeyAndMend(t *testing.T) {
 		{"nameless cluster", "listeners: [{address: \":1\", cluster: a}]\nclusters:\n- {name: a, endpoints: [\"h:1\"]}\n- endpoints: [\"h:1\"]",
 			`f:4: clusters[1].name: must be there`},
 		{"bad policy", "listeners: [{address: \":1\", cluster: a}]\nclusters:\n- {name: a, endpoints: [\"h:1\"], policy: fastest}",
-			`f:3: clusters[0].policy: "fastest" is not valid; must be one of round_robin, least_request, peak_ewma, random, ring_hash, maglev`},
+			`f:3: clusters[0].policy: "fastest" is not valid; must be one of round_robin, least_request, peak_ewma, random, ring_hash, maglev, client_side_weighted_round_robin`},
 		{"two of a name", "listeners: [{address: \":1\", cluster: a}]\nclusters:\n- {name: a, endpoints: [\"h:1\"]}\n- {name: a, endpoints: [\"h:1\"]}",
 			`f:4: clusters[1].name: "a" is the name of entry 0 too`},
 		{"two of an address", "listeners:\n- {name: x, address: \":1\", cluster: a}\n- {name: y, address: \":1\", cluster: a}" + cluster,
