@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -183,8 +184,19 @@ func TestWaitingInLineEndsEarly(t *testing.T) {
 			}
 			go get(first)
 			<-o.asked
-			gone.Timeout = 50 * time.Millisecond
-			if _, err := gone.Get(url); err == nil {
+			ctx, leave := context.WithCancel(t.Context())
+			q, err := http.NewRequestWithContext(ctx, "GET", url, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			left := make(chan error, 1)
+			go func() {
+				_, err := gone.Do(q)
+				left <- err
+			}()
+			await(t, "it waits", func() bool { return stat(t, cluster, "upstream_rq_pending_active") == 1 })
+			leave()
+			if err := <-left; err == nil {
 				t.Error("it was answered")
 			}
 			await(t, "who has gone waits no more", func() bool {
@@ -197,7 +209,7 @@ func TestWaitingInLineEndsEarly(t *testing.T) {
 					t.Errorf("status %d, want 504", s)
 				}
 			}
-			if d := time.Since(began); d > 5*time.Second {
+			if d := time.Since(began); d > patience/2 {
 				t.Errorf("it took %v", d)
 			}
 			close(o.let)

@@ -88,9 +88,7 @@ func TestFaultsThroughTheProxy(t *testing.T) {
 				if x := r.next(); x.Flags != tt.flags || x.StatusMessage != tt.detail {
 					t.Errorf("flags %v, %q; want %v, %q", x.Flags, x.StatusMessage, tt.flags, tt.detail)
 				}
-				if n := r.listeners[0].stats.Faults.Active.Load(); n != 0 {
-					t.Errorf("%d faults are active in the end", n)
-				}
+				await(t, "no fault is active", func() bool { return r.listeners[0].stats.Faults.Active.Load() == 0 })
 			})
 		}
 	})
@@ -109,11 +107,21 @@ func TestAbortedCalls(t *testing.T) {
 func TestDelaysEndWithTheClient(t *testing.T) {
 	eachVersion(t, func(t *testing.T, client func(*rig) *http.Client) {
 		r := run(t, faulty(t, "[{delay: {fixed: 1h}}]"), large(t, 1))
-		c := client(r)
-		c.Timeout = 50 * time.Millisecond
-		if a, err := c.Get("http://" + r.Addr("main").String()); err == nil {
-			t.Errorf("answered %s", a.Status)
+		ctx, leave := context.WithCancel(t.Context())
+		q, err := http.NewRequestWithContext(ctx, "GET", "http://"+r.Addr("main").String(), nil)
+		if err != nil {
+			t.Fatal(err)
 		}
+		over := make(chan struct{})
+		go func() {
+			defer close(over)
+			if a, err := client(r).Do(q); err == nil {
+				t.Errorf("answered %s", a.Status)
+			}
+		}()
+		await(t, "it is delayed", func() bool { return r.listeners[0].stats.Faults.Active.Load() == 1 })
+		leave()
+		<-over
 		if x := r.next(); x.Flags != event.FlagDC|event.FlagDI {
 			t.Errorf("flags %v", x.Flags)
 		}
@@ -157,11 +165,7 @@ func TestFaultsCanBeChanged(t *testing.T) {
 			t.Errorf("slowed down: %+v", a)
 		}
 	}
-	for late := time.Now().Add(patience); r.listeners[0].stats.Faults.Active.Load() != 0; time.Sleep(time.Millisecond) { // polls a gauge: nothing tells of it
-		if time.Now().After(late) {
-			t.Fatalf("%d faults are active in the end", r.listeners[0].stats.Faults.Active.Load())
-		}
-	}
+	await(t, "no fault is active", func() bool { return r.listeners[0].stats.Faults.Active.Load() == 0 })
 	if x := r.notice(event.EventFault); !strings.Contains(x.Body, `fault 0 of listener "main", route "shop" is injected`) {
 		t.Errorf("told %q", x.Body)
 	}

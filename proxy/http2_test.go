@@ -39,7 +39,7 @@ func TestListenerSettingsOfHTTP2(t *testing.T) {
 	r := run(t, func(c *config.Config) {
 		l := &c.Listeners[0]
 		l.Protocol = config.HTTP
-		l.HTTP2 = config.ListenerHTTP2{MaxStreams: 7, Window: 128 << 10, ConnWindow: 512 << 10, Ping: 50 * time.Millisecond, PingLimit: 100 * time.Millisecond}
+		l.HTTP2 = config.ListenerHTTP2{MaxStreams: 7, Window: 128 << 10, ConnWindow: 512 << 10, Ping: 50 * time.Millisecond, PingLimit: time.Second}
 	}, origin(t, "upstream"))
 	c := r.dial()
 	defer c.Close()
@@ -81,16 +81,21 @@ func TestListenerSettingsOfHTTP2(t *testing.T) {
 
 // A cluster's endpoints get no more streams and connections than it says.
 func TestClusterSettingsOfHTTP2(t *testing.T) {
-	var conns, now, most atomic.Int64
-	full := make(chan struct{})
-	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if n := now.Add(1); n > most.Load() {
-			most.Store(n)
-			if n == 6 {
+	var conns atomic.Int64
+	var mu sync.Mutex
+	now, most, full := 0, 0, make(chan struct{})
+	count := func(n int) {
+		mu.Lock()
+		defer mu.Unlock()
+		if now += n; now > most {
+			if most = now; most == 6 {
 				close(full)
 			}
 		}
-		defer now.Add(-1)
+	}
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		count(1)
+		defer count(-1)
 		select {
 		case <-full:
 		case <-time.After(patience):
@@ -131,7 +136,9 @@ func TestClusterSettingsOfHTTP2(t *testing.T) {
 		})
 	}
 	all.Wait()
-	if conns.Load() != 2 || most.Load() != 6 {
-		t.Errorf("%d connections with %d streams at once", conns.Load(), most.Load())
+	mu.Lock()
+	defer mu.Unlock()
+	if conns.Load() != 2 || most != 6 {
+		t.Errorf("%d connections with %d streams at once", conns.Load(), most)
 	}
 }

@@ -142,8 +142,10 @@ func (r *rig) dial() *net.TCPConn {
 
 // turnedAway connects and gives what ends the connection; a reset may come as
 // early as that.
-func (r *rig) turnedAway() error {
-	c, err := net.Dial("tcp", r.Addr("main").String())
+func (r *rig) turnedAway() error { return r.turnedAwayAt("main") }
+
+func (r *rig) turnedAwayAt(listener string) error {
+	c, err := net.Dial("tcp", r.Addr(listener).String())
 	if err != nil {
 		return err
 	}
@@ -392,7 +394,7 @@ func TestEarlyAnswerSurvivesABrokenRequest(t *testing.T) {
 }
 
 func TestIdleConnectionsAreClosed(t *testing.T) {
-	r := run(t, func(c *config.Config) { c.Listeners[0].Timeouts.Idle = 50 * time.Millisecond }, serve(t, echo))
+	r := run(t, func(c *config.Config) { c.Listeners[0].Timeouts.Idle = 500 * time.Millisecond }, serve(t, echo))
 	c := r.dial()
 	say(t, c, "hi")
 	hear(t, c, "hi")

@@ -332,7 +332,7 @@ func TestTLSResetIsNoEnd(t *testing.T) {
 // takes a little now and then is not.
 func TestTLSStalledReceiver(t *testing.T) {
 	ca := testca.New(t)
-	idle := func(c *config.Config) { c.Listeners[0].Timeouts.Idle = 300 * time.Millisecond }
+	idle := func(c *config.Config) { c.Listeners[0].Timeouts.Idle = 2 * time.Second }
 	flood := serve(t, func(c *net.TCPConn) { _, _ = io.Copy(c, io.LimitReader(zeros{}, 64<<20)) })
 	r := run(t, all(idle, terminating(nil, ca.Issue("front", testca.Year(), "front.test"))), flood)
 	r.dialTLS(&tls.Config{RootCAs: ca.Pool, ServerName: "front.test"})
@@ -341,7 +341,7 @@ func TestTLSStalledReceiver(t *testing.T) {
 	}
 	slow := r.dialTLS(&tls.Config{RootCAs: ca.Pool, ServerName: "front.test"})
 	for range 10 {
-		time.Sleep(100 * time.Millisecond) // slower than the idle time in all
+		time.Sleep(250 * time.Millisecond) // slower than the idle time in all
 		if _, err := io.CopyN(io.Discard, slow, 1<<20); err != nil {
 			t.Fatal(err)
 		}

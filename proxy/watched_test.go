@@ -230,7 +230,7 @@ func TestAStartDoesNotWaitForEver(t *testing.T) {
 	good, _ := sick(t, "good")
 	r := run(t, func(c *config.Config) {
 		checked(c)
-		c.Clusters[0].HealthChecks[0].Timeout = 100 * time.Millisecond
+		c.Clusters[0].HealthChecks[0].Timeout = time.Second
 	}, hole, good)
 	for range 4 {
 		if _, body := fetch(t, r, "/"); body != "good" {

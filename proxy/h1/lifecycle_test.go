@@ -14,7 +14,7 @@ import (
 	"github.com/pitot-io/pitot/internal/event"
 )
 
-const brief = 60 * time.Millisecond
+const brief = 200 * time.Millisecond
 
 // A client that sends its head byte after byte is cut at the timeout, and
 // however busy it keeps us.

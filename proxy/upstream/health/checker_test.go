@@ -170,7 +170,7 @@ func TestABlackHole(t *testing.T) {
 	hole := serve(t, "tcp", "127.0.0.1:0", func(c net.Conn) { io.Copy(io.Discard, c) })
 	good, _ := web(t, nil, func(http.ResponseWriter, *http.Request) {})
 	o := quickly()
-	o.Timeout = 100 * time.Millisecond
+	o.Timeout = time.Second
 	r := begin(t, o, hole, good)
 	if n := r.want("healthy", "status 200"); of(n, event.AttrPeerAddress) != good {
 		t.Errorf("%+v", n)
@@ -190,7 +190,7 @@ func TestMembersComeAndGo(t *testing.T) {
 	closed := make(chan bool, 100)
 	ill := serve(t, "tcp", "127.0.0.1:0", func(c net.Conn) { io.Copy(io.Discard, c); closed <- true })
 	o := quickly()
-	o.Timeout = 20 * time.Millisecond
+	o.Timeout = 500 * time.Millisecond
 	r := begin(t, o, good)
 	r.want("healthy", "")
 	r.c.Update(upstream.Addresses(good, other, ill))
