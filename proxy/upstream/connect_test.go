@@ -131,7 +131,7 @@ func TestClosingGivesLeaveToConnect(t *testing.T) {
 // A stale connection in the pool does not keep one from being made.
 func TestIdleConnectionsMakeRoom(t *testing.T) {
 	address := server(t)
-	c := newCrowd(t, Options{Endpoints: Addresses(address), Breakers: [2]Thresholds{{Connections: 1}, {}}, ConnectTimeout: 100 * time.Millisecond})
+	c := newCrowd(t, Options{Endpoints: Addresses(address), Breakers: [2]Thresholds{{Connections: 1}, {}}, ConnectTimeout: time.Second})
 	c.h.Put(c.connect(Ask{}))
 	fresh := c.connect(Ask{Fresh: true}) // the idle one is closed for it
 	if c.h.Idle() != 0 || c.c.Open() != 1 {
@@ -189,7 +189,7 @@ func TestConnectionsToOneHostAreBounded(t *testing.T) {
 
 // Who waits is counted, and waits no longer than he is told.
 func TestWaitingIsBounded(t *testing.T) {
-	c := newCrowd(t, Options{Breakers: [2]Thresholds{{Connections: 1, Pending: 1}, {}}, ConnectTimeout: 50 * time.Millisecond})
+	c := newCrowd(t, Options{Breakers: [2]Thresholds{{Connections: 1, Pending: 1}, {}}, ConnectTimeout: time.Second})
 	one := c.connect(Ask{})
 	got := make(chan answer, 1)
 	cancel := c.ask(0, Ask{Timed: true}, got)
