@@ -95,6 +95,18 @@ func (l *listener) handlers() []*serving {
 	return append(slices.Clone(l.still), l.serving)
 }
 
+// drainOld is drain but for connections that wait for their first request: it
+// may be on its way, and its client would not ask again.
+func (l *listener) drainOld() {
+	for _, h := range l.handlers() {
+		if r, ok := h.Handler.(retirer); ok {
+			r.Retire()
+		} else {
+			h.Drain()
+		}
+	}
+}
+
 func (l *listener) drain() {
 	for _, h := range l.handlers() {
 		h.Drain()

@@ -267,16 +267,25 @@ func (s *Server) accept(l *listener) {
 // drainTick is how often a drain looks for connections that can go.
 const drainTick = 25 * time.Millisecond
 
+// youngFor is how long a connection that was accepted just before a drain has
+// for its first request to come.
+const youngFor = 200 * time.Millisecond
+
 // drain waits until all connections are gone, or for the drain timeout.
 func (s *Server) drain() {
 	tick := time.NewTicker(drainTick)
 	defer tick.Stop()
-	late := time.NewTimer(s.settings().Drain.Timeout)
+	limit := s.settings().Drain.Timeout
+	late := time.NewTimer(limit)
 	defer late.Stop()
-	for {
+	for began := time.Now(); ; {
 		n := 0
 		for _, l := range s.now() {
-			l.drain()
+			if time.Since(began) < min(youngFor, limit/2) {
+				l.drainOld()
+			} else {
+				l.drain()
+			}
 			n += l.connections()
 		}
 		if n == 0 {
