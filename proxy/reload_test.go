@@ -68,13 +68,13 @@ func (r *rig) reload(change func(*config.Config)) {
 
 // The next request on an open connection goes by the new routes.
 func TestOpenConnectionsGoByNewRoutes(t *testing.T) {
+	two := web(t, "two") // before the proxy, whose connections it waits for at its end
 	r := run(t, func(c *config.Config) { c.Listeners[0].Protocol = config.HTTP }, web(t, "one"))
 	c := r.dial()
 	in := bufio.NewReader(c)
 	if got := ask(t, c, in); got != "one" {
 		t.Fatalf("before: %q", got)
 	}
-	two := web(t, "two")
 	r.reload(func(c *config.Config) { c.Clusters[0].Endpoints = config.Addresses(two) })
 	if got := ask(t, c, in); got != "two" {
 		t.Errorf("after: %q", got)
