@@ -34,9 +34,10 @@ func topCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "top",
 		Short: "Watch a running pitot in the terminal",
-		Long: "Watch a running pitot in the terminal: services, the newest exchanges, MongoDB by call site,\n" +
-			"a proxy's clusters and endpoints, and what was decided about them.\n" +
-			"It attaches to the admin address of pitot proxy or pitot tap, or reads JSON Lines that were written by --json.\n" +
+		Long: "Watch a running pitot in the terminal: services, the newest exchanges, MongoDB\n" +
+			"by call site, a proxy's clusters and endpoints, and what was decided about them.\n" +
+			"It attaches to the admin address of pitot proxy or pitot tap, or reads JSON\n" +
+			"Lines that were written by --json.\n" +
 			"An admin that asks for a token gets the one in " + tokenVariable + ".",
 		Example: "  pitot top\n  pitot top --admin 127.0.0.1:9901 --filter 'protocol:mongodb duration>100ms'\n  pitot replay capture.pcap --json | pitot top --from -\n  pitot top --plain --from spans.jsonl",
 		Args:    usageArgs(cobra.NoArgs),

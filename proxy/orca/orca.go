@@ -133,7 +133,7 @@ func ParseBinary(value string) (l upstream.Load, ok bool) {
 			bits, _ := protowire.ConsumeFixed64(b)
 			set(&l, numbers[number], math.Float64frombits(bits))
 		case protowire.VarintType:
-			v, _ := protowire.ConsumeVarint(b)
+			v, _ := protowire.ConsumeVarint(b) // n says that it is whole
 			set(&l, numbers[number], float64(v))
 		}
 		b = b[n:]

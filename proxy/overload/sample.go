@@ -30,7 +30,7 @@ func (l Limits) WithSystem() Limits {
 // groupMemory is memory.max of the process's control group (version 2), 0 for
 // none.
 func groupMemory(root string) int64 {
-	group, _ := os.ReadFile(filepath.Join(root, "proc/self/cgroup"))
+	group, _ := os.ReadFile(filepath.Join(root, "proc/self/cgroup")) // what cannot be read is no group
 	for line := range strings.Lines(string(group)) {
 		path, ok := strings.CutPrefix(strings.TrimSpace(line), "0::")
 		if !ok {
