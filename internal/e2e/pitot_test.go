@@ -78,6 +78,7 @@ func start(t *testing.T, config string, args ...string) *program {
 		t.Fatal(err)
 	}
 	p.cmd.Stdout = &p.out
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // a successor is in its group
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -133,9 +134,12 @@ func (p *program) output() string { return p.out.String() }
 // stop ends pitot and fails the test when it does not end well.
 func (p *program) stop() { p.stopping.Do(p.terminate) }
 
+// all signals pitot and its successors. It may all have ended.
+func (p *program) all(s syscall.Signal) { _ = syscall.Kill(-p.cmd.Process.Pid, s) }
+
 func (p *program) terminate() {
-	_ = p.cmd.Process.Signal(syscall.SIGTERM)                                                    // it may have ended
-	late := time.AfterFunc(20*time.Second, func() { _ = p.cmd.Process.Signal(syscall.SIGQUIT) }) // its stacks tell what it waits for
+	p.all(syscall.SIGTERM)
+	late := time.AfterFunc(20*time.Second, func() { p.all(syscall.SIGQUIT) }) // stacks tell what is waited for
 	defer late.Stop()
 	<-p.end
 	if err := p.cmd.Wait(); err != nil {

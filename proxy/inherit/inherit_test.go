@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 )
 
 // roleVariable makes this test's program the successor that a test starts.
@@ -25,16 +26,16 @@ func TestMain(m *testing.M) {
 
 // successor answers one connection on each socket that it was given.
 func successor(role string) int {
+	switch role {
+	case "dies": // without having touched its sockets
+		return 3
+	case "hangs":
+		time.Sleep(time.Minute) // until it is killed
+	}
 	s, err := FromEnvironment()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
-	}
-	switch role {
-	case "dies":
-		return 3
-	case "hangs":
-		time.Sleep(time.Minute) // until it is killed
 	}
 	web, db := s.Take("web", ""), s.Take("", os.Getenv("PITOT_TEST_DB"))
 	if web == nil || db == nil || len(s.Left()) != 0 {
@@ -112,6 +113,30 @@ func TestASuccessorThatFailsIsTold(t *testing.T) {
 	if err := self(t, ctx, "hangs", Named{"web", listen(t)}); err == nil || !strings.Contains(err.Error(), "did not listen") {
 		t.Errorf("one that hangs: %v", err)
 	}
+}
+
+// A socket that blocks would hold an Accept, and the Close after it, until
+// somebody connects: a drained process would not end.
+func TestASocketHandedOnDoesNotBlockUs(t *testing.T) {
+	l := listen(t)
+	if err := self(t, t.Context(), "dies", Named{"web", l}); err == nil {
+		t.Fatal("a successor that dies is no error")
+	}
+	if n, err := unix.FcntlInt(descriptor(t, l), unix.F_GETFL, 0); err != nil || n&unix.O_NONBLOCK == 0 {
+		t.Errorf("flags %#x, %v: the socket blocks", n, err)
+	}
+}
+
+func descriptor(t *testing.T, l net.Listener) (fd uintptr) {
+	t.Helper()
+	raw, err := l.(*net.TCPListener).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := raw.Control(func(s uintptr) { fd = s }); err != nil {
+		t.Fatal(err)
+	}
+	return fd
 }
 
 func TestOnlyOurOwnSocketsAreTaken(t *testing.T) {

@@ -9,6 +9,9 @@ import (
 	"os/exec"
 	"strconv"
 	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
 // Named is a listening socket to hand on.
@@ -17,8 +20,6 @@ type Named struct {
 	Listen net.Listener
 }
 
-// filer is a listener whose descriptor can be copied.
-type filer interface{ File() (*os.File, error) }
 
 // Start runs program with the sockets and waits until it says that it listens
 // too (Sockets.Ready), or ends, or ctx does. On an error the program is not
@@ -49,11 +50,11 @@ func Start(ctx context.Context, program string, args []string, sockets []Named) 
 
 func addSockets(cmd *exec.Cmd, sockets []Named) (names []string, err error) {
 	for _, s := range sockets {
-		f, ok := s.Listen.(filer)
+		l, ok := s.Listen.(syscall.Conn)
 		if !ok {
 			return nil, fmt.Errorf("socket %q cannot be handed on", s.Name)
 		}
-		file, err := f.File()
+		file, err := copyOf(l)
 		if err != nil {
 			return nil, fmt.Errorf("socket %q: %w", s.Name, err)
 		}
@@ -61,6 +62,26 @@ func addSockets(cmd *exec.Cmd, sockets []Named) (names []string, err error) {
 		names = append(names, strings.ReplaceAll(s.Name, ":", "_")) // the colon stands between names
 	}
 	return names, nil
+}
+
+// copyOf is a second descriptor of a socket. The listener's own File would not
+// do: [exec.Cmd.Start] makes such a file blocking, which is a property of the
+// socket and not of the copy, so that an Accept of this process would hold its
+// thread, and a Close would wait for it until somebody connects.
+func copyOf(l syscall.Conn) (*os.File, error) {
+	raw, err := l.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	var fd int
+	var failed error
+	if err := raw.Control(func(s uintptr) { fd, failed = unix.FcntlInt(s, unix.F_DUPFD_CLOEXEC, 0) }); err != nil {
+		return nil, err
+	}
+	if failed != nil {
+		return nil, os.NewSyscallError("fcntl", failed)
+	}
+	return os.NewFile(uintptr(fd), "socket"), nil
 }
 
 func closeFiles(cmd *exec.Cmd) {
