@@ -34,7 +34,7 @@ func (f forwarding) run(o options, dir string) error {
 	defer stop()
 	t := newTable(f.title, f.unit, "per second", f.bases...)
 	for range o.rounds {
-		for _, p := range f.present() {
+		for _, p := range f.present(o) {
 			cpu, rate, err := f.once(p, o, dir, upstream)
 			if err != nil {
 				return fmt.Errorf("%s: %w", p.name, err)
@@ -46,9 +46,10 @@ func (f forwarding) run(o options, dir string) error {
 	return nil
 }
 
-func (f forwarding) present() (here []peer) {
+// present are the peers that are installed and asked for.
+func (f forwarding) present(o options) (here []peer) {
 	for _, p := range f.peers {
-		if _, err := exec.LookPath(p.command[0]); err == nil {
+		if _, err := exec.LookPath(p.command[0]); err == nil && o.wants(p) {
 			here = append(here, p)
 		}
 	}

@@ -65,10 +65,14 @@ func benchHTTP2(o options, dir string) error {
 	return forwarding{
 		title: "HTTP/2 in cleartext, 1 KiB answers, 16 connections of 16 streams (nginx speaks HTTP/1.1 to the origin)", unit: "CPU s / 100k requests",
 		origin: h2Origin(answer1k), external: byH2load(16), bases: webBases,
-		peers: append([]peer{
-			nginxPeer(fmt.Sprintf(nginxH2, `proxy_pass http://o; proxy_http_version 1.1; proxy_set_header Connection "";`)),
-			haproxyWebPeer("proto h2", "proto h2"), envoyPeer("HTTP2", "", envoyToH2), caddyPeer("h1 h2c", "http://:@PORT@", "", "h2c://")}, pitotWebPeers(o, "", "    protocol: http2")...),
+		peers: http2Peers(o),
 	}.run(o, dir)
+}
+
+func http2Peers(o options) []peer {
+	return append([]peer{nginxPeer(fmt.Sprintf(nginxH2, `proxy_pass http://o; proxy_http_version 1.1; proxy_set_header Connection "";`)),
+		haproxyWebPeer("proto h2", "proto h2"), envoyPeer("HTTP2", "", envoyToH2), caddyPeer("h1 h2c", "http://:@PORT@", "", "h2c://"), traefikWeb("h2c")},
+		pitotWebPeers(o, "", "    protocol: http2")...)
 }
 
 // echoCall answers a unary call of gRPC with its own message.
@@ -128,6 +132,6 @@ func benchGRPCStream(o options, dir string) error {
 
 func grpcPeers(o options) []peer {
 	return append([]peer{nginxPeer(fmt.Sprintf(nginxH2, "grpc_pass grpc://o; grpc_read_timeout 600s;")),
-		haproxyWebPeer("proto h2", "proto h2"), envoyPeer("HTTP2", "", envoyToH2), caddyPeer("h1 h2c", "http://:@PORT@", "", "h2c://")},
+		haproxyWebPeer("proto h2", "proto h2"), envoyPeer("HTTP2", "", envoyToH2), caddyPeer("h1 h2c", "http://:@PORT@", "", "h2c://"), traefikWeb("h2c")},
 		pitotWebPeers(o, "", "    protocol: http2")...)
 }

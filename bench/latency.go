@@ -38,7 +38,7 @@ func (p paced) run(o options, dir string) error {
 			return err
 		}
 		t.add(direct, quantile(took, 0.5), quantile(took, 0.99))
-		for _, peer := range f.present() {
+		for _, peer := range f.present(o) {
 			if err := p.once(t, peer, o, dir, upstream, rate/2); err != nil {
 				return fmt.Errorf("%s: %w", peer.name, err)
 			}
@@ -50,7 +50,7 @@ func (p paced) run(o options, dir string) error {
 
 // lowest is the requests a second of the slowest peer.
 func (f forwarding) lowest(o options, dir, upstream string) (least float64, err error) {
-	for _, p := range f.present() {
+	for _, p := range f.present(o) {
 		_, rate, err := f.once(p, o, dir, upstream)
 		if err != nil {
 			return 0, fmt.Errorf("%s: %w", p.name, err)
@@ -132,12 +132,32 @@ func quantile(sorted []time.Duration, q float64) float64 {
 
 func benchLatency(o options, dir string) error {
 	ask := dialHTTP([]byte(requestHead), len(body1k))
-	if err := (paced{"HTTP/1.1, 1 KiB answers, keep-alive", http1Origin(body1k), ask, ask, http1Peers(o)}).run(o, dir); err != nil {
-		return err
-	}
+	return paced{"HTTP/1.1, 1 KiB answers, keep-alive", http1Origin(body1k), ask, ask, http1Peers(o)}.run(o, dir)
+}
+
+func benchLatencyTLS(o options, dir string) error {
 	peers, err := tlsPeers(o)
 	if err != nil {
 		return err
 	}
+	ask := dialHTTP([]byte(requestHead), len(body1k))
 	return paced{"HTTP/1.1 over TLS 1.3, 1 KiB answers, keep-alive", http1Origin(body1k), ask, dialTLS([]byte(requestHead)), peers}.run(o, dir)
+}
+
+func benchLatencyHTTP2(o options, dir string) error {
+	return paced{"HTTP/2 in cleartext, 1 KiB answers", h2Origin(answer1k), dialling(getH2), dialling(getH2), http2Peers(o)}.run(o, dir)
+}
+
+func benchLatencyGRPC(o options, dir string) error {
+	return paced{"gRPC unary, 128-byte message echoed", h2Origin(echoCall), dialling(callH2), dialling(callH2), grpcPeers(o)}.run(o, dir)
+}
+
+func benchLatencyWebSocket(o options, dir string) error {
+	w := newEchoes()
+	return paced{"WebSocket, 64-byte message echoed", w.origin, w.dial, w.dial, webSocketPeers(o)}.run(o, dir)
+}
+
+func benchLatencyTCP(o options, dir string) error {
+	ask := dialExchange(body1k, body1k)
+	return paced{"TCP, 1 KiB request and answer", tcpOrigin, ask, ask, append(tcpPeers(), pitotPeers(o, "tcp")...)}.run(o, dir)
 }

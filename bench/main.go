@@ -9,6 +9,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 )
@@ -21,17 +22,24 @@ type options struct {
 	conns  int
 	idle   int
 	pcapMB int
+	peers  string
+}
+
+// wants reports whether p is to be measured.
+func (o *options) wants(p peer) bool {
+	return o.peers == "" || slices.Contains(strings.Split(o.peers, ","), strings.Fields(strings.ReplaceAll(p.name, ",", " "))[0])
 }
 
 func main() {
 	var o options
 	flag.StringVar(&o.pitot, "pitot", "bin/pitot", "the binary to measure")
-	flag.StringVar(&o.work, "work", "http1,http1-new,http1-mib,tls,handshakes,http2,grpc,grpc-stream,websocket,mongo,tcp,latency,idle,replay,replay-mixed,replay-grpc,replay-mongo,replay-mongo-lists,store,tui", "workloads, in this order")
+	flag.StringVar(&o.work, "work", "http1,http1-new,http1-mib,tls,handshakes,http2,grpc,grpc-stream,websocket,mongo,tcp,latency,latency-tls,latency-http2,latency-grpc,latency-websocket,latency-tcp,idle,replay,replay-mixed,replay-grpc,replay-mongo,replay-mongo-lists,store,tui", "workloads, in this order")
 	flag.IntVar(&o.rounds, "rounds", 5, "rounds; every peer runs once in each")
 	flag.DurationVar(&o.secs, "secs", 2*time.Second, "length of one run (at most 60s)")
 	flag.IntVar(&o.conns, "conns", 64, "client connections (at most 1000)")
 	flag.IntVar(&o.idle, "idle", 10000, "idle connections (at most 20000)")
 	flag.IntVar(&o.pcapMB, "pcap", 256, "size of the replayed capture in MiB")
+	flag.StringVar(&o.peers, "peers", "", "proxies to measure, by the first words of their names; all when empty")
 	reader := flag.String("reader", "", "read the capture named by the argument as a peer does (layers or http), and nothing else")
 	flag.Parse()
 	if *reader != "" {
@@ -66,6 +74,11 @@ var workloads = []struct {
 	{"mongo", benchMongo},
 	{"tcp", benchTCP},
 	{"latency", benchLatency},
+	{"latency-tls", benchLatencyTLS},
+	{"latency-http2", benchLatencyHTTP2},
+	{"latency-grpc", benchLatencyGRPC},
+	{"latency-websocket", benchLatencyWebSocket},
+	{"latency-tcp", benchLatencyTCP},
 	{"idle", benchIdle},
 	{"replay", benchReplay},
 	{"replay-mixed", benchReplayMixed},

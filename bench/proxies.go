@@ -89,8 +89,8 @@ func benchMongo(o options, dir string) error {
 		unit:   "CPU s / 100k commands",
 		origin: func() (string, func(), error) { return serve(untilMessage, func([]byte) []byte { return reply }) },
 		client: dialExchange(find, reply),
-		peers:  append([]peer{haproxyPeer("tcp", "")}, pitotPeers(o, "mongodb")...),
-		bases:  []string{"haproxy", "pitot, spans off"},
+		peers:  append(tcpPeers(), pitotPeers(o, "mongodb")...),
+		bases:  tcpBases,
 	}.run(o, dir)
 }
 
@@ -98,11 +98,22 @@ func benchTCP(o options, dir string) error {
 	return forwarding{
 		title:  "TCP, 1 KiB request and answer",
 		unit:   "CPU s / 100k round trips",
-		origin: func() (string, func(), error) { return serve(untilFull, func(b []byte) []byte { return body1k }) },
+		origin: tcpOrigin,
 		client: dialExchange(body1k, body1k),
-		peers:  append([]peer{haproxyPeer("tcp", "")}, pitotPeers(o, "tcp")...),
-		bases:  []string{"haproxy"},
+		peers:  append(tcpPeers(), pitotPeers(o, "tcp")...),
+		bases:  tcpBases,
 	}.run(o, dir)
+}
+
+// tcpPeers forward bytes as they are. Caddy cannot without a plugin.
+func tcpPeers() []peer {
+	return []peer{haproxyPeer("tcp", ""), envoyStream(), traefikPeer(traefikTCP)}
+}
+
+var tcpBases = []string{"haproxy", "envoy + log", "traefik + log", "pitot, spans off"}
+
+func tcpOrigin() (string, func(), error) {
+	return serve(untilFull, func([]byte) []byte { return body1k })
 }
 
 func untilFull(b []byte) int {

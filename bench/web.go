@@ -31,7 +31,9 @@ const envoyMain = `static_resources:
           - name: envoy.filters.http.router
             typed_config: {"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}
 %s
-  clusters:
+` + envoyCluster
+
+const envoyCluster = `  clusters:
   - name: o
     type: STATIC
     connect_timeout: 5s
@@ -41,6 +43,25 @@ const envoyMain = `static_resources:
       cluster_name: o
       endpoints: [{lb_endpoints: [{endpoint: {address: {socket_address: {address: 127.0.0.1, port_value: @UPPORT@}}}}]}]
 `
+
+const envoyTCP = `static_resources:
+  listeners:
+  - name: l
+    address: {socket_address: {address: 127.0.0.1, port_value: @PORT@}}
+    filter_chains:
+    - filters:
+      - name: envoy.filters.network.tcp_proxy
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy
+          stat_prefix: bench
+          cluster: o
+          idle_timeout: 600s
+          access_log:
+          - name: envoy.access_loggers.file
+            typed_config:
+              "@type": type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog
+              path: /dev/null
+` + envoyCluster
 
 const envoyTLS = `      transport_socket:
         name: envoy.transport_sockets.tls
@@ -55,8 +76,15 @@ const envoyToH2 = `    typed_extension_protocol_options:
 
 // envoyPeer is Envoy as people run it: with an access log.
 func envoyPeer(codec, secure, cluster string) peer {
+	return envoyOf(fmt.Sprintf(envoyMain, codec, secure, cluster))
+}
+
+// envoyStream is Envoy for TCP.
+func envoyStream() peer { return envoyOf(fmt.Sprintf(envoyTCP, "")) }
+
+func envoyOf(config string) peer {
 	return peer{"envoy + log", []string{"envoy", "-c", "@DIR@/envoy.yaml", "--concurrency", "1", "-l", "off", "--disable-hot-restart"},
-		map[string]string{"envoy.yaml": fmt.Sprintf(envoyMain, codec, secure, cluster)}}
+		map[string]string{"envoy.yaml": config}}
 }
 
 const nginxTLS = nginxMain + `http { access_log off; keepalive_requests 100000000; keepalive_timeout 600s; tcp_nodelay on;
@@ -126,10 +154,10 @@ func fillPorts(listen, upstream string) []string {
 	return []string{"@PORT@", port, "@UPPORT@", upPort}
 }
 
-var webBases = []string{"nginx", "haproxy", "envoy + log", "caddy + log", "pitot, spans off"}
+var webBases = []string{"nginx", "haproxy", "envoy + log", "caddy + log", "traefik + log", "pitot, spans off"}
 
 func http1Peers(o options) []peer {
-	return append([]peer{nginxPeer(nginxHTTP), haproxyPeer("http", "option http-keep-alive"), envoyPeer("HTTP1", "", ""), caddyPeer("h1", "http://:@PORT@", "", "")}, pitotPeers(o, "http")...)
+	return append([]peer{nginxPeer(nginxHTTP), haproxyPeer("http", "option http-keep-alive"), envoyPeer("HTTP1", "", ""), caddyPeer("h1", "http://:@PORT@", "", ""), traefikWeb("http")}, pitotPeers(o, "http")...)
 }
 
 func http1Origin(body []byte) func() (string, func(), error) {
@@ -197,7 +225,7 @@ const pitotTLS = `    tls:
 
 func tlsPeers(o options) ([]peer, error) {
 	return certified(append([]peer{nginxPeer(nginxTLS), haproxyWebPeer("ssl crt @DIR@/both.pem", ""), envoyPeer("HTTP1", envoyTLS, ""),
-		caddyPeer("h1", "https://:@PORT@", "tls @DIR@/cert.pem @DIR@/key.pem", "")}, pitotWebPeers(o, pitotTLS, "")...))
+		caddyPeer("h1", "https://:@PORT@", "tls @DIR@/cert.pem @DIR@/key.pem", ""), traefikSecure()}, pitotWebPeers(o, pitotTLS, "")...))
 }
 
 func benchTLS(o options, dir string) error {

@@ -14,32 +14,49 @@ server { listen @LISTEN@ backlog=8192; location / { proxy_pass http://@UPSTREAM@
 proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade; } } }
 `
 
-// benchWebSocket sends messages of 64 bytes and gets them back.
+// echoes are messages of 64 bytes, and an origin that sends them back.
+type echoes struct{ masked, echo []byte }
+
+func newEchoes() *echoes {
+	return &echoes{
+		masked: append([]byte{0x82, 0x80 | 64, 0, 0, 0, 0}, body1k[:64]...), // a mask of zeros is one
+		echo:   append([]byte{0x82, 64}, body1k[:64]...),
+	}
+}
+
+func (e *echoes) until(b []byte) int {
+	if n := untilHead(b); n > 0 && b[0] == 'G' {
+		return n
+	}
+	if len(b) >= len(e.masked) && b[0] == e.masked[0] {
+		return len(e.masked)
+	}
+	return 0
+}
+
+func (e *echoes) answer(request []byte) []byte {
+	if request[0] == 'G' {
+		return []byte(upgradeAnswer)
+	}
+	return e.echo
+}
+
+func (e *echoes) origin() (string, func(), error) { return serve(e.until, e.answer) }
+
+func (e *echoes) dial(address string) (client, error) {
+	return dialWebSocket(address, e.masked, len(e.echo))
+}
+
+func webSocketPeers(o options) []peer {
+	return append([]peer{nginxPeer(nginxUpgrade), haproxyWebPeer("", ""), envoyPeer("HTTP1", "", ""), caddyPeer("h1", "http://:@PORT@", "", ""), traefikWeb("http")},
+		pitotPeers(o, "http")...)
+}
+
 func benchWebSocket(o options, dir string) error {
-	masked := append([]byte{0x82, 0x80 | 64, 0, 0, 0, 0}, body1k[:64]...) // a mask of zeros is one
-	echo := append([]byte{0x82, 64}, body1k[:64]...)
-	until := func(b []byte) int {
-		if n := untilHead(b); n > 0 && b[0] == 'G' {
-			return n
-		}
-		if len(b) >= len(masked) && b[0] == masked[0] {
-			return len(masked)
-		}
-		return 0
-	}
-	answer := func(request []byte) []byte {
-		if request[0] == 'G' {
-			return []byte(upgradeAnswer)
-		}
-		return echo
-	}
+	e := newEchoes()
 	return forwarding{
 		title: "WebSocket, 64-byte message echoed", unit: "CPU s / 100k messages",
-		origin: func() (string, func(), error) { return serve(until, answer) },
-		client: func(address string) (client, error) { return dialWebSocket(address, masked, len(echo)) },
-		peers: append([]peer{nginxPeer(nginxUpgrade), haproxyWebPeer("", ""), envoyPeer("HTTP1", "", "")},
-			pitotPeers(o, "http")...),
-		bases: webBases,
+		origin: e.origin, client: e.dial, peers: webSocketPeers(o), bases: webBases,
 	}.run(o, dir)
 }
 
