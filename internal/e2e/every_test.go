@@ -58,7 +58,7 @@ listeners:
   - {name: ws, endpoints: [%s]}
   - {name: h2s, idle_timeout: 1s, endpoints: [%s], protocol: http2, tls: {sni: origin.test, ca: %s}}
 %sadmin: {address: 127.0.0.1:0}
-%s`, ca.cert("shop.test"), ca.key("shop.test"), listeners, plain, plain, secure, ca.file, interopServer(t), webSocketEcho(t), secure, ca.file, clusters, rest)), ca}
+%s`, ca.cert("shop.test"), ca.key("shop.test"), listeners, plain, plain, secure, ca.file, namedServers(t, 1)[0], webSocketEcho(t), secure, ca.file, clusters, rest)), ca}
 }
 
 // pairs calls f for every way to come and to go on.

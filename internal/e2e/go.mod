@@ -95,6 +95,7 @@ require (
 tool (
 	github.com/envoyproxy/ratelimit/src/service_cmd
 	github.com/summerwind/h2spec/cmd/h2spec
+	google.golang.org/grpc/interop/server
 )
 
 replace github.com/pitot-io/pitot => ../..

@@ -23,7 +23,7 @@ listeners:
 clusters:
   - {name: interop, protocol: http2, endpoints: [%s]}
 admin: {address: 127.0.0.1:0}
-`, interopServer(t)))
+`, namedServers(t, 1)[0]))
 	for _, text := range []bool{false, true} {
 		trailers, answer := webCall(t, p.at("web"), "UnaryCall", &testgrpc.SimpleRequest{ResponseSize: 1000}, text)
 		var r testgrpc.SimpleResponse

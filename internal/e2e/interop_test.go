@@ -1,12 +1,10 @@
 package e2e
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"strings"
@@ -18,7 +16,8 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/interop"
 	testgrpc "google.golang.org/grpc/interop/grpc_testing"
-	"google.golang.org/grpc/orca"
+	"google.golang.org/grpc/resolver"
+	"google.golang.org/grpc/resolver/manual"
 )
 
 // A case of the interoperability suite ends its program when it fails, so each
@@ -30,14 +29,13 @@ const (
 	rootsVariable     = "PITOT_E2E_ROOTS"     // file of the certificate that is trusted
 )
 
-// cases are those of grpc-go's client that need no cloud's credentials. Its
-// orca_oob and pick_first_unary are left out: they need servers of the suite
-// that a program outside of it cannot have.
+// cases are those of grpc-go's client that need no cloud's credentials, but
+// for pick_first_unary, which has a test of its own.
 var cases = []string{
 	"empty_unary", "large_unary", "client_streaming", "server_streaming", "ping_pong", "empty_stream",
 	"timeout_on_sleeping_server", "cancel_after_begin", "cancel_after_first_response", "status_code_and_message",
 	"special_status_message", "custom_metadata", "unimplemented_method", "unimplemented_service",
-	"orca_per_rpc", "rpc_soak", "channel_soak",
+	"orca_per_rpc", "orca_oob", "rpc_soak", "channel_soak",
 }
 
 func TestGRPCInteroperatesInCleartext(t *testing.T) {
@@ -52,7 +50,7 @@ clusters:
     protocol: http2
     endpoints: [%s]
 admin: {address: 127.0.0.1:0}
-`, interopServer(t)))
+`, suiteServer(t)))
 	runCases(t, p.at("grpc"), "", "")
 }
 
@@ -73,45 +71,37 @@ clusters:
     endpoints: [%s]
     tls: {sni: origin.test, ca: %s}
 admin: {address: 127.0.0.1:0}
-`, ca.cert("shop.test"), ca.key("shop.test"), interopServer(t, grpc.Creds(ca.credentials("origin.test"))), ca.file))
+`, ca.cert("shop.test"), ca.key("shop.test"),
+		suiteServer(t, "-use_tls", "-tls_cert_file", ca.cert("origin.test"), "-tls_key_file", ca.key("origin.test")), ca.file))
 	runCases(t, p.at("grpc"), "shop.test", ca.file)
 }
 
-// interopServer runs grpc-go's test server until the test is over.
-func interopServer(t *testing.T, o ...grpc.ServerOption) string {
+func runCases(t *testing.T, address, authority, roots string) {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for _, name := range cases {
+		t.Run(name, func(t *testing.T) {
+			if out, err := runCase(t, name, address, authority, roots); err != nil {
+				t.Errorf("%v\n%s", err, tail(out, 40))
+			}
+		})
 	}
-	s := grpc.NewServer(append(o, orca.CallMetricsServerOption(nil))...)
-	testgrpc.RegisterTestServiceServer(s, interop.NewTestServer())
-	done := make(chan struct{})
-	go func() { defer close(done); _ = s.Serve(l) }()
-	t.Cleanup(func() { s.Stop(); <-done })
-	return l.Addr().String()
 }
 
-func runCases(t *testing.T, address, authority, roots string) {
+// runCase carries one case out in a program of its own, against an address, or
+// several with commas.
+func runCase(t *testing.T, name, addresses, authority, roots string) (string, error) {
 	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, name := range cases {
-		t.Run(name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-			defer cancel()
-			cmd := exec.CommandContext(ctx, self)
-			cmd.Env = append(os.Environ(), caseVariable+"="+name, addressVariable+"="+address, authorityVariable+"="+authority,
-				rootsVariable+"="+roots, "GRPC_GO_LOG_SEVERITY_LEVEL=info")
-			var out bytes.Buffer
-			cmd.Stdout, cmd.Stderr = &out, &out
-			if err := cmd.Run(); err != nil {
-				t.Errorf("%v\n%s", err, tail(out.String(), 40))
-			}
-		})
-	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, self)
+	cmd.Env = append(os.Environ(), caseVariable+"="+name, addressVariable+"="+addresses, authorityVariable+"="+authority,
+		rootsVariable+"="+roots, "GRPC_GO_LOG_SEVERITY_LEVEL=info")
+	out, err := cmd.CombinedOutput()
+	return string(out), err
 }
 
 func tail(s string, n int) string {
@@ -131,23 +121,44 @@ func runInterop(name, address, authority string) {
 		}
 		creds = credentials.NewTLS(&tls.Config{RootCAs: pool, ServerName: authority})
 	}
-	options := []grpc.DialOption{grpc.WithTransportCredentials(creds)}
-	if strings.HasPrefix(name, "orca") { // the suite's own policy is what hears the reports
-		options = append(options, grpc.WithDefaultServiceConfig(`{"loadBalancingConfig":[{"test_backend_metrics_load_balancer":{}}]}`))
-	}
+	options := []grpc.DialOption{grpc.WithTransportCredentials(creds), grpc.WithDefaultServiceConfig(
+		fmt.Sprintf(`{"loadBalancingConfig":[{%q:{}}]}`, policyOf(name)))}
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Second)
 	defer cancel()
 	if strings.HasSuffix(name, "soak") {
 		soak(ctx, name, address, options)
 		return
 	}
-	cc, err := grpc.NewClient(address, options...)
+	cc, err := grpc.NewClient("several:///shop.test", append(options, grpc.WithResolvers(resolving(address)))...)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 	defer cc.Close()
 	oneCase(ctx, name, cc)
+}
+
+// policyOf is the balancing of a case's client. The suite's own policy is what
+// hears reports of load.
+func policyOf(name string) string {
+	switch {
+	case strings.HasPrefix(name, "orca"):
+		return "test_backend_metrics_load_balancer"
+	case name == "round_robin_unary":
+		return "round_robin"
+	}
+	return "pick_first"
+}
+
+// resolving has every name be at the addresses, as a name server would.
+func resolving(addresses string) resolver.Builder {
+	var s resolver.State
+	for a := range strings.SplitSeq(addresses, ",") {
+		s.Endpoints = append(s.Endpoints, resolver.Endpoint{Addresses: []resolver.Address{{Addr: a}}})
+	}
+	b := manual.NewBuilderWithScheme("several")
+	b.InitialState(s)
+	return b
 }
 
 func oneCase(ctx context.Context, name string, cc *grpc.ClientConn) {
@@ -183,6 +194,10 @@ func oneCase(ctx context.Context, name string, cc *grpc.ClientConn) {
 		interop.DoUnimplementedService(ctx, testgrpc.NewUnimplementedServiceClient(cc))
 	case "orca_per_rpc":
 		interop.DoORCAPerRPCTest(ctx, c)
+	case "orca_oob":
+		interop.DoORCAOOBTest(ctx, c)
+	case "pick_first_unary", "round_robin_unary":
+		interop.DoPickFirstUnary(ctx, c)
 	default:
 		fmt.Fprintln(os.Stderr, "no such case:", name)
 		os.Exit(1)
