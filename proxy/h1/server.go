@@ -5,11 +5,11 @@ package h1
 
 import (
 	"context"
-	"github.com/pitot-io/pitot/proxy/overload"
 	"sync"
 	"sync/atomic"
 
 	"github.com/pitot-io/pitot/proxy/hop"
+	"github.com/pitot-io/pitot/proxy/overload"
 	"github.com/pitot-io/pitot/proxy/socket"
 )
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/pitot-io/pitot/proxy/hop"
+	"github.com/pitot-io/pitot/proxy/overload"
 	"github.com/pitot-io/pitot/proxy/upstream"
 )
 
@@ -224,6 +225,7 @@ type watcher struct {
 	shards [16]shard
 
 	header, request, idle int64
+	relieve               func() bool // connections that were used are to end
 
 	probe func(fd uintptr) // bound once
 	ended bool             // what it found
@@ -231,6 +233,7 @@ type watcher struct {
 
 func (w *watcher) init(o *Options) {
 	w.header, w.request, w.idle = int64(o.Header), int64(o.Request), int64(o.Idle)
+	w.relieve = func() bool { return o.Overload.Full(overload.DisableKeepalive) }
 	w.Init(w.look, o.Header, o.Request, o.Idle, o.StreamIdle)
 	w.probe = func(fd uintptr) { w.ended = socketEnded(fd) }
 }
@@ -241,6 +244,9 @@ func (w *watcher) look(now int64) {
 		s.mu.Lock()
 		w.lookOver(s, now)
 		s.mu.Unlock()
+	}
+	if w.relieve() {
+		w.each(cutDrain, idle, resting)
 	}
 }
 

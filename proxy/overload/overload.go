@@ -23,7 +23,7 @@ type Action uint8
 
 const (
 	StopRequests      Action = iota // are answered 503, flag OM
-	DisableKeepalive                // HTTP/1.1 connections end after the exchange under way
+	DisableKeepalive                // connections of HTTP end after what is under way
 	StopConnections                 // wait in the kernel's queue
 	RejectConnections               // are closed as they come
 	Shrink                          // give memory back to the system
@@ -88,6 +88,9 @@ func (m *Manager) Active(a Action) bool {
 
 // Full is Active, but for what is taken for all who ask.
 func (m *Manager) Full(a Action) bool { return m != nil && m.state.Load()>>(10*a)&1023 >= 1000 }
+
+// Taken is how often an action was taken.
+func (m *Manager) Taken(a Action) uint64 { return m.counts[a].Load() }
 
 // Run looks at what sample gives until ctx is done.
 func (m *Manager) Run(ctx context.Context, sample func() Sample) {
@@ -182,7 +185,7 @@ func (m *Manager) Stats() (all []upstream.Stat) {
 	state := m.state.Load()
 	for a, name := range actions {
 		all = append(all, upstream.Stat{Name: name + ".scale_percent", Value: state >> (10 * a) & 1023 / 10, Gauge: true},
-			upstream.Stat{Name: name + ".taken", Value: m.counts[a].Load()})
+			upstream.Stat{Name: name + ".taken", Value: m.Taken(Action(a))})
 	}
 	return all
 }

@@ -113,9 +113,17 @@ func (g *Engine) Retire() { g.draining.Store(true) }
 // request, too.
 func (g *Engine) Ending() bool { return g.ending.Load() }
 
-// Draining reports whether connections are to end after the exchange under way.
+// Draining reports whether all connections are to end after the exchange under
+// way.
 func (g *Engine) Draining() bool {
 	return g.draining.Load() || g.o.Overload.Full(overload.DisableKeepalive)
+}
+
+// Parting reports whether the connection of an answer that begins now is to end
+// after it: what Draining says, and for a share of those who ask where the proxy
+// is on its way there. It is asked once an answer.
+func (g *Engine) Parting() bool {
+	return g.draining.Load() || g.o.Overload.Active(overload.DisableKeepalive)
 }
 
 // Close breaks off what is still under way, tunnels included. Calls of Carry

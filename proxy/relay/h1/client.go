@@ -57,7 +57,7 @@ func (c *conn) appendFraming(b []byte, h *http1.Head, end bool) []byte {
 	if string(c.req.Method) == "CONNECT" || h.Status == 403 && len(c.req.Upgrade) > 0 {
 		c.keep = false // what follows may be meant for the tunnel that was asked for
 	}
-	c.keep = c.keep && c.in.ended.Load() && !c.srv.engine.Draining() && (end || h.Framing == http1.Length || !old)
+	c.keep = c.keep && c.in.ended.Load() && !c.srv.engine.Parting() && (end || h.Framing == http1.Length || !old)
 	switch {
 	case !c.keep:
 		b = append(b, "connection: close\r\n"...)

@@ -12,6 +12,23 @@ import (
 func (c *serverConn) drain() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.part()
+}
+
+// relieve is relay.Watched's: an overloaded proxy parts from who was served once.
+func (c *serverConn) relieve(int64) {
+	if !c.srv.engine.Draining() {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.lastSeen != 0 {
+		c.part()
+	}
+}
+
+// part is drain for who has the lock.
+func (c *serverConn) part() {
 	if c.going != staying || c.fate != nil {
 		return
 	}

@@ -52,6 +52,7 @@ func serve(t testing.TB, carry func(relay.Client), o ServerOptions) (*Server, st
 // engine carries exchanges out by a function.
 type engine struct {
 	carry  func(relay.Client)
+	watch  relay.Watch
 	errors atomic.Int64 // connections and requests that broke the protocol
 	idle   atomic.Int64
 }
@@ -63,6 +64,9 @@ func (e *engine) Leave(*relay.Info)                       {}
 func (e *engine) Carry(_ context.Context, c relay.Client) { e.carry(c) }
 func (e *engine) Stats() hop.Stats                        { return stats{e} }
 func (e *engine) Listener() string                        { return "test" }
+func (e *engine) Parting() bool                           { return false }
+func (e *engine) Draining() bool                          { return false }
+func (e *engine) Watch() *relay.Watch                     { return &e.watch }
 
 func (e *engine) Malformed(c relay.Client, err error) {
 	e.errors.Add(1)

@@ -196,6 +196,7 @@ func (r *request) Interim(h *http1.Head) error {
 
 // Answer implements relay.Client.
 func (r *request) Answer(h *http1.Head, end bool) error {
+	parting := r.srv.srv.engine.Parting()
 	r.c.mu.Lock()
 	defer r.c.mu.Unlock()
 	if r.muted {
@@ -209,6 +210,9 @@ func (r *request) Answer(h *http1.Head, end bool) error {
 		status = 200
 	}
 	r.answer(status, h.Fields, end)
+	if parting {
+		r.srv.part()
+	}
 	return nil
 }
 

@@ -25,6 +25,13 @@ type Engine interface {
 	// Malformed answers a request that breaks the protocol as err says, or limits.
 	Malformed(c relay.Client, err error)
 
+	// Parting reports whether the connection of an answer that begins now is to
+	// end after it; Draining, whether all connections that were used are to end.
+	Parting() bool
+	Draining() bool
+	// Watch looks over what is under way.
+	Watch() *relay.Watch
+
 	Stats() hop.Stats
 	Listener() string
 }
@@ -70,6 +77,7 @@ type serverConn struct {
 	ctx    context.Context // what upstream hosts are dialled with
 	stop   func() bool     // that its end breaks the connection off
 	info   *relay.Info
+	seen   relay.Watched
 	heads  decode.Limits
 	passed *tap.Passed // what was shown
 	shown  int         // of the bytes to come from the client, those that were shown before
@@ -109,6 +117,8 @@ func (s *Server) meet(ctx context.Context, nc *socket.Stream, info *hop.Info, pa
 		wire.Setting{ID: wire.SettingEnableConnectProtocol, Value: 1},
 		wire.Setting{ID: wire.SettingNoRFC7540Priorities, Value: 1}))
 	s.enter(c)
+	c.seen.Look = c.relieve
+	s.engine.Watch().Add(&c.seen, info.ID)
 	c.stop = context.AfterFunc(ctx, c.shut)
 	return c
 }
@@ -118,6 +128,7 @@ func (c *serverConn) serve(first []byte) {
 	c.run(first)
 	c.exchanges.Wait()
 	c.stop()
+	c.srv.engine.Watch().Remove(&c.seen)
 	c.srv.exit(c)
 	err := c.broke()
 	if err != nil {
