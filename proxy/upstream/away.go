@@ -130,23 +130,19 @@ const passOvers = 4
 // that could not be reached just now, where there are others.
 func (c *Cluster) pick(ctx context.Context, w *Want) (*Host, error) {
 	if c.original != nil {
-		return c.counted(c.pickOriginal(ctx, w))
+		return c.pickOriginal(ctx, w)
 	}
-	h, err := c.counted(c.choose(w))
+	h, err := c.choose(w)
 	if err != nil {
+		if len(w.tried) == 0 { // else there is no other, which says nothing of the cluster's health
+			c.none.Add(1)
+		}
 		return nil, err
 	}
 	if h.away.until.Load() != 0 {
 		h = c.reachable(w, h)
 	}
 	return h.begin(), nil
-}
-
-func (c *Cluster) counted(h *Host, err error) (*Host, error) {
-	if err != nil {
-		c.none.Add(1)
-	}
-	return h, err
 }
 
 // reachable is h, or another host where h is to be passed over.
