@@ -21,7 +21,8 @@ type Retry struct {
 
 	HostPredicates     []string `yaml:"host_predicates"`              // of RetryHostPredicates
 	OmitHostMetadata   Pairs    `yaml:"omit_host_metadata,omitempty"` // no host that has one of these
-	PreviousPriorities bool     `yaml:"previous_priorities"`          // no host of a priority that was tried
+	PreviousPriorities bool     `yaml:"previous_priorities"`          // priorities that were tried are left out
+	PriorityEvery      int      `yaml:"update_frequency"`             // after as many tries each time
 	HostAttempts       int      `yaml:"host_selection_attempts"`      // for a host that the predicates let pass
 
 	Hedge        Hedge `yaml:"hedge"`
@@ -79,7 +80,7 @@ func DefaultRetry() Retry {
 	return Retry{
 		On:   []string{"connect-failure", "refused-stream", "reset-before-request"}, // nobody has acted on the request then
 		Most: 1, BackOff: RetryBackOff{Base: 25 * time.Millisecond, Max: unset}, RateLimited: RetryLimited{Max: 300 * time.Second},
-		HostPredicates: []string{PreviousHosts}, HostAttempts: 3, BodyLimit: 64 << 10,
+		HostPredicates: []string{PreviousHosts}, PriorityEvery: 1, HostAttempts: 3, BodyLimit: 64 << 10,
 	}
 }
 
@@ -171,6 +172,9 @@ func (r *Retry) checkBounds(key string, wrong report) {
 	}
 	if r.HostAttempts < 1 || r.HostAttempts > maxAttempts {
 		wrong(key+".host_selection_attempts", "%d is not valid; must be from 1 to %d", r.HostAttempts, maxAttempts)
+	}
+	if r.PriorityEvery < 1 || r.PriorityEvery > maxAttempts {
+		wrong(key+".update_frequency", "%d is not valid; must be from 1 to %d", r.PriorityEvery, maxAttempts)
 	}
 	if p := r.Hedge.DelayPercentile; p > 99 {
 		wrong(key+".hedge.delay_percentile", "%d is not valid; must be from 1 to 99, or 0 for none", p)

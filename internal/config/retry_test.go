@@ -85,6 +85,7 @@ func TestRetryProblems(t *testing.T) {
 		"back_off: {base: 1s, max: 10ms}":         "retry.back_off: 1s to 10ms is not valid",
 		"host_predicates: [nobody]":               "retry.host_predicates[0]: \"nobody\" is not valid; must be one of previous_hosts",
 		"host_selection_attempts: 0":              "retry.host_selection_attempts: 0 is not valid",
+		"update_frequency: 0":                     "retry.update_frequency: 0 is not valid; must be from 1 to 100",
 		"hedge: {on_per_try_timeout: true}":       "retry.hedge.on_per_try_timeout: needs per_try_timeout",
 		"hedge: {delay_percentile: 100}":          "retry.hedge.delay_percentile: 100 is not valid",
 		"body_limit: 1GiB":                        "retry.body_limit: 1GiB is not valid",

@@ -32,6 +32,7 @@ type persistence struct {
 	won    *oneTry
 
 	made    int          // retries
+	shunned int          // tries whose priorities are forgotten, as none was left
 	granted bool         // the budget counts one that is not made yet
 	delay   int64        // after which there is a try beside another, in ns; 0 for never
 	due     int64        // when the next one begins, ns since the Unix epoch; 0 for none

@@ -231,13 +231,25 @@ func (p *persistence) pick() (*upstream.Host, *hop.Failure) {
 			w.Avoid(t.host)
 		}
 	}
+	p.shun()
+	some := w.Shuns() > 0
+	host, f := p.wanted()
+	if some && w.Shuns() == 0 { // no other was left
+		p.shunned = len(p.tries)
+	}
+	return host, f
+}
+
+// wanted picks until there is a host that the policy wants.
+func (p *persistence) wanted() (*upstream.Host, *hop.Failure) {
+	w := &p.e.rules.Want
 	for i := 1; ; i++ {
 		host, f := p.e.rules.Pick(p.ctx)
 		if f == hop.NoHost && w.Tried() > 0 { // better one of those than none
 			w.Forgive()
 			return p.e.rules.Pick(p.ctx)
 		}
-		if f != nil || i >= p.plan.HostAttempts || !p.unwanted(host) {
+		if f != nil || i >= p.plan.HostAttempts || !p.plan.Omits(host.Endpoint().Metadata) {
 			return host, f
 		}
 		p.e.rules.Done(host)
@@ -245,20 +257,16 @@ func (p *persistence) pick() (*upstream.Host, *hop.Failure) {
 	}
 }
 
-// unwanted reports whether the policy wants another host than h for a retry.
-func (p *persistence) unwanted(h *upstream.Host) bool {
-	e := h.Endpoint()
-	if p.plan.Omits(e.Metadata) {
-		return true
+// shun leaves the priorities of the tries so far out, each time that there have
+// been as many of them as the policy says.
+func (p *persistence) shun() {
+	since := p.tries[p.shunned:]
+	if !p.plan.PreviousPriorities || len(since) == 0 || len(since)%p.plan.PriorityEvery != 0 {
+		return
 	}
-	if p.plan.PreviousPriorities {
-		for _, t := range p.tries {
-			if t.host.Endpoint().Priority == e.Priority {
-				return true
-			}
-		}
+	for _, t := range since {
+		p.e.rules.Want.Shun(t.host)
 	}
-	return false
 }
 
 // unreached chooses another host than those that could not be reached.

@@ -23,7 +23,8 @@ type Policy struct {
 	Body       int           // bytes of a request's body that are kept
 
 	PreviousHosts      bool // no host that was tried
-	PreviousPriorities bool // nor one of their priorities
+	PreviousPriorities bool // priorities that were tried are left out
+	PriorityEvery      int  // after as many tries each time, 1 or more
 	HostAttempts       int  // for such a host
 	Omit               []Pair
 
@@ -67,7 +68,7 @@ func New(c *config.Retry, match func(*config.FieldMatch) (Matcher, error)) (*Pol
 	}
 	p := &Policy{
 		Most: c.Most, PerTry: c.PerTry, PerTryIdle: c.PerTryIdle, BackOff: BackOff{c.BackOff.Base, c.BackOff.Max},
-		Limited: c.RateLimited.Max, Body: int(c.BodyLimit), HostAttempts: max(1, c.HostAttempts), PreviousPriorities: c.PreviousPriorities,
+		Limited: c.RateLimited.Max, Body: int(c.BodyLimit), HostAttempts: max(1, c.HostAttempts), PreviousPriorities: c.PreviousPriorities, PriorityEvery: max(1, c.PriorityEvery),
 		Hedge:       Hedge{c.Hedge.OnPerTryTimeout, c.Hedge.Delay, c.Hedge.DelayPercentile},
 		TellAttempt: c.AttemptCount, TellTimeout: c.TimeoutRetry, statuses: c.StatusCodes,
 	}

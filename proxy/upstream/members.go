@@ -142,6 +142,7 @@ func (c *Cluster) pickOriginal(ctx context.Context, w *Want) (*Host, error) {
 	w.Why = "original_destination"
 	h, err := c.original.pick(ctx)
 	if err != nil {
+		c.none.Add(1)
 		return nil, c.noHost(err)
 	}
 	return h, nil

@@ -61,14 +61,17 @@ func (l *level) add(h *Host, b *Balance) {
 type loads struct {
 	healthy, degraded []int
 	panics            []bool
+
+	well, half []int // what the healthy and the degraded hosts of each can carry
 }
 
 // loads spreads exchanges over levels as Envoy does: each can carry a part by how
 // many of its hosts are healthy, with something to spare; the first ones get what
 // they can carry, and degraded hosts what the healthy ones cannot.
 func (b *Balance) loads(levels []level) (l loads) {
-	n := len(levels)
-	health, half, sum := make([]int, n), make([]int, n), 0
+	n, sum := len(levels), 0
+	health, half := make([]int, n), make([]int, n)
+	l.well, l.half = health, half
 	for i := range levels {
 		v := &levels[i]
 		health[i], half[i] = b.carries(v.well, v.total), b.carries(v.half, v.total)
@@ -115,13 +118,20 @@ func (b *Balance) panics(l *level) bool {
 // fill gives each what it can carry of what is left.
 func fill(able []int, norm, left int) (load []int, rest int) {
 	load = make([]int, len(able))
-	for i := range able {
-		if norm > 0 {
-			load[i] = min(left, able[i]*100/norm)
-		}
-		left -= load[i]
+	if norm > 0 {
+		left = more(load, able, norm, left)
 	}
 	return load, left
+}
+
+// more is fill for those who have something already.
+func more(load, able []int, norm, left int) (rest int) {
+	for i := range able {
+		n := min(left, able[i]*100/norm)
+		load[i] += n
+		left -= n
+	}
+	return left
 }
 
 // round gives what rounding has left to those who can carry something, one

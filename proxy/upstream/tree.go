@@ -14,6 +14,7 @@ type tree struct {
 	draws  [100]*set // for each percent of the exchanges; nil for nobody
 	only   *set      // that all draws are
 	panics []bool    // by priority
+	tiers  *tiers
 	traits Traits
 }
 
@@ -46,13 +47,14 @@ func (c *Cluster) plant(hosts []*Host, scope string, now int64) *tree {
 	b := &c.options.Balance
 	levels := b.levels(hosts)
 	l := b.loads(levels)
-	t := &tree{panics: l.panics, traits: c.options.Policy.Traits()}
+	t := &tree{panics: l.panics, traits: c.options.Policy.Traits(), tiers: &tiers{loads: l, all: make([]tier, len(levels)), fail: b.FailInPanic}}
 	at := 0
 	for i := range levels {
 		t.hosts = append(t.hosts, levels[i].all...)
-		g := grower{c: c, level: &levels[i], priority: i, scope: scope, now: now}
+		g := &t.tiers.all[i]
+		g.grower = grower{c: c, level: &levels[i], priority: i, scope: scope, now: now}
 		if !l.panics[i] {
-			at = t.give(at, l.healthy[i], &g, healthyOnes)
+			at = t.give(at, l.healthy[i], g, healthyOnes)
 			continue
 		}
 		load := l.healthy[i] + l.degraded[i]
@@ -60,12 +62,11 @@ func (c *Cluster) plant(hosts []*Host, scope string, now int64) *tree {
 			at += load
 			continue
 		}
-		at = t.give(at, load, &g, allOnes)
+		at = t.give(at, load, g, allOnes)
 	}
 	for i := range levels {
-		g := grower{c: c, level: &levels[i], priority: i, scope: scope, now: now}
 		if !l.panics[i] {
-			at = t.give(at, l.degraded[i], &g, degradedOnes)
+			at = t.give(at, l.degraded[i], &t.tiers.all[i], degradedOnes)
 		}
 	}
 	if len(t.sets) == 1 && at == 100 && t.draws[0] != nil && t.draws[99] != nil {
@@ -75,11 +76,11 @@ func (c *Cluster) plant(hosts []*Host, scope string, now int64) *tree {
 }
 
 // give gives so many percent, from the one at on, to a class of a level.
-func (t *tree) give(at, load int, g *grower, class class) (next int) {
+func (t *tree) give(at, load int, g *tier, class class) (next int) {
 	if load <= 0 {
 		return at
 	}
-	if s := g.grow(class); s != nil {
+	if s := g.set(class); s != nil {
 		t.sets = append(t.sets, s)
 		for i := at; i < min(100, at+load); i++ {
 			t.draws[i] = s
@@ -137,12 +138,8 @@ func (g *grower) leaf(in *Set, class class, place string) *set {
 func (t *tree) pick(w *Want) *Host {
 	w.note, w.shift = plainly, 0
 	s := t.only
-	if s == nil {
-		draw := w.Hash
-		if !t.traits.Hashes || !w.Hashed {
-			draw = rand.Uint64()
-		}
-		if s = t.draws[draw%100]; s == nil {
+	if s == nil || len(w.shuns) > 0 {
+		if s = t.draw(w); s == nil {
 			return nil
 		}
 	}
@@ -155,11 +152,29 @@ func (t *tree) pick(w *Want) *Host {
 	w.Why = s.why[plainly]
 	if len(w.tried) == 0 || t.traits.Hashes {
 		if h := s.picker.Pick(w); s.takes(w, h) {
+			if w.note == plainly && len(w.shuns) > 0 {
+				w.note = shunning
+			}
 			w.Why = s.why[w.note]
 			return h
 		}
 	}
 	return t.again(s, w)
+}
+
+// draw is the set that w's exchange falls to, nil for nobody.
+func (t *tree) draw(w *Want) *set {
+	draw := w.Hash
+	if !t.traits.Hashes || !w.Hashed {
+		draw = rand.Uint64()
+	}
+	if len(w.shuns) > 0 {
+		if healthy, degraded := t.tiers.without(w.shuns); healthy != nil {
+			return t.tiers.at(int(draw%100), healthy, degraded)
+		}
+		w.shuns = w.shuns[:0]
+	}
+	return t.draws[draw%100]
 }
 
 // takes reports whether h, which the policy chose, may be picked: it may have
