@@ -168,8 +168,7 @@ func (l *listener) admit(ctx context.Context, c socket.Conn) {
 		return
 	}
 	if !l.enter(c) {
-		l.stats.CxOverflow.Add(1)
-		l.turnAway(ctx, c)
+		l.turnAway(ctx, func() { _ = c.Close() }) // nothing was said on it
 		return
 	}
 	l.stats.CxTotal.Add(1)
@@ -183,20 +182,49 @@ func (l *listener) enter(c socket.Conn) bool {
 	if limit := l.limit.Load(); limit > 0 && int64(len(l.open)) >= limit {
 		return false
 	}
-	client := netip.Addr{}
-	if most := l.each.Load(); most > 0 {
-		if client = socket.AddrPort(c.RemoteAddr()).Addr().Unmap(); client.IsValid() && l.clients[client] >= most {
-			return false
-		}
-	}
-	if !l.load.enter() {
+	l.open[c] = netip.Addr{}
+	if !l.serving.whence.names() && !l.claim(c, socket.AddrPort(c.RemoteAddr()).Addr()) || !l.load.enter() {
+		l.disclaim(c)
 		return false
-	}
-	if l.open[c] = client; client.IsValid() {
-		l.clients[client]++
 	}
 	l.wg.Add(1)
 	return true
+}
+
+// claim has c count for a client, unless as many do as may. The caller has the
+// lock.
+func (l *listener) claim(c socket.Conn, client netip.Addr) bool {
+	most := l.each.Load()
+	if client = client.Unmap(); most == 0 || !client.IsValid() || client == l.open[c] {
+		return true
+	}
+	if l.clients[client] >= most {
+		return false
+	}
+	l.disclaim(c)
+	l.open[c] = client
+	l.clients[client]++
+	return true
+}
+
+// disclaim has c count for nobody, and forgets it. The caller has the lock.
+func (l *listener) disclaim(c socket.Conn) {
+	if client := l.open[c]; client.IsValid() {
+		if l.clients[client]--; l.clients[client] == 0 {
+			delete(l.clients, client)
+		}
+	}
+	delete(l.open, c)
+}
+
+// admits is claim for a connection of which is known by now whose it is.
+func (l *listener) admits(c socket.Conn, client netip.Addr) bool {
+	if l.each.Load() == 0 {
+		return true
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.claim(c, client)
 }
 
 func (l *listener) serve(ctx context.Context, c socket.Conn) {
@@ -216,6 +244,11 @@ func (l *listener) serve(ctx context.Context, c socket.Conn) {
 		if header != nil && header.Rich() {
 			l.proxied(header, info, peer)
 		}
+	}
+	if !l.admits(c, info.Client.Addr()) {
+		h.open.Add(-1)
+		l.turnAway(ctx, func() { l.leave(c) })
+		return
 	}
 	ctx, done := l.lend(ctx, c, info)
 	over := func() { h.open.Add(-1); done() }
@@ -259,12 +292,7 @@ func (l *listener) leave(c socket.Conn) {
 	l.stats.CxActive.Add(-1)
 	l.load.leave()
 	l.mu.Lock()
-	if client := l.open[c]; client.IsValid() {
-		if l.clients[client]--; l.clients[client] == 0 {
-			delete(l.clients, client)
-		}
-	}
-	delete(l.open, c)
+	l.disclaim(c)
 	l.mu.Unlock()
 	l.wg.Done()
 }

@@ -64,15 +64,16 @@ func (l *load) hold(ctx context.Context, socket net.Listener) bool {
 // too many.
 const maxLate = 1024
 
-// turnAway closes a connection that is one too many: at once, or after the
+// turnAway ends a connection that is one too many: at once, or after the
 // listener's delay, so that a client that tries again and again is slowed down.
-func (l *listener) turnAway(ctx context.Context, c net.Conn) {
+func (l *listener) turnAway(ctx context.Context, end func()) {
+	l.stats.CxOverflow.Add(1)
 	delay := time.Duration(l.delay.Load())
 	if delay == 0 || l.late.Add(1) > maxLate {
 		if delay != 0 {
 			l.late.Add(-1)
 		}
-		_ = c.Close() // nothing was said on it
+		end()
 		return
 	}
 	l.wg.Go(func() {
@@ -81,6 +82,6 @@ func (l *listener) turnAway(ctx context.Context, c net.Conn) {
 		case <-time.After(delay):
 		case <-ctx.Done():
 		}
-		_ = c.Close() // likewise
+		end()
 	})
 }

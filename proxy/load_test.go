@@ -133,3 +133,46 @@ func TestConnectionsOfOneClient(t *testing.T) {
 	say(t, c, "ping")
 	hear(t, c, "ping")
 }
+
+// Behind a proxy that tells whose its connections are, each of its clients has a
+// limit of its own; what the proxy does for itself counts as its own.
+func TestConnectionsOfOneClientBehindAProxy(t *testing.T) {
+	for _, accept := range []string{config.Required, config.Optional} {
+		t.Run(accept, func(t *testing.T) {
+			r := run(t, func(c *config.Config) {
+				accepting(accept, config.TCP, "127.0.0.0/8")(c)
+				c.Listeners[0].MaxPerClient = 1
+			}, serve(t, echo))
+			of := func(header string) *net.TCPConn {
+				t.Helper()
+				c := r.dial()
+				say(t, c, header+"ping")
+				return c
+			}
+			const one, other, own = "PROXY TCP4 192.0.2.1 192.0.2.9 1 2\r\n", "PROXY TCP6 2001:db8::1 2001:db8::2 1 2\r\n", "PROXY UNKNOWN\r\n"
+			first := of(one)
+			hear(t, first, "ping")
+			for _, header := range []string{other, own} {
+				hear(t, of(header), "ping")
+			}
+			refused := uint64(0)
+			for _, header := range []string{one, "PROXY TCP6 ::ffff:192.0.2.1 ::1 1 2\r\n", other, own} {
+				if n, err := of(header).Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+					t.Errorf("a second one of %q: read %d, %v", header, n, err)
+				}
+				refused++
+			}
+			if n := r.listeners[0].stats.CxOverflow.Load(); n != refused {
+				t.Errorf("%d were counted, want %d", n, refused)
+			}
+			first.Close()
+			await(t, "its place is free", func() bool {
+				l := r.listeners[0]
+				l.mu.Lock()
+				defer l.mu.Unlock()
+				return len(l.clients) == 2
+			})
+			hear(t, of(one), "ping")
+		})
+	}
+}

@@ -39,6 +39,9 @@ func newWhence(c *config.Listener, own func(netip.AddrPort) bool, b *buffers, st
 	}
 }
 
+// names reports whether it is only a header that says whose a connection is.
+func (o *whence) names() bool { return o != nil && o.accept != config.Off }
+
 // find sets the addresses of info right. The header is nil where none was sent.
 func (o *whence) find(c socket.Conn, info *ConnInfo) (*proxyproto.Header, error) {
 	if o.transparent != config.Off {
