@@ -3,20 +3,29 @@ package main
 import (
 	"errors"
 	"fmt"
+	"strconv"
 
 	"github.com/spf13/cobra"
 
 	"github.com/pitot-io/pitot/internal/config"
 )
 
+// noFile is for who names the file without its flag.
+func noFile(_ *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("name the configuration file with -c: pitot check -c %s", args[0])
+	}
+	return nil
+}
+
 // checkCommand says what is wrong with a configuration, all of it.
 func checkCommand() *cobra.Command {
 	var file string
 	c := &cobra.Command{
 		Use:     "check",
-		Short:   "Check a configuration file and say everything that is wrong with it",
+		Short:   "Say everything that is wrong with a configuration file",
 		Example: "  pitot check -c pitot.yaml",
-		Args:    usageArgs(cobra.NoArgs),
+		Args:    usageArgs(noFile),
 		RunE: func(c *cobra.Command, _ []string) error {
 			if file == "" {
 				return usagef("name the configuration file: pitot check -c FILE")
@@ -38,10 +47,18 @@ func checkCommand() *cobra.Command {
 			for _, w := range cfg.Warnings() {
 				fmt.Fprintf(c.ErrOrStderr(), "%s: warning: %s\n", file, w)
 			}
-			fmt.Fprintf(c.OutOrStdout(), "%s is good: %d listeners, %d clusters\n", file, len(cfg.Listeners), len(cfg.Clusters))
+			fmt.Fprintf(c.OutOrStdout(), "%s is good: %s, %s\n", file, counted(len(cfg.Listeners), "listener"), counted(len(cfg.Clusters), "cluster"))
 			return nil
 		},
 	}
 	c.Flags().StringVarP(&file, "config", "c", "", "configuration `file`")
 	return c
+}
+
+// counted is a number of things.
+func counted(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return strconv.Itoa(n) + " " + what + "s"
 }

@@ -24,11 +24,13 @@ func demoCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "demo",
 		Short: "Run sample services under load through pitot",
-		Long: "Run a shop of a few processes under load, with every hop through pitot: HTTP, MongoDB and the store.\n" +
-			"On a terminal, show it live until you leave; elsewhere run for a while, print a report and end, with status 1\n" +
-			"when anything failed or was lost. Nothing stays behind.\n" +
-			"The MongoDB end is PITOT_DEMO_MONGODB (host:port or a mongodb:// URI; its database pitot_demo is dropped and\n" +
-			"filled anew), else mongod where that is installed, else a small server in memory.",
+		Long: "Run a shop of a few processes under load, with every hop through pitot: HTTP,\n" +
+			"MongoDB and the store. On a terminal, show it live until you leave; elsewhere\n" +
+			"run for a while, print a report and end, with status 1 when anything failed or\n" +
+			"was lost. Nothing stays behind.\n" +
+			"The MongoDB end is PITOT_DEMO_MONGODB (host:port or a mongodb:// URI; its\n" +
+			"database pitot_demo is dropped and filled anew), else mongod where that is\n" +
+			"installed, else a small server in memory.",
 		Example: "  pitot demo\n  pitot demo --for 5s | cat\n  PITOT_DEMO_MONGODB=127.0.0.1:27017 pitot demo",
 		Args:    usageArgs(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {

@@ -12,9 +12,10 @@ import (
 func engineCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "engine",
-		Short: "Fetch the embedded ClickHouse engine into the user's cache folder (needs npm, once)",
-		Long: "Fetch libchdb " + library.Version + " with npm into the user's cache folder, where `pitot store` finds it.\n" +
-			"Does nothing when it is there. " + library.EnvPath + " names a copy elsewhere.",
+		Short: "Fetch the embedded ClickHouse engine, once; needs npm",
+		Long: "Fetch libchdb " + library.Version + " with npm into the user's cache folder,\n" +
+			"where `pitot store` finds it. Does nothing when it is there.\n" +
+			library.EnvPath + " names a copy elsewhere.",
 		Example: "  pitot engine",
 		Args:    usageArgs(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {

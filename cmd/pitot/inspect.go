@@ -30,8 +30,10 @@ func inspectCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "inspect FILE...",
 		Short: "Show what the decoders see in a capture, message by message",
-		Long: "Show what the decoders see in a capture, message by message: time, TCP stream, direction, byte offset in that direction,\n" +
-			"bytes, protocol, kind and id of the message, and what it says. Files are read as replay reads them; - is standard input.\n" +
+		Long: "Show what the decoders see in a capture, message by message: time, TCP stream,\n" +
+			"direction, byte offset in that direction, bytes, protocol, kind and id of the\n" +
+			"message, and what it says. Files are read as replay reads them; - is standard\n" +
+			"input.\n" +
 			"--explain adds every exchange, and why it got its decode flags.",
 		Example: "  pitot inspect capture.pcap\n  pitot inspect capture.pcap --stream 3 --hex\n  pitot inspect capture.pcap --explain --filter '-decode:\"\"'",
 		Args:    usageArgs(someFiles),

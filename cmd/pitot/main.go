@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -59,7 +60,7 @@ func usagef(format string, a ...any) error { return usageError{fmt.Errorf(format
 func rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:           "pitot",
-		Short:         "Watch HTTP, gRPC and MongoDB traffic: inline, from captures, in a terminal, in SQL",
+		Short:         "Watch HTTP, gRPC and MongoDB traffic: inline, captured, in a terminal, in SQL",
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		RunE: func(c *cobra.Command, args []string) error {
@@ -68,11 +69,31 @@ func rootCommand() *cobra.Command {
 			}
 			return c.Help()
 		},
-		Args: cobra.ArbitraryArgs,
+		Args:    cobra.ArbitraryArgs,
+		Version: versionText(),
 	}
 	root.SetFlagErrorFunc(flagMistake)
+	root.SetVersionTemplate(versionLine())
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), "FlagUsages", "FlagUsagesWrapped 80"))
+	root.SetHelpCommand(helpCommand())
 	root.AddCommand(commands()...)
 	return root
+}
+
+// helpCommand is cobra's, but for a name that there is not.
+func helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "help [COMMAND]",
+		Short:   "Help about any command",
+		Example: "  pitot help replay",
+		RunE: func(c *cobra.Command, args []string) error {
+			about, rest, err := c.Root().Find(args)
+			if err != nil || len(rest) > 0 {
+				return unknownCommand(c.Root(), strings.Join(args, " "))
+			}
+			return about.Help()
+		},
+	}
 }
 
 // commands lists every subcommand; each has a file of its own.

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/spf13/cobra"
 	"go.uber.org/goleak"
 )
 
@@ -45,6 +47,13 @@ func TestExitCodes(t *testing.T) {
 		says string // on standard error, or on standard output when code is 0
 	}{
 		{"version", exitDone, "pitot "},
+		{"--version", exitDone, "pitot "},
+		{"help replay", exitDone, "pitot replay FILE..."},
+		{"help nonsense", exitUsage, `unknown command "nonsense"; 'pitot --help' lists them`},
+		{"check pitot.yaml", exitUsage, "name the configuration file with -c: pitot check -c pitot.yaml"},
+		{"sql", exitUsage, "no SQL to run; for example"},
+		{"registry list --url http://127.0.0.1:1", exitFailed, "no registry answers at http://127.0.0.1:1 (connection refused); start one with 'pitot registry', or say with --url where it is"},
+		{"registry register", exitUsage, "name a service and its host, as shop 10.0.0.7:8080"},
 		{"", exitDone, "Available Commands"},
 		{"nonsense", exitUsage, `unknown command "nonsense"; 'pitot --help' lists them`},
 		{"inspct x", exitUsage, `unknown command "inspct" (did you mean inspect?); 'pitot --help' lists them`},
@@ -68,4 +77,24 @@ func TestExitCodes(t *testing.T) {
 			t.Errorf("pitot %s: an error of many lines:\n%s", c.args, stderr)
 		}
 	}
+}
+
+// Every page of help fits a terminal of 80 columns.
+func TestHelpFits(t *testing.T) {
+	var pages func(c *cobra.Command, path ...string)
+	pages = func(c *cobra.Command, path ...string) {
+		stdout, _, code := pitot(t, append(path, "--help")...)
+		if code != exitDone {
+			t.Errorf("pitot %s --help: exit %d", strings.Join(path, " "), code)
+		}
+		for line := range strings.Lines(stdout) {
+			if n := len(strings.TrimRight(line, "\n")); n > 80 {
+				t.Errorf("pitot %s --help: %d columns: %s", strings.Join(path, " "), n, line)
+			}
+		}
+		for _, sub := range c.Commands() {
+			pages(sub, append(slices.Clone(path), sub.Name())...)
+		}
+	}
+	pages(rootCommand())
 }

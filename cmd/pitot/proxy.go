@@ -38,7 +38,7 @@ func proxyCommand() *cobra.Command {
 	var f proxyFlags
 	c := &cobra.Command{
 		Use:   "proxy",
-		Short: "Put pitot inline: forward, balance and watch HTTP, MongoDB and TCP traffic",
+		Short: "Put pitot inline: forward, balance and watch traffic",
 		Long: "Put pitot inline: forward, balance and watch HTTP, MongoDB and TCP traffic.\n" +
 			"A configuration file says everything (docs/configuration.md); --listen and --to\n" +
 			"do for one listener. SIGTERM or Ctrl-C drains: what is under way may end, for a\n" +
@@ -46,7 +46,7 @@ func proxyCommand() *cobra.Command {
 			"A file that changes is taken over under the traffic (SIGHUP: at once), and\n" +
 			"SIGUSR2 hands the sockets to a new start of this program (docs/operations.md).",
 		Example: "  pitot proxy --listen :8080 --to 10.0.0.7:80,10.0.0.8:80\n" +
-			"  pitot proxy --listen 127.0.0.1:27018 --to 127.0.0.1:27017 --protocol mongodb --json\n  pitot proxy -c pitot.yaml",
+			"  pitot proxy --listen :27018 --to 127.0.0.1:27017 --protocol mongodb --json\n  pitot proxy -c pitot.yaml",
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			from := f.changes()

@@ -151,7 +151,7 @@ func TestProxyCommandMistakes(t *testing.T) {
 		{"proxy --listen 127.0.0.1:0 --to x:1 --admin none --store http://127.0.0.1:1", "", "cannot be reached", exitFailed},
 		{"proxy --listen 127.0.0.1:0 --to x:1 --admin none --store none --json-file " + dir + "/no/file", "", "name a file that can be written", exitFailed},
 		{"check", "", "pitot check -c FILE", exitUsage},
-		{"check -c " + good, "good.yaml is good: 1 listeners, 1 clusters", "", exitDone},
+		{"check -c " + good, "good.yaml is good: 1 listener, 1 cluster", "", exitDone},
 		{"check -c " + bad, "bad.yaml:5: clusters[0].endpoints: must name at least one", "bad.yaml cannot be used: 2 to mend", exitFailed},
 		{"check -c nowhere.yaml", "", "nowhere.yaml: no such file", exitFailed},
 	} {

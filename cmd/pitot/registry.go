@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"os"
 	"strconv"
 	"strings"
@@ -30,13 +31,16 @@ func registryCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "registry",
 		Short: "Serve a registry in which hosts tell which services they offer",
-		Long: "Serve a registry in which hosts tell which services they offer, for clusters with discovery {type: registry}.\n" +
-			"Hosts check in again and again, by POST or by 'pitot registry register'; who does not for --ttl is forgotten.\n" +
-			"Nothing depends on it being right: a proxy whose health checks find a host healthy keeps it, whatever the registry says.\n" +
-			"--simulate shows that, in simulated time: it fails when a working host is taken away.\n" +
-			"The token may also come from " + registryToken + "; an address other machines can reach needs one.",
+		Long: "Serve a registry in which hosts tell which services they offer, for clusters\n" +
+			"with discovery {type: registry}. Hosts check in again and again, by POST or by\n" +
+			"'pitot registry register'; who does not for --ttl is forgotten. Nothing depends\n" +
+			"on it being right: a proxy whose health checks find a host healthy keeps it,\n" +
+			"whatever the registry says. --simulate shows that, in simulated time: it fails\n" +
+			"when a working host is taken away.\n" +
+			"The token may also come from " + registryToken + "; an address that other\n" +
+			"machines can reach needs one.",
 		Example: "  pitot registry --state /var/lib/pitot/registry.json\n" +
-			"  curl -d 'ip=10.0.0.7&port=8080' -d 'tags={\"az\":\"eu-1a\",\"load_balancing_weight\":50}' http://127.0.0.1:9700/v1/registration/shop\n" +
+			"  curl -d 'ip=10.0.0.7&port=8080' http://127.0.0.1:9700/v1/registration/shop\n" +
 			"  curl -H 'Accept: text/plain' http://127.0.0.1:9700/v1/registration/shop",
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -116,9 +120,17 @@ func registryListCommand() *cobra.Command {
 		if err == nil {
 			fmt.Fprint(c.OutOrStdout(), text)
 		}
-		return err
+		return nobodyThere(err)
 	}
 	return c
+}
+
+// serviceAndHost are what register takes.
+func serviceAndHost(_ *cobra.Command, args []string) error {
+	if len(args) != 2 {
+		return fmt.Errorf("name a service and its host, as shop 10.0.0.7:8080")
+	}
+	return nil
 }
 
 // registerCommand checks a host in for as long as it runs.
@@ -130,10 +142,11 @@ func registerCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "register SERVICE IP:PORT",
 		Short: "Tell a registry that a host offers a service, until this ends",
-		Long: "Tell a registry that a host offers a service, again and again until SIGTERM or Ctrl-C, which take it away.\n" +
-			"With --load each check-in tells how busy this machine is, which a proxy may weigh its hosts by.",
+		Long: "Tell a registry that a host offers a service, again and again until SIGTERM or\n" +
+			"Ctrl-C, which take it away. With --load each check-in tells how busy this\n" +
+			"machine is, which a proxy may weigh its hosts by.",
 		Example: "  pitot registry register shop 10.0.0.7:8080 --tag az=eu-1a --load\n  pitot registry register shop 10.0.0.8:8080 --once",
-		Args:    usageArgs(cobra.ExactArgs(2)),
+		Args:    usageArgs(serviceAndHost),
 	}
 	f := c.Flags()
 	f.StringVar(&a.Revision, "revision", "", "version of what runs there")
@@ -156,9 +169,26 @@ func registerCommand() *cobra.Command {
 			a.Load = new(registry.Machine).Load
 		}
 		a.Log = slog.New(slog.NewTextHandler(c.ErrOrStderr(), nil))
-		return announce(c.Context(), client(), a, once)
+		return nobodyThere(announce(c.Context(), client(), a, once))
 	}
 	return c
+}
+
+// nobodyThere says what helps where nobody is at the registry's address.
+func nobodyThere(err error) error {
+	var asked *url.Error
+	if !errors.As(err, &asked) || asked.Timeout() {
+		return err
+	}
+	at, cause := asked.URL, asked.Err
+	if u, err := url.Parse(at); err == nil {
+		at = u.Scheme + "://" + u.Host
+	}
+	var refused *os.SyscallError
+	if errors.As(cause, &refused) {
+		cause = refused.Err
+	}
+	return fmt.Errorf("no registry answers at %s (%w); start one with 'pitot registry', or say with --url where it is", at, cause)
 }
 
 func announce(ctx context.Context, r *registry.Client, a registry.Announcement, once bool) error {

@@ -64,7 +64,7 @@ func TestRegistryCommands(t *testing.T) {
 		{"registry list --url " + url, exitFailed, "401 Unauthorized: this registry wants its token"},
 		{"registry register shop here", exitUsage, `"here" is no address; must be as 10.0.0.7:8080`},
 		{"registry register shop 10.0.0.1:1 --tag az", exitUsage, `--tag "az" is not valid`},
-		{"registry register shop", exitUsage, "accepts 2 arg(s)"},
+		{"registry register shop", exitUsage, "name a service and its host, as shop 10.0.0.7:8080"},
 	} {
 		if _, stderr, code := pitot(t, strings.Fields(c.args)...); code != c.code || !strings.Contains(stderr, c.says) {
 			t.Errorf("pitot %s: exit %d, says %q", c.args, code, stderr)

@@ -46,8 +46,9 @@ func replayCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "replay FILE...",
 		Short: "Decode captured traffic: pcap and pcapng files",
-		Long: "Decode captured traffic: pcap and pcapng files, also compressed by gzip or zstd; - is standard input.\n" +
-			"Several files are merged in order of time. Times are those of the capture, whatever the speed.",
+		Long: "Decode captured traffic: pcap and pcapng files, also compressed by gzip or zstd;\n" +
+			"- is standard input. Several files are merged in order of time. Times are those\n" +
+			"of the capture, whatever the speed.",
 		Example: "  pitot replay capture.pcap\n  pitot replay a.pcap b.pcapng --json --filter 'status>=500'\n  tcpdump -w - -i lo | pitot replay - --json\n  pitot replay capture.pcap --json --har out.har --bodies 64KiB",
 		Args:    usageArgs(someFiles),
 		RunE: func(c *cobra.Command, files []string) error {

@@ -28,8 +28,9 @@ func sqlCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "sql [QUERY]",
 		Short: "Ask the store in SQL: a query, a file, a pipe, or interactively",
-		Long: "Ask the store in SQL. Without a query and on a terminal it is interactive: statements end with a semicolon,\n" +
-			`\d lists tables, \d TABLE columns, \h helps, \q quits. Answers are tables on a terminal and tab-separated elsewhere.` + "\n" +
+		Long: "Ask the store in SQL. Without a query and on a terminal it is interactive:\n" +
+			`statements end with a semicolon, \d lists tables, \d TABLE columns, \h helps,` + "\n" +
+			`\q quits. Answers are tables on a terminal and tab-separated elsewhere.` + "\n" +
 			"When no embedded store runs, one is started for as long as it is asked.",
 		Example: "  pitot sql \"SELECT ServiceName, count() FROM otel_traces GROUP BY 1\"\n  pitot sql -f report.sql --format CSVWithNames\n  echo 'SELECT 1' | pitot sql",
 		RunE: func(c *cobra.Command, args []string) error {
@@ -55,6 +56,9 @@ func (f *sqlFlags) run(c *cobra.Command, query string) (err error) {
 	text, interactive, err := f.text(c.Context(), c.InOrStdin(), query)
 	if err != nil {
 		return err
+	}
+	if !interactive && sqlshell.Nothing(text) {
+		return usageError{sqlshell.ErrNoSQL} // before a store is started for it
 	}
 	ctx := c.Context()
 	dsn := f.store

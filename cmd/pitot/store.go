@@ -16,10 +16,12 @@ func storeCommand() *cobra.Command {
 	var opts store.Options
 	c := &cobra.Command{
 		Use:   "store",
-		Short: "Serve the embedded ClickHouse engine over ClickHouse's HTTP interface",
-		Long: "Serve the embedded ClickHouse engine over ClickHouse's HTTP interface, for pitot and any ClickHouse client.\n" +
-			"The other commands start one by themselves when none runs. SIGTERM or Ctrl-C ends it after running queries.\n" +
-			"A password may also come from PITOT_STORE_PASSWORD; an address other machines can reach needs one.",
+		Short: "Serve the embedded ClickHouse engine by HTTP",
+		Long: "Serve the embedded ClickHouse engine over ClickHouse's HTTP interface, for\n" +
+			"pitot and any ClickHouse client. The other commands start one by themselves\n" +
+			"when none runs. SIGTERM or Ctrl-C ends it after running queries.\n" +
+			"A password may also come from PITOT_STORE_PASSWORD; an address that other\n" +
+			"machines can reach needs one.",
 		Example: "  pitot store\n  curl 'http://127.0.0.1:8123/?query=SELECT+version()'",
 		Args:    usageArgs(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {

@@ -52,11 +52,13 @@ func tapCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "tap",
 		Short: "Decode traffic as it passes network interfaces of this machine",
-		Long: "Decode traffic as it passes network interfaces of this machine. It needs the capability CAP_NET_RAW and nothing\n" +
-			"else: sudo, or once sudo setcap cap_net_raw=ep PITOT. Nothing waits for it: packets that come too fast are dropped\n" +
-			"by the kernel, counted and told. SIGTERM, Ctrl-C or --for ends it; what is under way is told as it stands.",
+		Long: "Decode traffic as it passes network interfaces of this machine. It needs the\n" +
+			"capability CAP_NET_RAW and nothing else: sudo, or once\n" +
+			"sudo setcap cap_net_raw=ep PITOT. Nothing waits for it: packets that come too\n" +
+			"fast are dropped by the kernel, counted and told. SIGTERM, Ctrl-C or --for ends\n" +
+			"it; what is under way is told as it stands.",
 		Example: "  pitot tap -i eth0\n  pitot tap -i any -f 'tcp port 27017 and host 10.0.0.7' --json\n" +
-			"  pitot tap -i eth0 -i lo --write traffic.pcapng --rotate-size 100MiB --rotate-keep 10",
+			"  pitot tap -i eth0 -i lo --write t.pcapng --rotate-size 100MiB --rotate-keep 10",
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			t, err := f.tapper(c.Context())

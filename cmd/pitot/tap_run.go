@@ -98,7 +98,11 @@ func (t *tapper) open(hub *tap.Hub, stdout io.Writer) (*live.Capture, error) {
 		t.record.Stdout = stdout
 		o.Record = live.NewRecorder(*t.record)
 	}
-	return live.Open(o)
+	capture, err := live.Open(o)
+	if errors.Is(err, live.ErrUnnamed) {
+		return nil, usageError{err}
+	}
+	return capture, err
 }
 
 // counting fills the table that is printed at the end; the function it returns

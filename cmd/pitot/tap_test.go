@@ -38,10 +38,10 @@ func TestTapSaysWhatIsWrong(t *testing.T) {
 		{"tap -i lo --services x", exitUsage, "--services"},
 		{"tap -i lo --store nonsense", exitUsage, "--store"},
 		{"tap lo", exitUsage, "tap"},
-		{"tap", exitFailed, "name an interface"},
+		{"tap", exitUsage, "name an interface to capture from with -i, or any for all of them; there are "},
 		{"tap -i eht0", exitFailed, `there is no interface "eht0"`},
 	} {
-		if runtime.GOOS != "linux" && c.code == exitFailed {
+		if runtime.GOOS != "linux" && (c.code == exitFailed || c.args == "tap") {
 			continue
 		}
 		if _, stderr, code := pitot(t, strings.Fields(c.args)...); code != c.code || !strings.Contains(stderr, c.says) {

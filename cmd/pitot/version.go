@@ -19,9 +19,14 @@ func versionCommand() *cobra.Command {
 		Example: "  pitot version",
 		Args:    cobra.NoArgs,
 		Run: func(c *cobra.Command, _ []string) {
-			fmt.Fprintf(c.OutOrStdout(), "pitot %s %s %s/%s\n", versionText(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			fmt.Fprint(c.OutOrStdout(), versionLine())
 		},
 	}
+}
+
+// versionLine is all that is told of a version.
+func versionLine() string {
+	return fmt.Sprintf("pitot %s %s %s/%s\n", versionText(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
 func versionText() string {

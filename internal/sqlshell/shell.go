@@ -3,6 +3,7 @@ package sqlshell
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -33,6 +34,9 @@ func FormatFor(terminal bool) string {
 	return "TabSeparated"
 }
 
+// ErrNoSQL is that a text has no statement.
+var ErrNoSQL = errors.New(`no SQL to run; for example: pitot sql "SELECT count() FROM otel_traces"`)
+
 // Run runs every statement of text and stops at the first that fails.
 func (s *Shell) Run(ctx context.Context, text string) error {
 	statements, rest := store.Split(text)
@@ -40,7 +44,7 @@ func (s *Shell) Run(ctx context.Context, text string) error {
 		statements = append(statements, rest)
 	}
 	if len(statements) == 0 {
-		return fmt.Errorf("no SQL to run; for example: pitot sql \"SELECT count() FROM otel_traces\"")
+		return ErrNoSQL
 	}
 	for _, sql := range statements {
 		if err := s.one(ctx, sql); err != nil {
@@ -48,6 +52,12 @@ func (s *Shell) Run(ctx context.Context, text string) error {
 		}
 	}
 	return nil
+}
+
+// Nothing tells text without a statement.
+func Nothing(text string) bool {
+	statements, rest := store.Split(text)
+	return len(statements) == 0 && blank(rest)
 }
 
 // blank tells text of nothing but blanks and comments.

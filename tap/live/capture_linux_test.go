@@ -99,7 +99,7 @@ func TestWhatCannotBeOpened(t *testing.T) {
 		ifs  []string
 		want string
 	}{
-		{"no name", nil, "name an interface to capture from; there are "},
+		{"no name", nil, "name an interface to capture from with -i, or any for all of them; there are "},
 		{"a wrong name", []string{"eht0"}, `there is no interface "eht0"; there are `},
 		{"any and another", []string{"any", "lo"}, "any stands for all interfaces; name no other beside it"},
 	} {

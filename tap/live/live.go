@@ -29,6 +29,9 @@ import (
 // Any is the name that stands for all interfaces, also those to come.
 const Any = "any"
 
+// ErrUnnamed is that no interface was named.
+var ErrUnnamed = errors.New("name an interface to capture from with -i, or any for all of them")
+
 // Limits bound what a capture may hold, all workers together.
 type Limits struct {
 	Packet packet.Limits

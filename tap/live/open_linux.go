@@ -153,7 +153,7 @@ const maxInterfaces = 200 // named ones; a jump of the filter goes over them
 func find(names []string) (ifs []iface, err error) {
 	switch {
 	case len(names) == 0:
-		return nil, fmt.Errorf("name an interface to capture from; there are %s", known())
+		return nil, fmt.Errorf("%w; there are %s", ErrUnnamed, known())
 	case slices.Contains(names, Any):
 		if len(names) > 1 {
 			return nil, errors.New("any stands for all interfaces; name no other beside it")
