@@ -23,6 +23,7 @@ type clusters struct {
 	rows    []clusterRow
 	folded  map[string]bool
 	detail  bool
+	zoom    bool // the details have the whole screen
 	sort    string
 	reverse bool
 	key     string
@@ -144,8 +145,14 @@ func (v *clusters) note() {
 func (v *clusters) Render(w, h int) string {
 	var pane []string
 	if v.detail && v.cur < len(v.rows) {
-		pane = v.pane(w)
-		pane = pane[:min(len(pane), max(h-5, h*2/3))]
+		room := max(h-5, h*2/3)
+		if v.zoom {
+			room = h
+		}
+		pane = v.more(v.pane(w), room)
+	}
+	if v.zoom && v.detail {
+		return lines(pane, w, h)
 	}
 	cols := clusterColumns(w)
 	out := []string{v.heading(cols, w, v.sort, v.reverse)}
@@ -191,6 +198,19 @@ func (v *clusters) row1(cols []column, w, i int) string {
 		plain(number(r.rate)), errs, plain(duration(r.p50)), plain(duration(r.p99)),
 		plain(number(float64(r.retries))), plain(number(float64(r.ejections))), plain(number(float64(r.refused))),
 	})
+}
+
+// more cuts a pane to h lines, and says so.
+func (v *clusters) more(pane []string, h int) []string {
+	over := len(pane) - h
+	if over <= 0 || h < 2 {
+		return pane
+	}
+	text := fmt.Sprintf("  %d lines more", over+1)
+	if !v.zoom {
+		text += ": z gives the numbers the whole screen"
+	}
+	return append(pane[:h-1], v.faint.Render(text))
 }
 
 // state says in few words who is taken, and the sign for it.
@@ -263,7 +283,10 @@ func (v *clusters) pane(w int) []string {
 	} else {
 		stats = r.host.Stats
 		place := strings.Trim(strings.Join([]string{r.host.Region, r.host.Zone, r.host.SubZone}, "/"), "/")
-		out = append(out, "  "+v.head.Render(clean(r.host.Address))+"  "+orNone(clean(states(r.host.Flags)))+"  place "+orNone(clean(place)))
+		out = append(out, "  "+v.head.Render(clean(r.host.Address))+"  "+clean(cmp.Or(states(r.host.Flags), "ok")))
+		if place != "" {
+			out[1] += "  place " + clean(place)
+		}
 	}
 	if r.host != nil && r.host.Load != nil {
 		l := r.host.Load
@@ -273,15 +296,22 @@ func (v *clusters) pane(w int) []string {
 }
 
 // numbers are those that are not 0, in as many columns as there is room for.
+// What circuit breakers have left comes last: it is never 0, and seldom news.
 func (v *clusters) numbers(stats map[string]uint64, w int) (out []string) {
-	const width = 52
-	var all []string
+	const narrowest = 52
+	var all, left []string
 	for _, name := range slices.Sorted(maps.Keys(stats)) {
-		if n := stats[name]; n > 0 {
-			all = append(all, fmt.Sprintf("%12s  %s", thousands(n), clean(name)))
+		switch s := fmt.Sprintf("%12s  %s", thousands(stats[name]), clean(name)); {
+		case stats[name] == 0:
+		case strings.Contains(name, ".remaining_"):
+			left = append(left, s)
+		default:
+			all = append(all, s)
 		}
 	}
-	per := max(1, (w-2)/width)
+	all = append(all, left...)
+	per := max(1, (w-2)/narrowest)
+	width := (w - 2) / per
 	for i := 0; i < len(all); i += per {
 		line := "  "
 		for _, s := range all[i:min(i+per, len(all))] {
@@ -303,10 +333,16 @@ func (v *clusters) Key(k string) (a Action, ok bool) {
 	case "S":
 		v.reverse = !v.reverse
 	case "esc":
-		if !v.detail {
+		switch {
+		case !v.detail:
 			return a, false
+		case v.zoom:
+			v.zoom = false
+		default:
+			v.detail = false
 		}
-		v.detail = false
+	case "z":
+		v.zoom = v.detail && !v.zoom
 	case "enter":
 		v.detail = !v.detail && v.cur < len(v.rows)
 		v.note()
@@ -352,6 +388,7 @@ func (v *clusters) Click(line int) {
 func (v *clusters) Keys() []Binding {
 	return []Binding{
 		{"enter", "all numbers of the cluster or endpoint that are not 0"},
+		{"z", "give the numbers the whole screen, and back"},
 		{"o", "show its exchanges in Live"},
 		{"h l, left right", "fold, unfold the cluster"},
 		{"s S", "sort by the next column, reverse"},

@@ -59,14 +59,19 @@ func (v *live) timing(x *event.Exchange, w int) string {
 
 // attributes are what the JSON Lines carry, in two columns where there is room.
 func (v *live) attributes(x *event.Exchange, w int) (out []string) {
-	var kv []string
+	var keys, values []string
 	x.Attributes(func(a event.Attr) {
 		val := a.Text
 		if a.IsInt {
 			val = strconv.FormatInt(a.Int, 10)
 		}
-		kv = append(kv, fit(a.Key, 34, false)+" "+clean(val))
+		keys, values = append(keys, a.Key), append(values, val)
 	})
+	column := w
+	if w >= 140 {
+		column = w / 2
+	}
+	kv := pairs(keys, values, column)
 	if w < 140 {
 		for _, s := range kv {
 			out = append(out, "  "+s)

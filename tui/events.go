@@ -119,8 +119,12 @@ func (v *events) pane(w int) []string {
 	n := &v.rows[v.cur]
 	out := []string{v.faint.Render(strings.Repeat(v.line, w))}
 	out = append(out, "  "+v.head.Render(eventName(n))+"  "+time.Unix(0, n.Time).In(v.zone).Format("2006-01-02 15:04:05.000000")+"  "+n.Severity.String(), "  "+clean(n.Body))
+	var keys, values []string
 	for _, kv := range n.Attributes {
-		out = append(out, "  "+fit(clean(kv.Key), 34, false)+" "+clean(kv.Value))
+		keys, values = append(keys, kv.Key), append(values, kv.Value)
+	}
+	for _, line := range pairs(keys, values, w) {
+		out = append(out, "  "+line)
 	}
 	return out
 }

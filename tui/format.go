@@ -44,16 +44,42 @@ func fit(s string, w int, right bool) string {
 	return s + strings.Repeat(" ", w-n)
 }
 
-// short cuts the name of a gRPC method, which has no room in w cells, at its
-// beginning: the package says less than the method.
+// short cuts the name of a gRPC method, or an address, which has no room in w
+// cells, at its beginning: the package says less than the method, and the
+// network less than the port.
 func short(s string, w int) string {
 	name := strings.TrimLeft(s, " ")
 	room := w - (len(s) - len(name))
 	wide := ansi.StringWidth(name)
-	if wide <= room || room < 2 || strings.IndexByte(name, '/') <= 0 || strings.ContainsRune(name, ' ') {
+	if wide <= room || room < 2 || strings.IndexByte(name, '/') <= 0 && !isAddress(name) || strings.ContainsRune(name, ' ') {
 		return s
 	}
 	return s[:len(s)-len(name)] + ansi.TruncateLeft(name, wide-room+1, "~")
+}
+
+// isAddress tells a host with its port.
+func isAddress(s string) bool {
+	i := strings.LastIndexByte(s, ':')
+	if i <= 0 || i == len(s)-1 || strings.Trim(s[i+1:], "0123456789") != "" {
+		return false
+	}
+	return s[i-1] == ']' || strings.IndexByte(s, ':') == i // not a time of day
+}
+
+// pairs are keys with their values in two columns of w cells, of which the
+// first has room for every key where that leaves half for values.
+func pairs(keys, values []string, w int) []string {
+	const least = 34 // so that what stands below each other begins at one place
+	room := least
+	for _, k := range keys {
+		room = max(room, ansi.StringWidth(clean(k)))
+	}
+	room = min(room, max(least, w/2))
+	out := make([]string, len(keys))
+	for i, k := range keys {
+		out[i] = fit(clean(k), room, false) + " " + clean(values[i])
+	}
+	return out
 }
 
 func duration(d time.Duration) string {

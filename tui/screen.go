@@ -55,11 +55,14 @@ func (m *model) bar() string {
 	if m.w < 70 {
 		parts = parts[1:]
 	}
-	left := strings.Join(parts, "  ")
 	clock := "-"
-	if m.snap.Seen > 0 {
+	switch {
+	case m.w < 50: // what was lost says more than window and clock
+		clock, parts = "", parts[:len(parts)-1]
+	case m.snap.Seen > 0:
 		clock = m.snap.Now.In(m.opt.Zone).Format("15:04:05")
 	}
+	left := strings.Join(parts, "  ")
 	f := "filter: " + clean(m.filter)
 	if m.filter == "" {
 		f = "filter: -"
@@ -107,6 +110,9 @@ func (m *model) tabs() string {
 	var b strings.Builder
 	for i, v := range m.views {
 		name := tabName(i, v)
+		if m.w < 70 && i != m.at {
+			name = strconv.Itoa(i + 1) // so that the view that is shown has room for its name
+		}
 		if i == m.at {
 			b.WriteString(m.look.head.Render("[" + name + "]"))
 		} else {
