@@ -42,7 +42,7 @@ const holdPause = 100 * time.Millisecond
 // closed meanwhile.
 func (l *load) hold(ctx context.Context, socket net.Listener) bool {
 	d, ok := socket.(interface{ SetDeadline(time.Time) error })
-	if !ok || !l.s.overload.Full(overload.StopConnections) {
+	if !ok || !l.s.overload.Active(overload.StopConnections) {
 		return true
 	}
 	_ = d.SetDeadline(time.Unix(1, 0)) // fails only when closed, and then so does Accept

@@ -70,6 +70,9 @@ func TestOverloadHoldsConnections(t *testing.T) {
 	if n, err := held.Read(make([]byte, 1)); n != 0 || !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("read %d, %v", n, err)
 	}
+	if r.overload.Taken(overload.StopConnections) == 0 {
+		t.Error("nothing is counted")
+	}
 	r.overload.Use(nil)
 	_ = held.SetReadDeadline(time.Now().Add(patience))
 	hear(t, held, "held")

@@ -63,8 +63,10 @@ func (o *Overload) check(wrong report) {
 		known(key+".action", a.Action, StopRequests, DisableKeepalive, StopConnections, RejectConnections, ShrinkMemory)
 		known(key+".resource", a.Resource, Memory, Descriptors, Goroutines, Connections)
 		within(a.At, 1, 100, key+".at", wrong)
-		if a.From > a.At {
-			wrong(key+".from", "%d is more than at, %d; must be less, or left out", a.From, a.At)
+		if a.From > 0 && (a.Action == StopConnections || a.Action == ShrinkMemory) {
+			wrong(key+".from", "%s is done or not, for no share; remove it", a.Action)
+		} else if a.From < 0 || a.From > a.At {
+			wrong(key+".from", "%d is not valid; must be from 0 to at, %d", a.From, a.At)
 		}
 	}
 }
