@@ -33,9 +33,11 @@ func (w waiter) Admit(ctx context.Context, _ *route.Question) *route.Failure {
 
 // The time that a guard takes is not the upstream's.
 func TestGuardsMayWait(t *testing.T) {
+	const limit = 500 * time.Millisecond
 	versions(t, func(t *testing.T, client, upstream int) {
+		t.Parallel()
 		p := start(t, origin(t, func(w http.ResponseWriter, _ *http.Request) {}), upstream, func(_ *relay.Options, r *hop.Route) {
-			r.Timeout, r.Guards = time.Second, []route.Guard{waiter{1200 * time.Millisecond, nil}}
+			r.Timeout, r.Guards = limit, []route.Guard{waiter{limit + limit/4, nil}}
 		})
 		a, err := p.client(client).Get(p.url("/"))
 		if err != nil || a.StatusCode != 200 {
@@ -43,7 +45,7 @@ func TestGuardsMayWait(t *testing.T) {
 		}
 		a.Body.Close()
 		x, attempt := p.spans.find(t, ofKind(event.Server)), p.spans.find(t, ofKind(event.Client))
-		if d := time.Duration(attempt.Start - x.Start); d < 1200*time.Millisecond {
+		if d := time.Duration(attempt.Start - x.Start); d < limit {
 			t.Errorf("the attempt begins %v after the exchange", d)
 		}
 	})

@@ -30,19 +30,21 @@ func TestHedge(t *testing.T) {
 		change       func(*config.Retry)
 		first        event.ResponseFlags
 	}{
-		{"delay", "hedge: delay", func(c *config.Retry) { c.Hedge.Delay = 300 * time.Millisecond }, event.FlagLR},
-		{"timeout", "hedge: per-try timeout", func(c *config.Retry) { c.PerTry, c.Hedge.OnPerTryTimeout = time.Second, true }, event.FlagUT},
+		{"delay", "hedge: delay", func(c *config.Retry) { c.Hedge.Delay = 30 * time.Millisecond }, event.FlagLR},
+		{"timeout", "hedge: per-try timeout", func(c *config.Retry) { c.PerTry, c.Hedge.OnPerTryTimeout = 30*time.Millisecond, true }, event.FlagUT},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			versions(t, func(t *testing.T, client, upstream int) {
-				cancelled := make(chan bool, 4)
+				arrived, cancelled := make(chan bool), make(chan bool, 4)
 				o := origin(t, func(w http.ResponseWriter, r *http.Request) {
 					b, _ := io.ReadAll(r.Body)
 					if firstTry(r) {
+						close(arrived)
 						<-r.Context().Done()
 						cancelled <- true
 						return
 					}
+					<-arrived
 					fmt.Fprintf(w, "got %s", b)
 				})
 				p := start(t, o, upstream, retries(t, "", tt.change, numbered))

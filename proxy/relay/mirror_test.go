@@ -215,9 +215,10 @@ func TestMirrorsHarmNobody(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			stats := new(relay.MirrorStats)
 			p := start(t, origin(t, new(heard).handler(200, "fine")), 1, mirrored(t, mirror(t), ", compare: {status: true}", stats),
-				func(_ *relay.Options, r *hop.Route) { r.Timeout = 2 * time.Second })
+				func(_ *relay.Options, r *hop.Route) { r.Timeout = time.Second })
 			for range 3 {
 				a, err := p.client(1).Post(p.url("/"), "text/plain", strings.NewReader("hello"))
 				if err != nil || a.StatusCode != 200 || body(t, a) != "fine" {
@@ -252,7 +253,7 @@ func TestWhatIsNotMirrored(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			stats := new(relay.MirrorStats)
 			p := start(t, origin(t, new(heard).handler(200, "fine")), 1, mirrored(t, "127.0.0.1:1", tt.keys, stats))
-			a, err := p.client(1).Post(p.url("/"), "text/plain", bytes.NewReader(make([]byte, 1<<20)))
+			a, err := p.client(1).Post(p.url("/"), "text/plain", bytes.NewReader(make([]byte, 128<<10)))
 			if err != nil || body(t, a) != "fine" {
 				t.Fatalf("%+v, %v", a, err)
 			}

@@ -106,6 +106,20 @@ func (endless) Read(b []byte) (int, error) {
 	return len(b), nil
 }
 
+// dripping is one that comes slowly after its beginning, so that sockets on the
+// way do not fill with what somebody must read to see its end.
+type dripping struct{ n int }
+
+func (d *dripping) Read(b []byte) (int, error) {
+	if d.n > 200_000 {
+		time.Sleep(time.Millisecond)
+	}
+	b = b[:min(len(b), 10_000)]
+	clear(b)
+	d.n += len(b)
+	return len(b), nil
+}
+
 // An answer that comes before the request's end passes, and ends the upload.
 func TestEarlyAnswer(t *testing.T) {
 	addr := origin(t, everything)
@@ -151,7 +165,7 @@ func TestClientGoes(t *testing.T) {
 				ctx, cancel := context.WithCancel(context.Background())
 				var up io.Reader
 				if when == "in the request" {
-					up = endless{}
+					up = new(dripping)
 				}
 				r, _ := http.NewRequestWithContext(ctx, "POST", p.url("/"), up)
 				c := p.client(client)
