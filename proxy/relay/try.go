@@ -224,6 +224,7 @@ func (e *exchange) pass() {
 		h.Framing = http1.Chunked // there may be some, which HTTP/1.1 has after chunks only
 	}
 	e.rules.Answer(h, e.req, &e.x)
+	e.tunnelled.Store(tunnel) // before the client knows: from there on its end is that of one direction
 	if !e.write(e.c.Answer(h, none)) {
 		return
 	}

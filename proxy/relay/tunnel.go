@@ -20,7 +20,6 @@ func (e *exchange) carryTunnel() {
 		e.abort(Cancelled)
 		return
 	}
-	e.tunnelled.Store(true)
 	e.arrive(nil)
 	e.tell()
 	e.conn.out.Notice(&event.Notice{Time: e.x.End, Name: event.EventUpgraded, Service: e.x.Service, TraceID: e.x.TraceID,

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/net/websocket"
 
 	"github.com/pitot-io/pitot/internal/event"
+	"github.com/pitot-io/pitot/proxy/hop"
 	"github.com/pitot-io/pitot/proxy/relay"
 )
 
@@ -83,8 +84,11 @@ func TestWebSocket(t *testing.T) {
 	}
 }
 
-// The end of one direction passes, and the other goes on.
+// The end of one direction passes, and the other goes on, for longer than it takes
+// to notice that a client has left.
 func TestTunnelHalfCloses(t *testing.T) {
+	const tick = 50 * time.Millisecond
+	quick := func(o *relay.Options, _ *hop.Route) { o.Request = 4 * tick }
 	for _, between := range []int{1, 2} {
 		t.Run(fmt.Sprintf("by HTTP %d", between), func(t *testing.T) {
 			inner := start(t, raw(t, func(c *net.TCPConn, r *bufio.Reader) {
@@ -92,9 +96,10 @@ func TestTunnelHalfCloses(t *testing.T) {
 				fmt.Fprintf(c, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: %s\r\n\r\n",
 					relay.AppendAccept(nil, []byte(key)))
 				b, _ := io.ReadAll(r)
+				time.Sleep(3 * tick)
 				fmt.Fprintf(c, "%d bytes", len(b))
-			}), 1)
-			outer := start(t, inner.addr, between)
+			}), 1, quick)
+			outer := start(t, inner.addr, between, quick)
 			c, err := net.Dial("tcp", outer.addr)
 			if err != nil {
 				t.Fatal(err)

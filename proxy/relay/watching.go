@@ -112,8 +112,13 @@ func (e *exchange) end(why cut) {
 	e.cancel(Cancelled)
 }
 
-// clientGone is what Client.OnGone is given.
+// clientGone is what Client.OnGone is given. A client that has ended its side of a
+// tunnel may want to hear the other; that it has left altogether is seen by who
+// reads from it or writes to it.
 func (e *exchange) clientGone() {
+	if e.tunnelled.Load() {
+		return
+	}
 	if e.why.CompareAndSwap(uint32(notCut), uint32(cutGone)) {
 		e.cancel(Cancelled)
 	}
