@@ -3,17 +3,13 @@ package relay_test
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/pitot-io/pitot/internal/config"
 	"github.com/pitot-io/pitot/internal/event"
@@ -23,93 +19,6 @@ import (
 	"github.com/pitot-io/pitot/proxy/route"
 	"github.com/pitot-io/pitot/proxy/upstream"
 )
-
-// retries is a policy on these conditions.
-func retries(t testing.TB, on string, change ...func(*config.Retry)) func(*relay.Options, *hop.Route) {
-	c := config.DefaultRetry()
-	c.On, c.BackOff = strings.Fields(on), config.RetryBackOff{Base: time.Millisecond, Max: 10 * time.Millisecond}
-	for _, f := range change {
-		f(&c)
-	}
-	p, err := retry.New(&c, route.MatchField)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return func(_ *relay.Options, r *hop.Route) { r.Retry = p }
-}
-
-// among has the requests go to several hosts.
-func among(t testing.TB, hosts ...string) func(*relay.Options, *hop.Route) {
-	c := upstream.New(upstream.Options{Name: "origin", Endpoints: upstream.Addresses(hosts...)})
-	t.Cleanup(c.Close)
-	return func(_ *relay.Options, r *hop.Route) { r.Cluster = c }
-}
-
-// tried waits for the exchange's span, and gives those of its n tries in order.
-func (p *proxy) tried(n int) (x *event.Exchange, tries []*event.Exchange) {
-	p.t.Helper()
-	t := p.t.(*testing.T)
-	x = p.spans.find(t, ofKind(event.Server))
-	for i := range n {
-		tries = append(tries, p.spans.find(t, func(a *event.Exchange) bool {
-			return a.Kind == event.Client && a.ParentID == x.SpanID && int(a.Attempt) == i
-		}))
-	}
-	p.spans.mu.Lock()
-	defer p.spans.mu.Unlock()
-	all := 0
-	for i := range p.spans.batch.Exchanges {
-		if a := &p.spans.batch.Exchanges[i]; a.Kind == event.Client && a.ParentID == x.SpanID {
-			all++
-		}
-	}
-	if all != n || int(x.Attempt) != n-1 {
-		t.Errorf("%d tries were told, and %d counted; want %d", all, x.Attempt+1, n)
-	}
-	return x, tries
-}
-
-func (p *proxy) stat(name string) uint64 {
-	for _, s := range p.route.Cluster.Stats() {
-		if s.Name == name {
-			return s.Value
-		}
-	}
-	p.t.Fatalf("no number %s", name)
-	return 0
-}
-
-// quiet waits until nothing is counted active any more.
-func (p *proxy) quiet() {
-	p.t.Helper()
-	for limit := time.Now().Add(patience); p.stat("upstream_rq_active") != 0 || p.stat("upstream_rq_retry_active") != 0; {
-		if time.Now().After(limit) {
-			p.t.Fatal("something is counted active still")
-		}
-		time.Sleep(time.Millisecond)
-	}
-}
-
-// flaky answers 503 so many times, then with what it got.
-func flaky(failures int) http.HandlerFunc {
-	var n atomic.Int64
-	return func(w http.ResponseWriter, r *http.Request) {
-		b, _ := io.ReadAll(r.Body)
-		if n.Add(1) <= int64(failures) {
-			http.Error(w, "not now", http.StatusServiceUnavailable)
-			return
-		}
-		w.Header().Set("X-Trailer", r.Trailer.Get("X-Sum"))
-		fmt.Fprintf(w, "%d %x", len(b), sum(b))
-	}
-}
-
-func sum(b []byte) (n uint32) {
-	for _, c := range b {
-		n = n*31 + uint32(c)
-	}
-	return n
-}
 
 // A request is sent again with all of its body and trailers, whatever the
 // versions and however the body comes.
@@ -166,21 +75,6 @@ func TestRetry(t *testing.T) {
 			})
 		}
 	})
-}
-
-// slow is a body that comes in steps.
-type slow struct {
-	data []byte
-	step int
-}
-
-func (s *slow) Read(b []byte) (int, error) {
-	if len(s.data) == 0 {
-		return 0, io.EOF
-	}
-	n := copy(b, s.data[:min(s.step, len(s.data))])
-	s.data = s.data[n:]
-	return n, nil
 }
 
 // When no retry is left, the client gets the last answer, and the span says so.
@@ -317,16 +211,6 @@ func TestRetryWithoutAnswer(t *testing.T) {
 	}
 }
 
-func readHead(r *bufio.Reader) (lines []string) {
-	for {
-		s, err := r.ReadString('\n')
-		if err != nil || s == "\r\n" {
-			return lines
-		}
-		lines = append(lines, strings.TrimSpace(s))
-	}
-}
-
 // A request may have been acted on: it is not sent again by default.
 func TestNotRetriedByDefault(t *testing.T) {
 	p := start(t, raw(t, func(c *net.TCPConn, r *bufio.Reader) { readHead(r) }), 1,
@@ -380,112 +264,6 @@ func TestConnectFailure(t *testing.T) {
 			t.Errorf("%s %s", a.Status, x.AppendJSON(nil))
 		}
 	})
-}
-
-// A try that takes too long is given up for another.
-func TestPerTryTimeout(t *testing.T) {
-	const perTry = 200 * time.Millisecond // on a busy machine others may take longer, too
-	versions(t, func(t *testing.T, client, upstream int) {
-		t.Parallel()
-		var arrived, gone atomic.Int64
-		p := start(t, origin(t, func(w http.ResponseWriter, r *http.Request) {
-			io.Copy(io.Discard, r.Body)
-			if firstTry(r) {
-				arrived.Add(1)
-				<-r.Context().Done()
-				gone.Add(1)
-				return
-			}
-			fmt.Fprint(w, r.Header.Get("x-envoy-attempt-count"), r.Header.Get("x-envoy-is-timeout-retry"))
-		}), upstream, retries(t, "5xx", func(c *config.Retry) {
-			c.PerTry, c.Most, c.AttemptCount, c.TimeoutRetry = perTry, 20, true, true
-		}))
-		a, err := p.client(client).Post(p.url("/"), "text/plain", strings.NewReader("x"))
-		if err != nil {
-			t.Fatal(err)
-		}
-		b := body(t, a)
-		eventually(t, "cancelled", func() bool { return gone.Load() == arrived.Load() })
-		x := p.spans.find(t, ofKind(event.Server))
-		_, tries := p.tried(int(x.Attempt) + 1)
-		if b != fmt.Sprint(len(tries), "true") || len(tries) < 2 {
-			t.Errorf("%s %q after %d tries", a.Status, b, len(tries))
-		}
-		if d := time.Duration(tries[0].Duration()); tries[0].Flags != event.FlagUT || tries[0].StatusMessage != "upstream_per_try_timeout" || d < perTry || d > patience/2 ||
-			tries[1].Retried != "5xx" {
-			t.Errorf("spans %s\n%s", tries[0].AppendJSON(nil), tries[1].AppendJSON(nil))
-		}
-		if p.stat("upstream_rq_per_try_timeout") != uint64(x.Attempt) {
-			t.Error("it was not counted")
-		}
-	})
-}
-
-// The same for one of which nothing comes.
-func TestPerTryIdleTimeout(t *testing.T) {
-	stuck := origin(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
-	p := start(t, stuck, 2, retries(t, "reset", func(c *config.Retry) { c.PerTryIdle, c.Most = 30*time.Millisecond, 1 }))
-	a, err := p.client(2).Get(p.url("/"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	body(t, a)
-	if x, _ := p.tried(2); a.StatusCode != 504 || x.Flags != event.FlagSI|event.FlagURX || x.StatusMessage != "upstream_per_try_idle_timeout" {
-		t.Errorf("%s %s", a.Status, x.AppendJSON(nil))
-	}
-}
-
-// The route's timeout covers all tries and what is waited between them.
-func TestRouteTimeoutCoversRetries(t *testing.T) {
-	t.Parallel()
-	const limit = 400 * time.Millisecond
-	p := start(t, origin(t, func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }), 1,
-		retries(t, "5xx", func(c *config.Retry) { c.PerTry, c.Most = 50*time.Millisecond, 100 }),
-		func(_ *relay.Options, r *hop.Route) { r.Timeout = limit })
-	began := time.Now()
-	a, err := p.client(1).Get(p.url("/"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	body(t, a)
-	x := p.spans.find(t, ofKind(event.Server))
-	if d := time.Since(began); a.StatusCode != 504 || x.Flags&event.FlagUT == 0 || d < limit*9/10 || d > patience/2 || x.Attempt < 1 {
-		t.Errorf("%s after %v: %s", a.Status, d, x.AppendJSON(nil))
-	}
-}
-
-// An answer may ask for time; when that is more than there is, it is the answer.
-func TestRetryAfter(t *testing.T) {
-	t.Parallel()
-	var n atomic.Int64
-	h := func(after string) http.HandlerFunc {
-		return func(w http.ResponseWriter, r *http.Request) {
-			if n.Add(1) == 1 {
-				w.Header().Set("Retry-After", after)
-				w.WriteHeader(429)
-			}
-		}
-	}
-	policy := retries(t, "retriable-status-codes", func(c *config.Retry) { c.StatusCodes = []int{429} })
-	p := start(t, origin(t, h("1")), 1, policy)
-	began := time.Now()
-	a, err := p.client(1).Get(p.url("/"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	body(t, a)
-	if d := time.Since(began); a.StatusCode != 200 || d < time.Second || d > patience || p.stat("upstream_rq_retry_backoff_ratelimited") != 1 {
-		t.Errorf("%s after %v", a.Status, d)
-	}
-	n.Store(0)
-	p = start(t, origin(t, h("60")), 1, policy)
-	if a, err = p.client(1).Get(p.url("/")); err != nil {
-		t.Fatal(err)
-	}
-	body(t, a)
-	if x, _ := p.tried(1); a.StatusCode != 429 || x.Retried != "not retried: the wait is longer than the timeout" {
-		t.Errorf("%s %s", a.Status, x.AppendJSON(nil))
-	}
 }
 
 // Hosts that were tried are not tried again while there are others, nor those
@@ -547,126 +325,4 @@ func TestCallersSay(t *testing.T) {
 			t.Errorf("trusted %t: %s", trust, a.Status)
 		}
 	}
-}
-
-// A client that leaves ends the wait before a retry; so does the proxy's end.
-func TestGivenUpInBackOff(t *testing.T) {
-	versions(t, func(t *testing.T, client, upstream int) {
-		for _, drain := range []bool{false, true} {
-			asked := make(chan bool, 4)
-			p := start(t, origin(t, func(w http.ResponseWriter, r *http.Request) {
-				w.Header().Set("Retry-After", "5")
-				w.WriteHeader(503)
-				asked <- true
-			}), upstream, retries(t, "5xx"))
-			ctx, cancel := context.WithCancel(context.Background())
-			r, _ := http.NewRequestWithContext(ctx, "GET", p.url("/"), nil)
-			over := make(chan error, 1)
-			c := p.client(client)
-			go func() {
-				a, err := c.Do(r)
-				if err == nil {
-					a.Body.Close()
-				}
-				over <- err
-			}()
-			<-asked
-			for p.stat("upstream_rq_retry_active") == 0 { // the answer may be on its way
-				time.Sleep(time.Millisecond)
-			}
-			want := event.FlagDC
-			if drain {
-				p.engine.Drain() // lets it end
-				p.engine.Close()
-				want = event.FlagLR
-			} else {
-				cancel()
-			}
-			<-over
-			cancel()
-			if x, _ := p.tried(1); x.Flags != want || time.Duration(x.Duration()) > 4*time.Second {
-				t.Errorf("span %s", x.AppendJSON(nil))
-			}
-			p.quiet()
-		}
-	})
-}
-
-// Exchanges under way end in order while the proxy drains, their retries among
-// them.
-func TestRetryWhileDraining(t *testing.T) {
-	first, begun := make(chan bool), make(chan bool)
-	var n atomic.Int64
-	p := start(t, origin(t, func(w http.ResponseWriter, r *http.Request) {
-		if n.Add(1) == 1 {
-			begun <- true
-			<-first
-			w.WriteHeader(503)
-		}
-	}), 1, retries(t, "5xx"))
-	over := make(chan int, 1)
-	c := p.client(1)
-	go func() {
-		a, err := c.Get(p.url("/"))
-		if err != nil {
-			over <- 0
-			return
-		}
-		a.Body.Close()
-		over <- a.StatusCode
-	}()
-	<-begun
-	p.engine.Drain()
-	close(first)
-	if got := <-over; got != 200 {
-		t.Errorf("status %d", got)
-	}
-}
-
-// However many retries are wanted at once, no more are made than the budget
-// allows; what is refused is told once.
-// An exchange counts as under way for a moment longer than its client waits, so
-// 5 % of those of ten clients are less than three at any time.
-func TestBudget(t *testing.T) {
-	var now, most, total atomic.Int64
-	o := origin(t, func(w http.ResponseWriter, r *http.Request) {
-		if n, _ := strconv.Atoi(r.Header.Get("x-envoy-attempt-count")); n > 1 {
-			most.Store(max(most.Load(), now.Add(1))) // too small at worst
-			defer now.Add(-1)
-			total.Add(1)
-			time.Sleep(5 * time.Millisecond) // so that they meet
-		}
-		w.WriteHeader(503)
-	})
-	var mu sync.Mutex
-	var notices []string
-	c := upstream.New(upstream.Options{Name: "origin", Endpoints: upstream.Addresses(o), Budget: &upstream.Budget{Percent: 5, Min: 3},
-		Tell: func(n *event.Notice) { mu.Lock(); notices = append(notices, n.Name); mu.Unlock() }})
-	t.Cleanup(c.Close)
-	p := start(t, o, 2, retries(t, "5xx", func(c *config.Retry) { c.Most, c.AttemptCount = 3, true }), func(_ *relay.Options, r *hop.Route) { r.Cluster = c })
-	client := p.client(2)
-	var all sync.WaitGroup
-	for range 10 {
-		all.Go(func() {
-			for range 30 {
-				a, err := client.Get(p.url("/"))
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				a.Body.Close()
-			}
-		})
-	}
-	all.Wait()
-	if most.Load() > 3 || total.Load() == 0 || p.stat("upstream_rq_retry_overflow") == 0 || uint64(total.Load()) != p.stat("upstream_rq_retry") {
-		t.Errorf("%d retries at once, %d in all, %d refused", most.Load(), total.Load(), p.stat("upstream_rq_retry_overflow"))
-	}
-	p.spans.find(t, func(x *event.Exchange) bool {
-		return x.Flags == event.FlagUO && x.Retried == "not retried: the cluster has as many retries under way as it may"
-	})
-	if mu.Lock(); len(notices) != 1 || notices[0] != event.EventRetriesOver {
-		t.Errorf("told %q", notices)
-	}
-	mu.Unlock()
 }
