@@ -139,7 +139,7 @@ func (c *Cluster) pick(ctx context.Context, w *Want) (*Host, error) {
 		}
 		return nil, err
 	}
-	if h.away.until.Load() != 0 {
+	if h.Flags()&Away != 0 {
 		h = c.reachable(w, h)
 	}
 	return h.begin(), nil

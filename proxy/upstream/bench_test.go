@@ -2,8 +2,11 @@ package upstream
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"testing"
+	"time"
+	"unsafe"
 )
 
 // benches are the policies as they are measured.
@@ -37,6 +40,8 @@ func many(n int, weights uint32) []Endpoint {
 	return all
 }
 
+// What a pick costs. On a machine that others use ns/op is mostly theirs: the
+// metric best-ns is that of the quickest of many short batches.
 func BenchmarkPick(b *testing.B) {
 	for _, p := range benches {
 		for _, n := range []int{10, 1000, 100_000} {
@@ -48,15 +53,41 @@ func BenchmarkPick(b *testing.B) {
 				c := New(Options{Endpoints: many(n, p.weights), Policy: policy})
 				w := &Want{Hashed: true, Now: 1}
 				b.ReportAllocs()
-				for b.Loop() {
+				b.ResetTimer()
+				inBatches(b, func() {
 					w.Hash = w.Hash*6364136223846793005 + 1442695040888963407 // Knuth's generator: cheap, and all over the ring
 					h, err := c.choose(w)
 					if err != nil || h == nil {
 						b.Fatal(err)
 					}
-				}
+				})
 			})
 		}
+	}
+}
+
+// inBatches does b.N times what one does.
+func inBatches(b *testing.B, one func()) {
+	const batch = 2000
+	best := time.Duration(math.MaxInt64)
+	for left := b.N; left > 0; left -= batch {
+		n, began := min(batch, left), time.Now()
+		for range n {
+			one()
+		}
+		if n == batch {
+			best = min(best, time.Since(began))
+		}
+	}
+	if b.N >= batch {
+		b.ReportMetric(float64(best)/batch, "best-ns")
+	}
+}
+
+// A host's part that picks look at is one cache line, which nobody shares.
+func TestAHostIsOneCacheLine(t *testing.T) {
+	if n := unsafe.Sizeof(Host{}); n <= 48 || n > 64 {
+		t.Errorf("%d bytes, want those of a size class of 64", n)
 	}
 }
 

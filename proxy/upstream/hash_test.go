@@ -1,6 +1,7 @@
 package upstream
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -36,6 +37,53 @@ func count(keys []string) map[string]int {
 	return n
 }
 
+// at is the place of that number, unpacked.
+func (r *ring) at(i int) place {
+	part := 0
+	for int(r.parts[part+1]) <= i {
+		part++
+	}
+	return place{uint64(part)<<(64-r.bits) | r.places[i]>>r.bits, r.host(uint64(i))}
+}
+
+// A lookup in the packed ring finds what a search of the places finds, however
+// many there are of hosts and of places, and next to each place.
+func TestFindingInARing(t *testing.T) {
+	for _, c := range []struct {
+		tuning  Tuning
+		weights []uint32
+	}{
+		{Tuning{RingMin: 1}, []uint32{1, 1}},
+		{Tuning{RingMin: 1, RingMax: 3}, []uint32{1, 1, 1, 1, 1, 1, 1}}, // fewer places than hosts
+		{Tuning{}, []uint32{1, 7, 3}},
+		{Tuning{RingMin: 100_000}, []uint32{5, 9}},
+	} {
+		r := over(t, "ring_hash", c.tuning, weighted(c.weights...)).(*ring)
+		var hashes []uint64
+		for i, step := 0, max(1, len(r.places)/200); i < len(r.places)-1; i += step {
+			h := r.at(i).hash
+			hashes = append(hashes, h-1, h, h+1)
+		}
+		for i := range uint64(200) {
+			hashes = append(hashes, i*0x9e3779b97f4a7c15)
+		}
+		all := make([]place, len(r.places)-1)
+		for part := range len(r.parts) - 1 {
+			for i := r.parts[part]; i < r.parts[part+1]; i++ {
+				all[i] = place{uint64(part)<<(64-r.bits) | r.places[i]>>r.bits, r.host(uint64(i))}
+			}
+		}
+		for _, hash := range append(hashes, 0, math.MaxUint64) {
+			at, _ := slices.BinarySearchFunc(all, hash, func(p place, h uint64) int { return cmp.Compare(p.hash, h) })
+			for _, later := range []int{0, 1, 5, len(all)} {
+				if got, want := r.find(hash, later), all[(at+later)%len(all)].host; got != want {
+					t.Fatalf("%d places of %d hosts: hash %x, %d later: host %d, want %d", len(all), len(c.weights), hash, later, got, want)
+				}
+			}
+		}
+	}
+}
+
 // A ring as Ketama has it, found by hand: the place of "<key>_<i>" by xxHash64,
 // and the first place that is not before the hash.
 func TestRingIsKetama(t *testing.T) {
@@ -57,10 +105,11 @@ func TestRingIsKetama(t *testing.T) {
 		}
 		return 1
 	})
-	if len(r.places) != len(want) {
-		t.Fatalf("%d places, want %d", len(r.places), len(want))
+	if len(r.places)-1 != len(want) {
+		t.Fatalf("%d places, want %d", len(r.places)-1, len(want))
 	}
-	for i, p := range r.places {
+	for i := range want {
+		p := r.at(i)
 		if p.hash != want[i].hash || r.hosts[p.host].Address() != want[i].host {
 			t.Errorf("place %d: %x %s, want %x %s", i, p.hash, r.hosts[p.host].Address(), want[i].hash, want[i].host)
 		}
@@ -92,8 +141,8 @@ func TestPlacesByWeight(t *testing.T) {
 	} {
 		r := over(t, "ring_hash", c.tuning, weighted(c.weights...)).(*ring)
 		n := map[uint32]int{}
-		for _, p := range r.places {
-			n[p.host]++
+		for i := range len(r.places) - 1 {
+			n[r.host(uint64(i))]++
 		}
 		if fmt.Sprint(n) != c.want {
 			t.Errorf("%+v, weights %d: %v places, want %s", c.tuning, c.weights, n, c.want)

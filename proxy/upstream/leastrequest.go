@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"math"
 	"math/rand/v2"
+	"slices"
 )
 
 // leastRequest takes the least busy of a few hosts drawn without replacement:
@@ -98,18 +99,32 @@ func (p *leastOfSome) Pick(*Want) *Host {
 	return best
 }
 
-// sample fills drawn with different numbers below n, all equally likely
-// (R. W. Floyd), of which there are more than drawn has room for. Which of them
-// comes first is chance, too.
+// sample fills drawn with different numbers below n, all equally likely and in
+// any order, of which there are more than drawn has room for: with one after the
+// other, again where it is there already, or with R. W. Floyd's way and a shuffle
+// where that would be often.
 func sample(drawn []uint32, n int) []uint32 {
+	if n < 2*len(drawn) {
+		return floyd(drawn, n)
+	}
+	for have := 0; have < len(drawn); {
+		r := rand.Uint64()
+		for _, half := range [2]uint64{r >> 32, r & math.MaxUint32} {
+			if i := uint32(half * uint64(n) >> 32); have < len(drawn) && !slices.Contains(drawn[:have], i) {
+				drawn[have] = i
+				have++
+			}
+		}
+	}
+	return drawn
+}
+
+func floyd(drawn []uint32, n int) []uint32 {
 	for have := range drawn {
 		top := uint32(n - len(drawn) + have)
 		r := rand.Uint32N(top + 1)
-		for _, d := range drawn[:have] {
-			if d == r {
-				r = top
-				break
-			}
+		if slices.Contains(drawn[:have], r) {
+			r = top
 		}
 		drawn[have] = r
 		at := rand.IntN(have + 1)
@@ -120,17 +135,30 @@ func sample(drawn []uint32, n int) []uint32 {
 
 type leastOfAll []*Host
 
+// Pick takes any of those that are level: it counts them, and then goes to the
+// one that chance says, as far as it still is one.
 func (hosts leastOfAll) Pick(*Want) *Host {
-	best, least, ties := hosts[0], hosts[0].Active(), uint32(1)
-	for _, h := range hosts[1:] {
+	best, least, ties := hosts[0], hosts[0].Active(), uint32(0)
+	for _, h := range hosts {
 		switch n := h.Active(); {
 		case n < least:
 			best, least, ties = h, n, 1
-		case n == least: // each of those that are level is equally likely
-			if ties++; rand.Uint32N(ties) == 0 {
-				best = h
-			}
+		case n == least:
+			ties++
 		}
+	}
+	if ties < 2 {
+		return best
+	}
+	after := rand.Uint32N(ties)
+	for _, h := range hosts {
+		if h.Active() > least {
+			continue
+		}
+		if best = h; after == 0 {
+			break
+		}
+		after--
 	}
 	return best
 }

@@ -160,7 +160,7 @@ func (h *Host) steerTo(w uint32, by bool) bool {
 
 // rate is how many exchanges a second h got since this was asked last.
 func (h *Host) rate(elapsed time.Duration) float64 {
-	total := h.stats.rqTotal.Load()
+	total := h.total.Load()
 	n := total - h.counted.Swap(total)
 	return float64(n) / max(elapsed, time.Millisecond).Seconds()
 }

@@ -43,6 +43,7 @@ func (c *Cluster) balance(m *members) {
 		m.why = m.tree.sets[0].why[plainly]
 	}
 	c.now.Store(m)
+	c.stale.Store(false)
 	c.built, c.costly = now, max(len(m.all), c.options.Policy.Traits().Table) > cheap
 	c.due.Store(c.warmUntil(m.all, now))
 	c.notePanic(m, now)
@@ -72,6 +73,7 @@ func (c *Cluster) postponed() bool {
 	if due := c.due.Load(); due == 0 || due > at {
 		c.due.Store(at)
 	}
+	c.stale.Store(true)
 	return true
 }
 
@@ -110,7 +112,7 @@ func (c *Cluster) choose(w *Want) (*Host, error) {
 		t = m.subsets.find(w)
 	}
 	if t != nil {
-		if h := t.pick(w); h != nil {
+		if h := t.pick(w, c.stale.Load()); h != nil {
 			return h, nil
 		}
 	}

@@ -195,7 +195,7 @@ func (c *Cluster) forget(h *Host) {
 // more. The caller has the lock.
 func (c *Cluster) settleAccounts() {
 	c.leaving = slices.DeleteFunc(c.leaving, func(h *Host) bool {
-		over := h.stats.cxActive.Load() == 0 && h.stats.rqActive.Load() == 0
+		over := h.stats.cxActive.Load() == 0 && h.active.Load() == 0
 		if over {
 			c.past = added(c.past, h.Stats())
 		}
@@ -207,7 +207,7 @@ func (c *Cluster) settleAccounts() {
 // those of the first.
 func added(sum, more []Stat) []Stat {
 	if sum == nil {
-		sum = (&Host{}).Stats()
+		sum = (&Host{body: new(body)}).Stats()
 	}
 	for i, s := range more {
 		if !s.Gauge {

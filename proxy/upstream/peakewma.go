@@ -115,7 +115,8 @@ type fastest struct {
 func (p *fastest) Pick(w *Want) *Host {
 	if p.choices == 2 {
 		a, b := two(p.hosts)
-		if p.cost(b, w.Now) < p.cost(a, w.Now) {
+		knownA, knownB := a.ewma.packed.Load(), b.ewma.packed.Load() // at once: each may take a while
+		if p.cost(b, knownB, w.Now) < p.cost(a, knownA, w.Now) {
 			return b
 		}
 		return a
@@ -133,13 +134,16 @@ func (p *fastest) Pick(w *Want) *Host {
 	var best *Host
 	least := 0.0
 	for _, i := range drawn {
-		if cost := p.cost(p.hosts[i], w.Now); best == nil || cost < least {
-			best, least = p.hosts[i], cost
+		h := p.hosts[i]
+		if cost := p.cost(h, h.ewma.packed.Load(), w.Now); best == nil || cost < least {
+			best, least = h, cost
 		}
 	}
 	return best
 }
 
-func (p *fastest) cost(h *Host, now int64) float64 {
-	return h.ewma.at(p.policy, now) * float64(max(0, h.Active())+1) / float64(h.Weight())
+// cost is what an exchange at h, of which so much is known, is likely to cost.
+func (p *fastest) cost(h *Host, known uint64, now int64) float64 {
+	latency, kept, _ := p.policy.aged(known, now)
+	return latency * kept * float64(max(0, h.Active())+1) / float64(h.Weight())
 }

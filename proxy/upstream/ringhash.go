@@ -34,13 +34,18 @@ func (p ringHash) Over(s *Set) Picker {
 	return r
 }
 
+// ring is the places in order of their hashes, and where on it each part of the
+// circle begins: of 2^bits parts, so that there is about one place in each. A place
+// is what its hash has beside the bits that all of a part have, and its host's
+// number in their stead.
 type ring struct {
 	hosts  []*Host
-	places []place
-	shift  int      // of a hash, for what finds it in index
-	index  []uint32 // the first place in each part of the circle
+	places []uint64 // and one more, which is never looked for
+	bits   uint     // below 64; as many as number the hosts, at least
+	parts  []uint32 // the first place of each, and after the last one how many there are
 }
 
+// place is one before they are packed.
 type place struct {
 	hash uint64
 	host uint32
@@ -52,7 +57,7 @@ func newRing(s *Set, least, most int) *ring {
 	if smallest > 0 {
 		scale = min(math.Ceil(smallest*float64(least))/smallest, scale)
 	}
-	r := &ring{hosts: s.Hosts, places: make([]place, 0, int(math.Ceil(scale)))}
+	places := make([]place, 0, int(math.Ceil(scale)))
 	target, n := 0.0, 0.0
 	var key []byte
 	for i, name := range hashKeys(s.Hosts) {
@@ -62,31 +67,42 @@ func newRing(s *Set, least, most int) *ring {
 			var p place
 			p.host = uint32(i)
 			p.hash, key = point(key, k)
-			r.places = append(r.places, p)
+			places = append(places, p)
 			n++
 		}
 	}
-	slices.SortFunc(r.places, func(a, b place) int { return cmp.Or(cmp.Compare(a.hash, b.hash), cmp.Compare(a.host, b.host)) })
-	r.shift = 64 - bits.Len(uint(len(r.places)))
-	r.index = make([]uint32, 1<<(64-r.shift))
-	at := 0
-	for part := range r.index {
-		for at < len(r.places) && r.places[at].hash>>r.shift < uint64(part) {
-			at++
-		}
-		r.index[part] = uint32(at)
+	slices.SortFunc(places, func(a, b place) int { return cmp.Or(cmp.Compare(a.hash, b.hash), cmp.Compare(a.host, b.host)) })
+	return pack(s.Hosts, places)
+}
+
+func pack(hosts []*Host, places []place) *ring {
+	r := &ring{hosts: hosts, places: make([]uint64, len(places)+1), bits: uint(bits.Len(uint(max(len(places), len(hosts)))))}
+	r.parts = make([]uint32, 1<<r.bits+1)
+	for i, p := range places {
+		r.places[i] = p.hash<<r.bits | uint64(p.host)
+		r.parts[p.hash>>(64-r.bits)+1]++
+	}
+	for i := range len(r.parts) - 1 {
+		r.parts[i+1] += r.parts[i]
 	}
 	return r
 }
+
+func (r *ring) host(i uint64) uint32 { return uint32(r.places[i] & (1<<(r.bits&63) - 1)) }
 
 func (r *ring) Pick(w *Want) *Host { return r.hosts[r.find(w.hash(), w.turn())] }
 
 // find is the number of the host at the first place that is not before hash, or
 // so many places later.
 func (r *ring) find(hash uint64, later int) uint32 {
-	at := int(r.index[hash>>r.shift])
-	for at < len(r.places) && r.places[at].hash < hash {
+	shift := r.bits & 63 // which it is: said for the compiler
+	part, rest := hash>>(-shift&63), hash<<shift>>shift
+	at, end := uint64(r.parts[part]), uint64(r.parts[part+1])
+	for ((at-end)>>63)&((r.places[at]>>shift-rest)>>63) != 0 { // at < end and its place < rest: one branch to guess, not two
 		at++
 	}
-	return r.places[(at+later)%len(r.places)].host
+	if n := uint64(len(r.places) - 1); at+uint64(later) >= n {
+		return r.host((at + uint64(later)) % n)
+	}
+	return r.host(at + uint64(later))
 }

@@ -11,11 +11,9 @@ type Counter = atomic.Uint64
 // hostStats count for one host. A cluster's numbers are the sums, made when
 // somebody asks, so that its exchanges share no counter.
 type hostStats struct {
-	rqActive atomic.Int64
-	rqTotal  Counter
-	rqClass  [6]Counter // by the first digit of the status
-	rqTime   durations
-	rqFail   [numFailures]Counter
+	rqClass [6]Counter // by the first digit of the status
+	rqTime  durations
+	rqFail  [numFailures]Counter
 
 	cxActive         atomic.Int64
 	cxTotal          Counter
@@ -132,8 +130,8 @@ func (h *Host) Stats() []Stat {
 		count("upstream_cx_tx_bytes_total", &s.txBytes),
 		count("upstream_cx_connect_count", &s.connect.n),
 		count("upstream_cx_connect_ns_sum", &s.connect.nanos),
-		count("upstream_rq_total", &s.rqTotal),
-		gauge("upstream_rq_active", &s.rqActive),
+		count("upstream_rq_total", &h.total),
+		gauge("upstream_rq_active", &h.active),
 		count("upstream_rq_1xx", &s.rqClass[1]),
 		count("upstream_rq_2xx", &s.rqClass[2]),
 		count("upstream_rq_3xx", &s.rqClass[3]),

@@ -134,8 +134,9 @@ func (g *grower) leaf(in *Set, class class, place string) *set {
 	return s
 }
 
-// pick chooses a host of t for w, nil where there is none.
-func (t *tree) pick(w *Want) *Host {
+// pick chooses a host of t for w, nil where there is none. While t is stale, hosts
+// may have been found unfit since it was made.
+func (t *tree) pick(w *Want, stale bool) *Host {
 	w.note, w.shift = plainly, 0
 	s := t.only
 	if s == nil || len(w.shuns) > 0 {
@@ -151,7 +152,7 @@ func (t *tree) pick(w *Want) *Host {
 	}
 	w.Why = s.why[plainly]
 	if len(w.tried) == 0 || t.traits.Hashes {
-		if h := s.picker.Pick(w); s.takes(w, h) {
+		if h := s.picker.Pick(w); s.takes(w, h, stale) {
 			if w.note == plainly && len(w.shuns) > 0 {
 				w.note = shunning
 			}
@@ -159,7 +160,7 @@ func (t *tree) pick(w *Want) *Host {
 			return h
 		}
 	}
-	return t.again(s, w)
+	return t.again(s, w, stale)
 }
 
 // draw is the set that w's exchange falls to, nil for nobody.
@@ -178,10 +179,15 @@ func (t *tree) draw(w *Want) *set {
 }
 
 // takes reports whether h, which the policy chose, may be picked: it may have
-// been tried, or have been found unfit since the set was made.
-func (s *set) takes(w *Want, h *Host) bool {
-	f := h.Flags()
-	return (f&Out == 0 || s.blind && f&Drained == 0) && !w.Avoids(h)
+// been tried, or have been found unfit since the set was made. Its flags are not
+// looked at without need, which would be to wait for memory in a large cluster.
+func (s *set) takes(w *Want, h *Host, stale bool) bool {
+	if stale {
+		if f := h.Flags(); f&Out != 0 && (!s.blind || f&Drained != 0) {
+			return false
+		}
+	}
+	return !w.Avoids(h)
 }
 
 // againMost is how often a policy is asked once more.
@@ -189,10 +195,10 @@ const againMost = 8
 
 // again is another host than those that were tried. A policy of turns is not
 // asked, which would shift them.
-func (t *tree) again(s *set, w *Want) *Host {
+func (t *tree) again(s *set, w *Want, stale bool) *Host {
 	if t.traits.Drawn || t.traits.Hashes {
 		for w.shift = 1; w.shift < againMost; w.shift++ {
-			if h := s.picker.Pick(w); s.takes(w, h) {
+			if h := s.picker.Pick(w); s.takes(w, h, stale) {
 				w.Why = s.why[another]
 				return h
 			}

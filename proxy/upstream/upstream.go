@@ -120,6 +120,7 @@ type Cluster struct {
 	due       atomic.Int64            // when it is to be decided anew who is picked, ns since the Unix epoch; 0 for never
 	built     int64                   // when it was; guarded by mu
 	costly    bool                    // it takes a while; guarded by mu
+	stale     atomic.Bool             // hosts have changed since
 	calm      bool                    // it has been out of panic; guarded by mu
 	panicking []int                   // priorities, as told; guarded by mu
 	untold    []event.Notice          // guarded by mu
