@@ -5,6 +5,8 @@ package sink
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
 
 	"github.com/pitot-io/pitot/internal/event"
 )
@@ -23,6 +25,16 @@ func Permanent(err error) error { return permanent{err} }
 type permanent struct{ error }
 
 func (p permanent) Unwrap() error { return p.error }
+
+// WriteError is a write to what is called name that failed; errors of files
+// tell their name already.
+func WriteError(name string, err error) error {
+	var file *fs.PathError
+	if errors.As(err, &file) {
+		err = file.Err
+	}
+	return fmt.Errorf("write %s: %w", name, err)
+}
 
 // IsPermanent reports whether err, or an error that it wraps, is Permanent.
 func IsPermanent(err error) bool {

@@ -161,11 +161,19 @@ func (o *outputs) tellLoss(told map[string]uint64) {
 	}
 }
 
+// whatFailed says what becomes of what a sink is to get.
+func whatFailed(err error) string {
+	if sink.IsPermanent(err) {
+		return "sink refuses; what it was given is lost, and counted as failed"
+	}
+	return "sink fails; what it is to get waits"
+}
+
 func (o *outputs) tellFailures(failing map[string]bool) {
 	for _, out := range o.all {
 		switch err := out.pump.Counters().LastError; {
 		case err != nil && !failing[out.name]:
-			o.log.Warn("sink fails; what it is to get waits", "sink", out.name, "error", err)
+			o.log.Warn(whatFailed(err), "sink", out.name, "error", err)
 		case err == nil && failing[out.name]:
 			o.log.Info("sink works again", "sink", out.name)
 		}

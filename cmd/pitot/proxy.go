@@ -68,7 +68,7 @@ func proxyCommand() *cobra.Command {
 	fl.StringVar(&f.service, "service", "", "`name` of the service that answers")
 	fl.StringVar(&f.admin, "admin", "", "`address` of the admin port, or none (default 127.0.0.1:9901)")
 	fl.BoolVar(&f.json, "json", false, "print spans and events as JSON Lines")
-	fl.StringVar(&f.jsonFile, "json-file", "", "write spans and events as JSON Lines to this `file`")
+	fl.StringVar(&f.jsonFile, "json-file", "", "add spans and events as JSON Lines to this `file`")
 	fl.StringVar(&f.store, "store", "", "where history goes: embedded, none, or the `DSN` of a ClickHouse (default embedded)")
 	f.grpc.add(fl)
 	fl.BoolVar(&f.top, "top", false, "watch it in this terminal; leaving the screen ends the proxy")

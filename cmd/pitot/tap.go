@@ -90,7 +90,7 @@ func tapCommand() *cobra.Command {
 	fl.DurationVar(&f.rotateEvery, "rotate-time", 0, "begin a new file after this `time`, as 1h")
 	fl.IntVar(&f.rotateKeep, "rotate-keep", 0, "keep this `number` of files and remove older ones (default all)")
 	fl.BoolVar(&f.json, "json", false, "print spans and events as JSON Lines, and nothing else")
-	fl.StringVar(&f.jsonFile, "json-file", "", "write spans and events as JSON Lines to this `file`")
+	fl.StringVar(&f.jsonFile, "json-file", "", "add spans and events as JSON Lines to this `file`")
 	fl.StringVar(&f.filter, "filter", "", "keep the spans that fit this `expression`")
 	fl.StringVar(&f.store, "store", "", "keep history in this store: embedded, none, or a `DSN` as http://HOST:8123 (default embedded; none with --json or --json-file)")
 	fl.BoolVar(&f.top, "top", false, "watch it in this terminal; leaving the screen ends the capture")

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"github.com/pitot-io/pitot/sink"
@@ -60,24 +59,9 @@ func openJSON(_ context.Context, o SinkOptions) (sink.Sink, error) {
 	case "-":
 		return jsonl.New("standard output", o.Stdout), nil
 	}
-	f, err := os.Create(o.JSONFile)
+	s, err := jsonl.Append(o.JSONFile)
 	if err != nil {
 		return nil, fmt.Errorf("sinks.json.file (--json-file): %w; name a file that can be written", err)
 	}
-	return jsonFile{jsonl.New(o.JSONFile, f), f}, nil
-}
-
-// jsonFile is a jsonl.Sink that keeps nothing in a buffer of its own, so that
-// the file can be followed.
-type jsonFile struct {
-	*jsonl.Sink
-	file *os.File
-}
-
-func (j jsonFile) Close() error {
-	if err := j.Sink.Close(); err != nil {
-		_ = j.file.Close() // the first error tells more
-		return err
-	}
-	return j.file.Close()
+	return s, nil
 }

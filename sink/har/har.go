@@ -112,7 +112,7 @@ func (s *Sink) flush(n int) {
 		return
 	}
 	if _, err := s.out.Write(s.buf.Bytes()); err != nil {
-		s.err = sink.Permanent(fmt.Errorf("write %s: %w", s.name, err))
+		s.err = sink.Permanent(sink.WriteError(s.name, err))
 	}
 	s.buf.Reset()
 }
@@ -130,7 +130,7 @@ func (s *Sink) Close() error {
 	err := s.close()
 	s.close = nil
 	if err != nil {
-		err = fmt.Errorf("write %s: %w", s.name, err)
+		err = sink.WriteError(s.name, err)
 	}
 	return errors.Join(s.err, err)
 }

@@ -2,10 +2,7 @@
 package jsonl
 
 import (
-	"bufio"
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"os"
 
@@ -19,7 +16,8 @@ type Sink struct {
 	out   io.Writer
 	close func() error
 	line  []byte
-	err   error // of an earlier write, which may have left half a line
+	err   error // of the write under way
+	half  bool  // an earlier write has left half a line
 }
 
 // New writes to out, which stays open. name is for errors.
@@ -27,31 +25,44 @@ func New(name string, out io.Writer) *Sink {
 	return &Sink{name: name, out: out, close: func() error { return nil }}
 }
 
-// Create writes to a new file at path, replacing what is there.
-func Create(path string) (*Sink, error) {
-	f, err := os.Create(path)
+// Append writes to the end of the file at path, so that a run does not destroy
+// what one before it has told, and two may share a file while one takes over
+// from the other. Half a line, as a full disk leaves, is ended first. Nothing is
+// kept in a buffer of its own: the file can be followed.
+func Append(path string) (*Sink, error) {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR|os.O_APPEND, 0o666)
 	if err != nil {
-		return nil, fmt.Errorf("JSON Lines file: %w", err)
+		return nil, err
 	}
-	w := bufio.NewWriterSize(f, 256<<10)
-	s := New(path, w)
-	s.close = func() error { return errors.Join(w.Flush(), f.Close()) }
+	s := New(path, f)
+	s.close, s.half = f.Close, torn(f)
 	return s, nil
+}
+
+// torn tells whether a file ends within a line.
+func torn(f *os.File) bool {
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() || info.Size() == 0 {
+		return false
+	}
+	var last [1]byte
+	_, err = f.ReadAt(last[:], info.Size()-1)
+	return err == nil && last[0] != '\n'
 }
 
 // flushAt is how many bytes are collected before they are written.
 const flushAt = 64 << 10
 
-// Write writes every batch: its spans, then its events. A failure is permanent, as part of a line may have been written; so is everything after
-// it, but for a context that had ended before anything was written.
+// Write writes every batch: its spans, then its events. A failure is permanent, as lines may have been written already and would be again; but for
+// a context that had ended before anything was. Batches after it are tried anew, on a new line: a disk that was full may have room again.
 func (s *Sink) Write(ctx context.Context, batches []*event.Batch) error {
-	if s.err != nil {
-		return s.err
-	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	s.line = s.line[:0]
+	s.line, s.err = s.line[:0], nil
+	if s.half {
+		s.line = append(s.line, '\n')
+	}
 	for _, b := range batches {
 		for i := range b.Exchanges {
 			s.line = b.Exchanges[i].AppendJSON(s.line)
@@ -66,13 +77,17 @@ func (s *Sink) Write(ctx context.Context, batches []*event.Batch) error {
 	return s.err
 }
 
-// flush writes what is collected when it is more than n bytes.
-func (s *Sink) flush(n int) {
-	if len(s.line) <= n || s.err != nil {
+// flush writes what is collected when it is more than atLeast bytes.
+func (s *Sink) flush(atLeast int) {
+	if len(s.line) <= atLeast || s.err != nil {
 		return
 	}
-	if _, err := s.out.Write(s.line); err != nil {
-		s.err = sink.Permanent(fmt.Errorf("write %s: %w", s.name, err))
+	n, err := s.out.Write(s.line)
+	if n > 0 {
+		s.half = s.line[n-1] != '\n'
+	}
+	if err != nil {
+		s.err = sink.Permanent(sink.WriteError(s.name, err))
 	}
 	s.line = s.line[:0]
 }
@@ -82,7 +97,7 @@ func (s *Sink) Close() error {
 	err := s.close()
 	s.close = func() error { return nil }
 	if err != nil {
-		return fmt.Errorf("write %s: %w", s.name, err)
+		return sink.WriteError(s.name, err)
 	}
 	return nil
 }

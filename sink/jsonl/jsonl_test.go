@@ -29,7 +29,7 @@ func TestContract(t *testing.T) {
 
 func TestFileHoldsWholeLinesInOrder(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "out.jsonl")
-	s, err := Create(path)
+	s, err := Append(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,9 +60,82 @@ func TestFileHoldsWholeLinesInOrder(t *testing.T) {
 	if n != 603 {
 		t.Fatalf("%d lines", n)
 	}
-	if _, err := Create(filepath.Join(path, "x")); err == nil {
+	if _, err := Append(filepath.Join(path, "x")); err == nil {
 		t.Fatal("a file below a file")
 	}
+}
+
+// A second run, or a successor of the program, adds to what the first has told,
+// even to half a line.
+func TestFileIsAddedTo(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "out.jsonl")
+	if err := os.WriteFile(path, []byte(`{"kind":"sp`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	first, err := Append(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := Append(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []*Sink{first, second, first} {
+		if err := s.Write(t.Context(), sinktest.Batches(1, 5)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(first.Close(), second.Close()); err != nil {
+		t.Fatal(err)
+	}
+	text, _ := os.ReadFile(path)
+	half, rest, _ := bytes.Cut(text, []byte("\n"))
+	if string(half) != `{"kind":"sp` || spans(rest) != 15 {
+		t.Fatalf("%q, then %d spans", half, spans(rest))
+	}
+	wholeLines(t, rest)
+}
+
+func wholeLines(t *testing.T, text []byte) {
+	t.Helper()
+	for line := range bytes.Lines(text) {
+		if len(bytes.TrimSpace(line)) > 0 && !json.Valid(line) {
+			t.Errorf("no JSON: %s", line)
+		}
+	}
+}
+
+// small is a disk with room bytes left.
+type small struct {
+	bytes.Buffer
+	room int
+}
+
+func (s *small) Write(b []byte) (int, error) {
+	n := min(len(b), s.room)
+	s.room -= n
+	s.Buffer.Write(b[:n])
+	if n < len(b) {
+		return n, &os.PathError{Op: "write", Path: "out.jsonl", Err: errors.New("no space left")}
+	}
+	return n, nil
+}
+
+func TestGoesOnWhenThereIsRoomAgain(t *testing.T) {
+	disk := &small{room: 100}
+	s := New("out.jsonl", disk)
+	if err := s.Write(t.Context(), sinktest.Batches(1, 1)); !sink.IsPermanent(err) || err.Error() != "write out.jsonl: no space left" {
+		t.Fatalf("got %v", err)
+	}
+	disk.room = 1 << 20
+	if err := s.Write(t.Context(), sinktest.Batches(1, 3)); err != nil {
+		t.Fatal(err)
+	}
+	half, rest, _ := bytes.Cut(disk.Bytes(), []byte("\n"))
+	if len(half) != 100 || spans(rest) != 3 {
+		t.Fatalf("%q, then %d spans", half, spans(rest))
+	}
+	wholeLines(t, rest)
 }
 
 type full struct{}
