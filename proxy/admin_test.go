@@ -49,6 +49,24 @@ func (r *rig) shout(text string) {
 	c.Close()
 }
 
+// What /metrics says can be read without this repository: a sentence for each
+// number, and times in seconds.
+func TestMetricsSayWhatTheyAre(t *testing.T) {
+	r := run(t, withAdmin, serve(t, echo))
+	_, body := r.get("/metrics")
+	for line := range strings.Lines(body) {
+		if strings.HasPrefix(line, "# HELP pitot_") && strings.Contains(line, "number of /stats") {
+			t.Errorf("no help: %s", line)
+		}
+		if strings.HasPrefix(line, "# TYPE pitot_") && strings.Contains(line, "_ns_") {
+			t.Errorf("not in seconds: %s", line)
+		}
+	}
+	if !strings.Contains(body, `pitot_cluster_upstream_rq_time_seconds_total{cluster="main"} 0`) {
+		t.Error("no time of requests")
+	}
+}
+
 func TestAdminPages(t *testing.T) {
 	r := run(t, withAdmin, serve(t, echo))
 	r.shout("one")

@@ -67,7 +67,7 @@ func newMetrics(s *Server) *metrics {
 		}, append(names, "direction")),
 	}
 	m.sub = s.o.Hub.Subscribe("metrics", metricsQueue, false)
-	m.registry.MustRegister(m.duration, m.errors, m.bytes, numbers{s},
+	m.registry.MustRegister(m.duration, m.errors, m.bytes, numbers{s, newHelps()},
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	m.serve = promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}).ServeHTTP
 	return m
@@ -143,7 +143,21 @@ func label(s string) string {
 }
 
 // numbers gives Prometheus the numbers of /stats.
-type numbers struct{ s *Server }
+type numbers struct {
+	s *Server
+	helps
+}
+
+// seconds is a time in Prometheus' unit, and its name.
+func seconds(name string, value float64) (string, float64) {
+	if cut, ok := strings.CutSuffix(name, "_ns_sum"); ok {
+		return cut + "_seconds", value / 1e9
+	}
+	if cut, ok := strings.CutSuffix(name, "_usecs"); ok {
+		return cut + "_seconds", value / 1e6
+	}
+	return name, value
+}
 
 // Describe says nothing, so that the names need not be known beforehand.
 func (numbers) Describe(chan<- *prometheus.Desc) {}
@@ -160,13 +174,14 @@ func (n numbers) Collect(ch chan<- prometheus.Metric) {
 				name = "pitot_" + s.Name
 			}
 			name = strings.ReplaceAll(name, ".", "_") // as in ssl.handshake
+			name, value := seconds(name, float64(s.Value))
 			if s.Gauge {
 				kind = prometheus.GaugeValue
 			} else if !strings.HasSuffix(name, "_total") {
 				name += "_total"
 			}
-			desc := prometheus.NewDesc(name, "See /stats.", labelNames(g), nil)
-			ch <- prometheus.MustNewConstMetric(desc, kind, float64(s.Value), labelValues(g)...)
+			desc := prometheus.NewDesc(name, n.help(g.kind, s.Name), labelNames(g), nil)
+			ch <- prometheus.MustNewConstMetric(desc, kind, value, labelValues(g)...)
 		}
 	}
 }
