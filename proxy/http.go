@@ -85,7 +85,7 @@ func (s *Setup) webSocket() func(decode.Conn, decode.Handover) decode.Decoder {
 
 func (s *Setup) publish(key int64) event.Emitter { return s.Hub.Publisher(key) }
 
-func (s *Setup) fastOptions(http2 func(context.Context, socket.Conn, []byte, h1.Info, *tap.Passed)) h1.Options {
+func (s *Setup) fastOptions(http2 func(context.Context, socket.Conn, []byte, h1.Info, *tap.Passed, func())) h1.Options {
 	l := s.Listener
 	return h1.Options{
 		Listener: l.Name, Service: s.serviceOf(l.Cluster), Rules: s.rules(), Names: s.Names, Plain: &s.Hub.Plain,
@@ -124,15 +124,14 @@ func orNever(d time.Duration) time.Duration {
 }
 
 func (h *httpServer) Serve(ctx context.Context, c *socket.Stream, first []byte, info ConnInfo, done func()) {
-	defer done()
 	switch {
 	case c.TLS != nil && c.TLS.ConnectionState().NegotiatedProtocol == "h2", !h.Listener.Speaks(config.HTTP11),
 		hop.Preface(first) && h.Listener.Speaks(config.HTTP20):
-		h.h2.Serve(ctx, c, first, hop.Info(info))
+		h.h2.Serve(ctx, c, first, hop.Info(info), done)
 	case h.fast != nil && c.TLS == nil:
-		h.fast.Serve(ctx, c.Socket, first, h1.Info(info))
+		h.fast.Serve(ctx, c.Socket, first, h1.Info(info), done)
 	default:
-		h.h1.Serve(ctx, c, first, hop.Info(info))
+		h.h1.Serve(ctx, c, first, hop.Info(info), done)
 	}
 }
 

@@ -30,13 +30,13 @@ func (h *httpServer) http2Options() h2.ServerOptions {
 }
 
 // resumeHTTP2 goes on with a client of HTTP/2 that the codec of HTTP/1 has met.
-func (h *httpServer) resumeHTTP2(ctx context.Context, c *socket.Stream, first []byte, info hop.Info, passed *tap.Passed) {
-	h.h2.Resume(ctx, c, first, info, passed)
+func (h *httpServer) resumeHTTP2(ctx context.Context, c *socket.Stream, first []byte, info hop.Info, passed *tap.Passed, done func()) {
+	h.h2.Resume(ctx, c, first, info, passed, done)
 }
 
 // resumePlain is resumeHTTP2 for proxy/h1.
-func (h *httpServer) resumePlain(ctx context.Context, c socket.Conn, first []byte, info h1.Info, passed *tap.Passed) {
-	h.h2.Resume(ctx, socket.Plain(c), first, info, passed)
+func (h *httpServer) resumePlain(ctx context.Context, c socket.Conn, first []byte, info h1.Info, passed *tap.Passed, done func()) {
+	h.h2.Resume(ctx, socket.Plain(c), first, info, passed, done)
 }
 
 // dialers make attempts at clusters, by what is spoken there.

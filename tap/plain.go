@@ -19,6 +19,15 @@ type Inline struct {
 // Passed counts what was shown of a connection, by direction.
 type Passed [2]atomic.Int64
 
+// Clone is another that goes on from the same counts.
+func (p *Passed) Clone() *Passed {
+	q := new(Passed)
+	for d := range p {
+		q[d].Store(p[d].Load())
+	}
+	return q
+}
+
 // Plain shows the bytes of proxied connections to whoever asks for them. While
 // nobody does, that costs the load that On is.
 type Plain struct {

@@ -28,6 +28,7 @@ type conn struct {
 	peer   string                // name of the client's service, where it has one
 	passed tap.Passed            // what was shown of it
 	onRead func(fd uintptr) bool // bound once
+	done   func()                // to be called when the connection is over
 
 	in      window
 	e       *exchange // nil while the connection waits for a request
@@ -35,6 +36,7 @@ type conn struct {
 	pending bool      // e is to be carried out outside of onRead
 	partial bool      // a head has come in part
 	over    bool      // no request will be read any more
+	rests   bool      // it has waited for so long that another goroutine is to go on
 	abort   bool      // and the client has to be reset
 	linger  bool      // and the client may still send
 	err     error     // what ended reading
@@ -62,12 +64,15 @@ func (s *Server) lookup(a netip.AddrPort) string {
 	return s.o.Names.Lookup(a)
 }
 
-// serve reads and carries out requests until the connection is over.
-func (c *conn) serve(first []byte) {
-	defer c.close()
+func (c *conn) begin(first []byte) {
 	c.enter(fresh, c.info.Accepted)
 	c.showOpen()
 	c.take(first)
+}
+
+// serve reads and carries out requests until the connection is over, in one
+// goroutine at a time: a connection that rests goes on in a new one.
+func (c *conn) serve() {
 	for !c.over {
 		if c.pending {
 			c.pending = false
@@ -75,8 +80,20 @@ func (c *conn) serve(first []byte) {
 			c.proceed()
 			continue
 		}
-		c.wait()
+		if c.wait(); c.rests {
+			c.rests = false
+			go c.resume()
+			return
+		}
 	}
+	c.close()
+}
+
+// resume is serve in a new goroutine, whose stack is as small as they come
+// until there is something to do.
+func (c *conn) resume() {
+	_ = socket.Await(c.raw) // the read that follows fails as well
+	c.serve()
 }
 
 // take handles bytes that were read by somebody else.
@@ -100,6 +117,9 @@ func (c *conn) wait() {
 	err := c.raw.Read(c.onRead)
 	c.inside = false
 	if err != nil && !c.over && !c.pending {
+		if c.rests = c.awake(); c.rests {
+			return
+		}
 		c.err = err
 		c.interrupted()
 	}
@@ -195,10 +215,11 @@ func (c *conn) handOver() {
 	c.in.release(&c.srv.buffers)
 	c.recycle()
 	if c.why() == notCut {
-		c.srv.o.HTTP2(c.ctx, c.net, first, c.info, &c.passed)
+		go c.srv.o.HTTP2(c.ctx, c.net, first, c.info, c.passed.Clone(), c.done)
 		return
 	}
 	_ = c.net.Close() // it ends at once
+	c.done()
 }
 
 // carryOut carries out the exchange whose head has been read.
@@ -274,6 +295,7 @@ func (c *conn) close() {
 	_ = c.net.Close() // what could fail has been seen by read and write
 	c.in.release(&c.srv.buffers)
 	c.recycle()
+	c.done()
 }
 
 // drain takes what the client still sends, for a while: closing with unread

@@ -139,7 +139,8 @@ func (p *bench) listen() {
 				return
 			}
 			info := Info{ID: id, Client: addrOf(c.RemoteAddr()), Server: addrOf(c.LocalAddr()), Accepted: time.Now().UnixNano()}
-			all.Go(func() { p.srv.Serve(ctx, c.(*net.TCPConn), nil, info) })
+			all.Add(1)
+			go p.srv.Serve(ctx, c.(*net.TCPConn), nil, info, all.Done)
 		}
 	})
 	p.t.Cleanup(func() {

@@ -38,7 +38,7 @@ type Options struct {
 	// HTTP2, where set, serves a client that begins to speak HTTP/2 (RFC 9113,
 	// 3.4). first is what was read, and shown to Plain with passed. It closes
 	// the connection.
-	HTTP2 func(ctx context.Context, nc socket.Conn, first []byte, info Info, passed *tap.Passed)
+	HTTP2 func(ctx context.Context, nc socket.Conn, first []byte, info Info, passed *tap.Passed, done func())
 
 	Stats Stats
 

@@ -32,17 +32,20 @@ func New(o Options) *Server {
 	return s
 }
 
-// Serve talks with one client until the connection is over, and closes it.
+// Serve talks with one client until the connection is over, closes it and calls
+// done. It may return before that, as goroutines of the server's own go on.
 // first is what was read from nc already. ctx is what upstream hosts are
 // dialled with: when it ends, what is under way is given up.
-func (s *Server) Serve(ctx context.Context, nc socket.Conn, first []byte, info Info) {
+func (s *Server) Serve(ctx context.Context, nc socket.Conn, first []byte, info Info, done func()) {
 	c, err := newConn(s, ctx, nc, info)
-	if err != nil {
-		return // closed already
+	if err != nil { // closed already
+		done()
+		return
 	}
 	s.watch.Join()
-	defer s.watch.Leave()
-	c.serve(first)
+	c.done = func() { s.watch.Leave(); done() }
+	c.begin(first)
+	c.serve()
 }
 
 // ending reports whether a connection is to end after the exchange under way.
@@ -54,19 +57,19 @@ func (s *Server) ending() bool {
 // after the exchange under way.
 func (s *Server) Drain() {
 	s.draining.Store(true)
-	s.watch.each(cutDrain, fresh, idle, resting)
+	s.watch.each(cutDrain, fresh, idle, resting, quiet)
 }
 
 // Retire is Drain but for connections that wait for their first request: it
 // may be on its way, and its client would not ask again.
 func (s *Server) Retire() {
 	s.draining.Store(true)
-	s.watch.each(cutDrain, idle, resting)
+	s.watch.each(cutDrain, idle, resting, quiet)
 }
 
-// Close breaks off what is still under way, tunnels included. Calls of Serve
-// return soon after; the last one ends the server's own goroutine.
+// Close breaks off what is still under way, tunnels included. Connections
+// are over soon after; the last one ends the server's own goroutine.
 func (s *Server) Close() {
 	s.draining.Store(true)
-	s.watch.each(cutStop, fresh, idle, resting, heading, busy, tunnelled)
+	s.watch.each(cutStop, fresh, idle, resting, quiet, heading, busy, tunnelled)
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/pitot-io/pitot/proxy/hop"
 	"github.com/pitot-io/pitot/proxy/overload"
+	"github.com/pitot-io/pitot/proxy/socket"
 	"github.com/pitot-io/pitot/proxy/upstream"
 )
 
@@ -21,6 +22,7 @@ const (
 	unwatched phase = iota
 	fresh           // waits for its first request
 	idle            // waits for a request, and its client was there a tick later
+	quiet           // has waited for so long that its goroutine was changed
 	resting         // has just begun to wait
 	heading         // has part of a request's head
 	busy            // has an exchange under way
@@ -33,6 +35,7 @@ type cut uint8
 
 const (
 	notCut     cut = iota
+	cutRest        // nothing is: only the goroutine is to change
 	cutIdle        // nothing came for long
 	cutDrain       // no further request is wanted
 	cutHead        // the head took too long
@@ -108,9 +111,30 @@ func (c *conn) enter(p phase, now int64) bool {
 	s.mu.Lock()
 	s.move(c, p)
 	c.since = now
+	if c.cut == cutRest {
+		c.mend()
+	}
 	ok := c.cut == notCut
 	s.mu.Unlock()
 	return ok
+}
+
+// mend takes a cut back. The caller has the lock.
+func (c *conn) mend() {
+	c.cut = notCut
+	_ = c.net.SetReadDeadline(time.Time{}) // fails only when closed
+}
+
+// awake reports whether a wait ended only for the goroutine to change.
+func (c *conn) awake() bool {
+	s := c.shard
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if c.cut != cutRest {
+		return false
+	}
+	c.mend()
+	return true
 }
 
 // attach makes c busy with an exchange on up, which may be nil while a
@@ -128,9 +152,8 @@ func (c *conn) attach(up *upstream.Conn, now int64, complete bool, timeout, stil
 	if c.complete = complete; complete && timeout > 0 {
 		c.deadline = now + int64(timeout)
 	}
-	if c.cut == cutIdle || c.cut == cutDrain { // just when its request came
-		c.cut = notCut
-		_ = c.net.SetReadDeadline(time.Time{})
+	if c.cut == cutRest || c.cut == cutIdle || c.cut == cutDrain { // just when its request came
+		c.mend()
 	}
 	ok := c.cut == notCut
 	s.mu.Unlock()
@@ -201,7 +224,7 @@ var past = time.Unix(1, 0)
 
 // end cuts c. Setting deadlines fails only on a connection closed already.
 func (s *shard) end(c *conn, why cut) {
-	if c.cut != notCut && why != cutStop {
+	if c.cut > cutRest && why != cutStop {
 		return
 	}
 	c.cut = why
@@ -246,18 +269,24 @@ func (w *watcher) look(now int64) {
 		s.mu.Unlock()
 	}
 	if w.relieve() {
-		w.each(cutDrain, idle, resting)
+		w.each(cutDrain, idle, resting, quiet)
 	}
 }
 
 func (w *watcher) lookOver(s *shard, now int64) {
-	for _, p := range [...]phase{fresh, idle} {
+	for _, p := range [...]phase{fresh, idle, quiet} {
 		for c := s.lists[p].first; c != nil && over(now, c.since, w.idle); c = c.next {
 			s.end(c, cutIdle)
 		}
 	}
 	for c := s.lists[heading].first; c != nil && over(now, c.since, w.header); c = c.next {
 		s.end(c, cutHead)
+	}
+	for c := s.lists[idle].first; c != nil && now-c.since >= int64(socket.RestAfter); {
+		next := c.next
+		s.move(c, quiet)
+		s.end(c, cutRest)
+		c = next
 	}
 	for c := s.lists[resting].first; c != nil && now-c.since >= int64(w.Tick()); {
 		next := c.next

@@ -150,7 +150,8 @@ func (p *proxy) listen(s *h1.Server) (stop func()) {
 				return
 			}
 			info := hop.Info{ID: id, Client: socket.AddrPort(c.RemoteAddr()), Server: socket.AddrPort(c.LocalAddr()), Accepted: time.Now().UnixNano()}
-			all.Go(func() { s.Serve(ctx, socket.Plain(c.(*net.TCPConn)), nil, info) })
+			all.Add(1)
+			go s.Serve(ctx, socket.Plain(c.(*net.TCPConn)), nil, info, all.Done)
 		}
 	})
 	return func() {

@@ -28,14 +28,16 @@ func (p *proxy) secured() (addr string, trust *tls.Config) {
 	s := h1.NewServer(p.engine, h1.ServerOptions{})
 	done := make(chan struct{})
 	go func() {
-		defer close(done)
 		c, err := l.Accept()
 		if err != nil {
+			close(done)
 			return
 		}
 		session := tls.Server(socket.Over(c.(*net.TCPConn)), config)
 		if session.Handshake() == nil {
-			s.Serve(context.Background(), socket.Secured(session, c.(*net.TCPConn)), nil, hop.Info{ID: 7, Client: socket.AddrPort(c.RemoteAddr())})
+			s.Serve(context.Background(), socket.Secured(session, c.(*net.TCPConn)), nil, hop.Info{ID: 7, Client: socket.AddrPort(c.RemoteAddr())}, func() { close(done) })
+		} else {
+			close(done)
 		}
 	}()
 	p.t.Cleanup(func() { l.Close(); p.engine.Close(); <-done })

@@ -20,6 +20,8 @@ import (
 // One goroutine serves it and carries out its exchanges.
 type conn struct {
 	srv  *Server
+	ctx  context.Context // what upstream hosts are dialled with
+	done func()          // to be called when the connection is over
 	net  *socket.Stream
 	raw  syscall.RawConn
 	info *relay.Info
@@ -37,6 +39,7 @@ type conn struct {
 	abort  bool // it has to be reset, so that the client sees that the answer is cut
 	over   bool // no request will be read any more
 	linger bool // and the client may still send
+	rests  bool // it has waited for so long that another goroutine is to go on
 
 	watching
 }
@@ -55,6 +58,7 @@ type cut uint8
 
 const (
 	notCut   cut = iota
+	cutRest      // nothing is: only the goroutine is to change
 	cutIdle      // nothing came for long
 	cutDrain     // no further request is wanted
 	cutHead      // the head took too long
@@ -67,6 +71,7 @@ type watching struct {
 	mu      sync.Mutex // guards what follows
 	phase   phase
 	again   bool // there was a request before
+	quiet   bool // the wait for the next has been long, and has changed goroutines
 	cut     cut
 	since   int64
 	gone    func() // of the exchange
@@ -89,17 +94,33 @@ func newConn(v *Server, s *socket.Stream, info hop.Info) (*conn, error) {
 	return c, nil
 }
 
-// serve reads and carries out requests until the connection is over.
-func (c *conn) serve(ctx context.Context, first []byte) {
-	defer c.close(ctx)
+func (c *conn) begin(first []byte) {
 	c.enter(idle, c.info.Accepted)
 	c.srv.engine.Watch().Add(&c.watched, c.info.ID)
 	c.showOpen()
 	c.take(first)
+}
+
+// serve reads and carries out requests until the connection is over, in one
+// goroutine at a time: a connection that rests goes on in a new one.
+func (c *conn) serve() {
 	for !c.over && c.readHead() {
-		c.srv.engine.Carry(ctx, c)
+		c.srv.engine.Carry(c.ctx, c)
 		c.conclude()
 	}
+	if c.rests {
+		c.rests = false
+		go c.resume()
+		return
+	}
+	c.close()
+}
+
+// resume is serve in a new goroutine, whose stack is as small as they come
+// until there is something to do.
+func (c *conn) resume() {
+	_ = socket.Await(c.raw) // the read that follows fails as well
+	c.serve()
 }
 
 // take handles bytes that were read by somebody else.
@@ -126,13 +147,15 @@ func (c *conn) readHead() bool {
 				c.refuse(func() { c.srv.engine.Malformed(c, err) })
 				return false
 			case n > 0:
-				c.begin(n)
+				c.accept(n)
 				return true
 			}
 			c.enterHeading()
 		}
 		if err := c.in.fill(); err != nil {
-			c.interrupted()
+			if c.rests = c.awake(); !c.rests {
+				c.interrupted()
+			}
 			return false
 		}
 	}
@@ -145,18 +168,20 @@ func (c *conn) speaksHTTP2() bool {
 }
 
 // handOver gives the connection to who serves HTTP/2.
-func (c *conn) handOver(ctx context.Context) {
+func (c *conn) handOver() {
 	first := bytes.Clone(c.in.buf[c.in.r:c.in.w])
 	c.in.release()
+	c.awake() // it may just have been put to rest
 	if c.why() == notCut {
-		c.srv.o.HTTP2(ctx, c.net, first, c.info.Info, &c.passed)
+		go c.srv.o.HTTP2(c.ctx, c.net, first, c.info.Info, c.passed.Clone(), c.done)
 		return
 	}
 	_ = c.net.Close() // it ends at once
+	c.done()
 }
 
-// begin begins the exchange of the request whose head, n bytes long, was read.
-func (c *conn) begin(n int) {
+// accept begins the exchange of the request whose head, n bytes long, was read.
+func (c *conn) accept(n int) {
 	c.served = true
 	c.enter(busy, c.in.began)
 	c.keep, c.headed = !c.req.Close, false
@@ -202,10 +227,10 @@ func (c *conn) conclude() {
 
 // close ends the connection: by a reset where the client has to see that the
 // answer is cut, else so that it can read what was sent before.
-func (c *conn) close(ctx context.Context) {
+func (c *conn) close() {
 	c.srv.engine.Watch().Remove(&c.watched)
 	if c.handed {
-		c.handOver(ctx)
+		c.handOver()
 		return
 	}
 	c.showClose()
@@ -221,6 +246,7 @@ func (c *conn) close(ctx context.Context) {
 	c.in.next()
 	c.in.release()
 	c.out.release()
+	c.done()
 }
 
 // drain takes what the client still sends, for a while: closing with unread

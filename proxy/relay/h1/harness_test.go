@@ -133,8 +133,8 @@ type serving struct {
 	server *Server
 }
 
-func (s *serving) Serve(ctx context.Context, c *net.TCPConn, first []byte, info Info) {
-	s.server.Serve(ctx, socket.Plain(c), first, info)
+func (s *serving) Serve(ctx context.Context, c *net.TCPConn, first []byte, info Info, done func()) {
+	s.server.Serve(ctx, socket.Plain(c), first, info, done)
 }
 
 // start makes a proxy that sends everything to upstreamAddr.
@@ -175,7 +175,8 @@ func (p *bench) listen() {
 				return
 			}
 			info := Info{ID: id, Client: addrOf(c.RemoteAddr()), Server: addrOf(c.LocalAddr()), Accepted: time.Now().UnixNano()}
-			all.Go(func() { p.srv.Serve(ctx, c.(*net.TCPConn), nil, info) })
+			all.Add(1)
+			go p.srv.Serve(ctx, c.(*net.TCPConn), nil, info, all.Done)
 		}
 	})
 	p.t.Cleanup(func() {

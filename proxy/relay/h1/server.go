@@ -25,7 +25,7 @@ type ServerOptions struct {
 	// HTTP2, where set, serves a client that begins to speak HTTP/2 (RFC 9113,
 	// 3.4). first is what was read, and shown to Plain with passed. It closes
 	// the connection.
-	HTTP2 func(ctx context.Context, s *socket.Stream, first []byte, info hop.Info, passed *tap.Passed)
+	HTTP2 func(ctx context.Context, s *socket.Stream, first []byte, info hop.Info, passed *tap.Passed, done func())
 
 	Plain *tap.Plain // is shown the bytes of clients' connections, out of TLS; none by default
 }
@@ -66,15 +66,18 @@ func NewServer(engine *relay.Engine, o ServerOptions) *Server {
 	return &Server{engine: engine, o: o, pool: newBuffers()}
 }
 
-// Serve talks with one client until the connection is over, and closes it.
-// first is what was read from s already. ctx is what upstream hosts are dialled
+// Serve talks with one client until the connection is over, closes it and calls
+// done. It may return before that, as goroutines of the server's own go on. first is what was read from s already. ctx is what upstream hosts are dialled
 // with. It ends soon after the engine's Close, and after its Drain when no
 // request is under way.
-func (v *Server) Serve(ctx context.Context, s *socket.Stream, first []byte, info hop.Info) {
+func (v *Server) Serve(ctx context.Context, s *socket.Stream, first []byte, info hop.Info, done func()) {
 	c, err := newConn(v, s, info)
-	if err != nil {
-		return // closed already
+	if err != nil { // closed already
+		done()
+		return
 	}
-	c.serve(ctx, first)
-	v.engine.Leave(c.info)
+	entered := c.info // all that done may need of c
+	c.ctx, c.done = ctx, func() { v.engine.Leave(entered); done() }
+	c.begin(first)
+	c.serve()
 }

@@ -4,6 +4,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/pitot-io/pitot/proxy/socket"
 )
 
 // past is a deadline that is over.
@@ -15,12 +17,28 @@ var past = time.Unix(1, 0)
 func (c *conn) enter(p phase, now int64) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.phase, c.since, c.again = p, now, c.again || p == busy
-	if p == busy && (c.cut == cutIdle || c.cut == cutDrain) {
-		c.cut = notCut
-		_ = c.net.SetReadDeadline(time.Time{})
+	c.phase, c.since, c.again, c.quiet = p, now, c.again || p == busy, false
+	if c.cut == cutRest || p == busy && (c.cut == cutIdle || c.cut == cutDrain) {
+		c.mend()
 	}
 	return c.cut == notCut
+}
+
+// mend takes a cut back. The caller has the lock.
+func (c *conn) mend() {
+	c.cut = notCut
+	_ = c.net.SetReadDeadline(time.Time{}) // fails only when closed
+}
+
+// awake reports whether a wait ended only for the goroutine to change.
+func (c *conn) awake() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.cut != cutRest {
+		return false
+	}
+	c.mend()
+	return true
 }
 
 // enterHeading notes that part of a head has come.
@@ -46,6 +64,9 @@ func (c *conn) look(now int64) {
 		c.end(cutDrain)
 	case c.phase == idle && over(now, c.since, int64(o.Idle)):
 		c.end(cutIdle)
+	case c.phase == idle && !c.quiet && now-c.since >= int64(socket.RestAfter):
+		c.quiet = true
+		c.end(cutRest)
 	case c.phase == heading && g.Closed():
 		c.end(cutStop)
 	case c.phase == heading && over(now, c.since, int64(o.Header)):
@@ -62,7 +83,7 @@ func over(now, since, limit int64) bool { return limit > 0 && now-since > limit 
 // end has the wait for a head end. Setting deadlines fails only on a connection
 // closed already.
 func (c *conn) end(why cut) {
-	if c.cut == notCut {
+	if c.cut <= cutRest {
 		c.cut = why
 		_ = c.net.SetReadDeadline(past)
 	}

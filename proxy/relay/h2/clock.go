@@ -1,10 +1,12 @@
 package h2
 
 import (
+	"errors"
 	"time"
 
 	"github.com/pitot-io/pitot/decode/http2/wire"
 	"github.com/pitot-io/pitot/proxy/relay"
+	"github.com/pitot-io/pitot/proxy/socket"
 )
 
 // A connection has one timer. What has a deadline says so by arm; when the timer
@@ -24,8 +26,12 @@ func (c *conn) arm(at int64) {
 	c.timer.Reset(d)
 }
 
-// armIdle arms the timer for the end of a connection without streams. Locked.
+// armIdle arms the timer for the rest, and the end, of a connection without
+// streams. Locked.
 func (c *conn) armIdle() {
+	if c.server {
+		c.arm(c.quiet + int64(socket.RestAfter))
+	}
 	if c.o.Idle > 0 {
 		c.arm(c.quiet + int64(c.o.Idle))
 	}
@@ -57,6 +63,9 @@ func (c *conn) tick() {
 		c.side.idled()
 		return
 	}
+	if c.server && c.quiet != 0 && !c.rested && due(c.quiet+int64(socket.RestAfter)) {
+		c.endWait()
+	}
 	c.side.look(now)
 	if at := c.side.deadline(); at != 0 {
 		due(at)
@@ -64,6 +73,27 @@ func (c *conn) tick() {
 	if next != 0 {
 		c.arm(next)
 	}
+}
+
+// errRest says that reading has ended only for the goroutine to change.
+var errRest = errors.New("h2: nothing has come for a while")
+
+// endWait has the reading goroutine change. Locked.
+func (c *conn) endWait() {
+	c.resting, c.rested = true, true
+	_ = c.nc.SetReadDeadline(time.Unix(1, 0)) // fails only when closed
+}
+
+// rests reports whether a wait has ended only for the goroutine to change.
+func (c *conn) rests() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.resting || c.fate != nil || c.closing && !c.writing && len(c.out) == 0 { // or has been hung up
+		return false
+	}
+	c.resting = false
+	_ = c.nc.SetReadDeadline(time.Time{}) // fails only when closed
+	return true
 }
 
 // late ends the connection for what did not come in time. Locked.

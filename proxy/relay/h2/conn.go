@@ -73,6 +73,8 @@ type conn struct {
 	acked     bool // our SETTINGS are known to the peer
 	began     int64
 	quiet     int64 // since when there has been no stream; 0 while there is one
+	resting   bool  // a wait is ended only for the goroutine to change
+	rested    bool  // it was, since quiet
 	going     goingAway
 	goAwayAt  int64       // when the second GOAWAY of a drain is due
 	readAt    int64       // when something was read last
@@ -158,9 +160,13 @@ func (c *conn) settings() []wire.Setting {
 	return all
 }
 
-// run reads until the connection is over, and leaves nothing behind.
-func (c *conn) run(first []byte) {
+// run reads until the connection is over, and leaves nothing behind. With
+// errRest another goroutine is to go on with it.
+func (c *conn) run(first []byte) error {
 	err := c.read(first)
+	if err == errRest {
+		return err
+	}
 	c.mu.Lock()
 	c.end(cause(err))
 	for _, s := range c.streams.slots {
@@ -175,6 +181,7 @@ func (c *conn) run(first []byte) {
 	c.batched()
 	c.finish(err)
 	close(c.done)
+	return err
 }
 
 // cause is the end of reading in the words of package relay.
@@ -272,7 +279,7 @@ func (c *conn) leave(s *stream) {
 	c.past.add(s.id, s.how)
 	if c.streams.n == 0 {
 		c.streams.shrink()
-		c.quiet = time.Now().UnixNano()
+		c.quiet, c.rested = time.Now().UnixNano(), false
 		c.armIdle()
 	}
 	c.side.spare()

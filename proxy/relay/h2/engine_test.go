@@ -91,7 +91,8 @@ func through(t testing.TB, address string, d relay.Dialer, out event.Emitter, o 
 				return
 			}
 			info := hop.Info{ID: 1, Client: socket.AddrPort(c.RemoteAddr()), Accepted: time.Now().UnixNano()}
-			wg.Go(func() { s.Serve(context.Background(), socket.Plain(c.(*net.TCPConn)), nil, info) })
+			wg.Add(1)
+			go s.Serve(context.Background(), socket.Plain(c.(*net.TCPConn)), nil, info, wg.Done)
 		}
 	})
 	t.Cleanup(func() {

@@ -39,10 +39,7 @@ func serve(t testing.TB, carry func(relay.Client), o ServerOptions) (*Server, st
 				return
 			}
 			wg.Add(1)
-			go func() {
-				defer wg.Done()
-				s.Serve(context.Background(), socket.Plain(c.(*net.TCPConn)), nil, hop.Info{Client: socket.AddrPort(c.RemoteAddr())})
-			}()
+			go s.Serve(context.Background(), socket.Plain(c.(*net.TCPConn)), nil, hop.Info{Client: socket.AddrPort(c.RemoteAddr())}, wg.Done)
 		}
 	}()
 	t.Cleanup(func() { l.Close(); s.Close(); wg.Wait() })

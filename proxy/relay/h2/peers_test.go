@@ -162,14 +162,14 @@ func TestOverTLS(t *testing.T) {
 			}
 			wg.Add(1)
 			go func() {
-				defer wg.Done()
 				tc := c.(*net.TCPConn)
 				t := tls.Server(socket.Over(tc), config)
 				if t.HandshakeContext(context.Background()) != nil {
 					c.Close()
+					wg.Done()
 					return
 				}
-				s.Serve(context.Background(), socket.Secured(t, tc), nil, hop.Info{})
+				s.Serve(context.Background(), socket.Secured(t, tc), nil, hop.Info{}, wg.Done)
 			}()
 		}
 	}()

@@ -41,6 +41,9 @@ func (c *conn) read(first []byte) error {
 	c.flush()
 	for c.ended == nil { // ends with the first error
 		if err := c.raw.Read(c.onRead); err != nil && c.ended == nil {
+			if c.rests() {
+				return errRest
+			}
 			c.ended = err
 		}
 	}

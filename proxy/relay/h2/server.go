@@ -75,6 +75,7 @@ type serverConn struct {
 	conn
 	srv    *Server
 	ctx    context.Context // what upstream hosts are dialled with
+	over   func()          // to be called when the connection is over
 	stop   func() bool     // that its end breaks the connection off
 	info   *relay.Info
 	seen   relay.Watched
@@ -87,23 +88,24 @@ type serverConn struct {
 	running   int // exchanges whose goroutine has not ended; guarded by conn.mu
 }
 
-// Serve talks with one client until the connection is over, and closes it.
+// Serve talks with one client until the connection is over, closes it and calls
+// done. It may return before that, as goroutines of the server's own go on.
 // first is what was read from nc already. ctx is what upstream hosts are dialled
 // with; when it ends the connection is broken off.
-func (s *Server) Serve(ctx context.Context, nc *socket.Stream, first []byte, info hop.Info) {
-	s.meet(ctx, nc, &info, new(tap.Passed), 0).serve(first)
+func (s *Server) Serve(ctx context.Context, nc *socket.Stream, first []byte, info hop.Info, done func()) {
+	s.meet(ctx, nc, &info, new(tap.Passed), 0, done).serve(first)
 }
 
 // Resume is Serve for a connection that somebody else has begun to serve, who
 // has shown its beginning and first to Plain, and counted that in passed.
-func (s *Server) Resume(ctx context.Context, nc *socket.Stream, first []byte, info hop.Info, passed *tap.Passed) {
-	s.meet(ctx, nc, &info, passed, len(first)).serve(first)
+func (s *Server) Resume(ctx context.Context, nc *socket.Stream, first []byte, info hop.Info, passed *tap.Passed, done func()) {
+	s.meet(ctx, nc, &info, passed, len(first), done).serve(first)
 }
 
 // meet makes a connection, of which shown bytes were shown to Plain before. It
 // is apart from serve so that little stack is in use while a connection waits.
-func (s *Server) meet(ctx context.Context, nc *socket.Stream, info *hop.Info, passed *tap.Passed, shown int) *serverConn {
-	c := &serverConn{srv: s, ctx: ctx, heads: s.o.heads(), passed: passed, shown: shown}
+func (s *Server) meet(ctx context.Context, nc *socket.Stream, info *hop.Info, passed *tap.Passed, shown int, done func()) *serverConn {
+	c := &serverConn{srv: s, ctx: ctx, over: done, heads: s.o.heads(), passed: passed, shown: shown}
 	c.server = true
 	c.side = c
 	c.watch = c.show
@@ -123,9 +125,13 @@ func (s *Server) meet(ctx context.Context, nc *socket.Stream, info *hop.Info, pa
 	return c
 }
 
-// serve carries the connection to its end.
+// serve carries the connection to its end, in one goroutine at a time: one that
+// rests goes on in a new one.
 func (c *serverConn) serve(first []byte) {
-	c.run(first)
+	if c.run(first) == errRest {
+		go c.resume()
+		return
+	}
 	c.exchanges.Wait()
 	c.stop()
 	c.srv.engine.Watch().Remove(&c.seen)
@@ -136,6 +142,14 @@ func (c *serverConn) serve(first []byte) {
 	}
 	c.showClose(err != nil)
 	c.srv.engine.Leave(c.info)
+	c.over()
+}
+
+// resume is serve in a new goroutine, whose stack is as small as they come
+// until there is something to do.
+func (c *serverConn) resume() {
+	_ = socket.Await(c.raw) // the read that follows fails as well
+	c.serve(nil)
 }
 
 func (s *Server) enter(c *serverConn) {

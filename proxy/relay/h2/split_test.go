@@ -80,10 +80,7 @@ func told(t testing.TB, s *Server, first, rest []byte) string {
 	server, client := pair(t)
 	var wg sync.WaitGroup
 	wg.Add(1)
-	go func() {
-		defer wg.Done()
-		s.Serve(context.Background(), server, first, hop.Info{})
-	}()
+	go s.Serve(context.Background(), server, first, hop.Info{}, wg.Done)
 	defer wg.Wait()
 	defer client.Close()
 	_ = client.SetDeadline(time.Now().Add(5 * time.Second))
@@ -149,10 +146,7 @@ func FuzzServer(f *testing.F) {
 		_ = client.SetDeadline(time.Now().Add(10 * time.Second))
 		var wg sync.WaitGroup
 		wg.Add(2)
-		go func() {
-			defer wg.Done()
-			s.Serve(context.Background(), server, b[:cut], hop.Info{})
-		}()
+		go s.Serve(context.Background(), server, b[:cut], hop.Info{}, wg.Done)
 		go func() {
 			defer wg.Done()
 			_, _ = client.Write(b[cut:])
