@@ -10,6 +10,7 @@ import (
 	"github.com/pitot-io/pitot/internal/event"
 	"github.com/pitot-io/pitot/proxy/fault"
 	"github.com/pitot-io/pitot/proxy/mongo"
+	"github.com/pitot-io/pitot/proxy/upstream"
 )
 
 // commandGuards are asked about every command of MongoDB, in this order, before
@@ -41,13 +42,27 @@ type gated struct {
 	p   *pair
 	ctx context.Context // ends with the pair
 	end context.CancelFunc
+
+	lanes *lanes // to further servers; nil where all goes to one
 }
 
 func newGated(g *mongo.Gate, p *pair, cluster string, info ConnInfo) *gated {
 	d := &gated{p: p}
 	d.ctx, d.end = context.WithCancel(context.Background())
 	d.Conn = g.New(d, info.Client.Addr(), cluster)
+	if r := p.t.routing; r != nil {
+		d.lanes = &lanes{g: d, source: upstream.Source{Client: info.Client, Server: info.Server}, all: map[string]*lane{}}
+		d.Route(r, d.lanes)
+	}
 	return d
+}
+
+// pass takes bytes that h has read.
+func (g *gated) pass(h *half, at int64, b []byte) error {
+	if h.way != nil {
+		return h.way.Answer(at, b)
+	}
+	return g.Pass(h.dir, at, b)
 }
 
 func (g *gated) Show(d event.Dir, at int64, b []byte) {

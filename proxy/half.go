@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/pitot-io/pitot/internal/event"
+	"github.com/pitot-io/pitot/proxy/mongo"
 	"github.com/pitot-io/pitot/proxy/socket"
 )
 
@@ -29,6 +30,8 @@ type half struct {
 	full  int   // reads in a row that filled their buffer
 	moved int64 // bytes so far
 	rests bool  // nothing has come for so long that the goroutine was changed
+
+	way *mongo.Way // that src is; nil for what the client's connection is joined to
 }
 
 func (h *half) init(p *pair, d event.Dir, src, dst *socket.Stream) (err error) {
@@ -172,7 +175,7 @@ func (h *half) forward(b []byte) error {
 	h.p.touch(h.dir, at)
 	h.moved += int64(len(b))
 	if h.p.gate != nil {
-		return h.p.gate.Pass(h.dir, at, b)
+		return h.p.gate.pass(h, at, b)
 	}
 	h.show(at, b)
 	return h.write(b)

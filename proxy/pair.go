@@ -103,9 +103,11 @@ func (p *pair) end() {
 		plain.Closed(p.inline, time.Now().UnixNano(), p.reset.Load())
 	}
 	received, sent := p.half[event.ToServer].moved, p.half[event.ToClient].moved
+	further := p.lanes().moved()
+	p.up.Host().Transferred(sent, received-further[event.ToServer])
+	sent += further[event.ToClient]
 	p.t.Stats.RxBytes.Add(uint64(received))
 	p.t.Stats.TxBytes.Add(uint64(sent))
-	p.up.Host().Transferred(sent, received)
 	flags := event.ResponseFlags(p.flags.Load())
 	p.log.over(&ending{cluster: p.t.cluster.Name(), host: p.up.Host(), up: p.up, received: received, sent: sent, flags: flags, why: p.ended(flags)})
 	p.t.remove(p)
@@ -132,6 +134,7 @@ func (p *pair) finish(h *half, err error) {
 			plain.Ended(p.inline, h.dir, time.Now().UnixNano())
 		}
 		_ = h.dst.CloseWrite() // if that side has gone, its own half notices
+		p.lanes().ended(h.dir)
 	case errors.Is(err, errIdle):
 		if p.closing.CompareAndSwap(false, true) { // both halves may find out at once
 			p.t.Stats.CxIdleTimeout.Add(1)
@@ -164,7 +167,16 @@ func (p *pair) close() {
 		p.gate.end()
 	}
 	_ = p.up.Close()
+	p.lanes().close()
 	_ = p.client.Close() // the error of a second close says nothing
+}
+
+// lanes are the connections to further hosts; nil where there can be none.
+func (p *pair) lanes() *lanes {
+	if p.gate == nil {
+		return nil
+	}
+	return p.gate.lanes
 }
 
 // touch notes that bytes went in direction d.
@@ -184,5 +196,5 @@ func (p *pair) quietFor(now time.Time) time.Duration {
 }
 
 func (p *pair) quiet(now time.Time) bool {
-	return !p.asking.Load() && p.quietFor(now) >= quietAfter
+	return !p.asking.Load() && p.quietFor(now) >= quietAfter && !p.lanes().busy()
 }

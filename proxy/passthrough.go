@@ -28,6 +28,7 @@ type passthrough struct {
 	cluster *upstream.Cluster
 	decoder func(decode.Conn) decode.Decoder // nil: bytes are only counted
 	gate    *mongo.Gate                      // decides about messages; nil for nobody
+	routing *mongo.Routing                   // sends them to several hosts; nil for one
 
 	mu     sync.Mutex
 	open   map[*pair]struct{}

@@ -5,6 +5,7 @@ import (
 
 	"github.com/pitot-io/pitot/decode"
 	"github.com/pitot-io/pitot/internal/config"
+	"github.com/pitot-io/pitot/proxy/mongo"
 )
 
 // server is one entry of servers: a protocol's name in a listener's
@@ -46,7 +47,10 @@ func newMongoDB(s Setup) (Handler, error) {
 	for _, p := range s.Protocols {
 		if p.Name == config.MongoDB {
 			t := newPassthrough(s, p.New)
-			if len(s.commands) > 0 {
+			if t.cluster.Hashes() {
+				t.routing = mongo.NewRouting(s.Listener.Hash)
+			}
+			if len(s.commands) > 0 || t.routing != nil {
 				t.gate = s.gate
 			}
 			return t, nil

@@ -84,5 +84,9 @@ func Handshake(operation string) bool {
 	return len(op) > 0 && (hello(op) || is(op, "saslStart") || is(op, "saslContinue") || is(op, "authenticate") || is(op, "getnonce"))
 }
 
+// Greeting reports whether a command is the one by which drivers begin a
+// connection, or watch the server.
+func Greeting(operation string) bool { return operation != "" && hello([]byte(operation)) }
+
 // CodeName is the server's name for an error code; "" for one that is not known.
 func CodeName(code int32) string { return codeName(code) }

@@ -11,11 +11,15 @@ import (
 // HashPolicy is one thing of a request that its hash is made of, for clusters of
 // policy ring_hash and maglev.
 type HashPolicy struct {
-	Header   string  `yaml:"header,omitempty"`
-	Cookie   *Cookie `yaml:"cookie,omitempty"`
-	Source   bool    `yaml:"source_address,omitempty"`
-	Query    string  `yaml:"query,omitempty"`
-	Terminal bool    `yaml:"terminal,omitempty"` // what follows is not looked at where there is a hash already
+	Header string  `yaml:"header,omitempty"`
+	Cookie *Cookie `yaml:"cookie,omitempty"`
+	Source bool    `yaml:"source_address,omitempty"`
+	Query  string  `yaml:"query,omitempty"`
+
+	Collection bool `yaml:"collection,omitempty"` // of commands of MongoDB
+	Session    bool `yaml:"session,omitempty"`    // likewise
+
+	Terminal bool `yaml:"terminal,omitempty"` // what follows is not looked at where there is a hash already
 }
 
 // Cookie is one that clients are given.
@@ -78,12 +82,14 @@ func (r *Route) settleAffinity(l *Listener) {
 // maxHashes bounds what a hash is made of.
 const maxHashes = 16
 
-func checkAffinity(hash []HashPolicy, sticky *Sticky, subset Pairs, key string, wrong report) {
+// checkAffinity checks what requests say of the endpoint that is wanted for them;
+// protocol is that of the listener.
+func checkAffinity(protocol string, hash []HashPolicy, sticky *Sticky, subset Pairs, key string, wrong report) {
 	if len(hash) > maxHashes {
 		wrong(key+".hash", "has %d entries; must be at most %d", len(hash), maxHashes)
 	}
 	for i := range hash {
-		hash[i].check(fmt.Sprintf("%s.hash[%d]", key, i), wrong)
+		hash[i].check(protocol, fmt.Sprintf("%s.hash[%d]", key, i), wrong)
 	}
 	if sticky != nil {
 		sticky.check(key+".sticky", wrong)
@@ -97,20 +103,43 @@ func checkAffinity(hash []HashPolicy, sticky *Sticky, subset Pairs, key string, 
 	}
 }
 
-func (h *HashPolicy) check(key string, wrong report) {
+func (h *HashPolicy) check(protocol, key string, wrong report) {
 	n := 0
-	for _, there := range []bool{h.Header != "", h.Cookie != nil, h.Source, h.Query != ""} {
+	for _, there := range []bool{h.Header != "", h.Cookie != nil, h.Source, h.Query != "", h.Collection, h.Session} {
 		if there {
 			n++
 		}
 	}
 	switch {
+	case protocol == MongoDB:
+		if n != 1 || !h.Collection && !h.Session && !h.Source {
+			wrong(key, "of MongoDB, must have one of collection: true, session: true and source_address: true")
+		}
+	case h.Collection || h.Session:
+		wrong(key, "only a listener of protocol %s goes by collections and sessions", MongoDB)
 	case n != 1:
 		wrong(key, "must have one of header, cookie, source_address: true and query")
 	case h.Header != "" && !token(strings.TrimPrefix(h.Header, ":")):
 		wrong(key+".header", "%q is no name of a field", h.Header)
 	case h.Cookie != nil:
 		h.Cookie.check(key+".cookie", wrong)
+	}
+}
+
+// single reports whether each command goes its own way.
+func (h *HashPolicy) single() bool { return h.Collection || h.Session }
+
+// checkSingle wants a cluster that goes by hashes where each command has one.
+func (c *Config) checkSingle(l *Listener, key string, wrong report) {
+	if l.Protocol != MongoDB || !slices.ContainsFunc(l.Hash, func(h HashPolicy) bool { return h.single() }) {
+		return
+	}
+	i := slices.IndexFunc(c.Clusters, func(cl Cluster) bool { return cl.Name == l.Cluster })
+	if i < 0 {
+		return // told already
+	}
+	if cl := &c.Clusters[i]; cl.Policy != "ring_hash" && cl.Policy != "maglev" || cl.Original() {
+		wrong(key+".hash", "cluster %q has policy %s, which goes by no hash; set its policy to ring_hash or maglev", cl.Name, cl.Policy)
 	}
 }
 

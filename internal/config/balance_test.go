@@ -125,6 +125,40 @@ clusters: [{name: a, endpoints: ["h:1"]}]
 	}
 }
 
+func TestAffinityOfMongoDB(t *testing.T) {
+	for _, c := range []struct{ protocol, policy, hash, want string }{
+		{"mongodb", "maglev", "[{collection: true, terminal: true}, {session: true}, {source_address: true}]", ""},
+		{"mongodb", "random", "[{source_address: true}]", ""},
+		{"mongodb", "random", "[{session: true}]", `listeners[0].hash: cluster "a" has policy random, which goes by no hash; set its policy to ring_hash or maglev`},
+		{"mongodb", "maglev", "[{header: a}]", "listeners[0].hash[0]: of MongoDB, must have one of collection: true, session: true and source_address: true"},
+		{"mongodb", "maglev", "[{collection: true, session: true}]", "of MongoDB, must have one of"},
+		{"mongodb", "maglev", "[{}]", "of MongoDB, must have one of"},
+		{"http", "maglev", "[{collection: true}]", "listeners[0].hash[0]: only a listener of protocol mongodb goes by collections and sessions"},
+		{"auto", "maglev", "[{session: true}]", "only a listener of protocol mongodb"},
+		{"tcp", "maglev", "[{session: true}]", "only a listener of protocol mongodb"},
+		{"http", "maglev", "[]\n  routes: [{cluster: a, hash: [{session: true}]}]", "listeners[0].routes[0].hash[0]: only a listener of protocol mongodb"},
+	} {
+		parsed, err := Parse("f", []byte("listeners:\n- address: \":1\"\n  cluster: a\n  protocol: "+c.protocol+"\n  hash: "+c.hash+"\nclusters: [{name: a, policy: "+c.policy+", endpoints: [\"h:1\"]}]\n"))
+		if c.want != "" {
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%+v gives %v", c, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%+v gives %v", c, err)
+			continue
+		}
+		text, err := parsed.YAML()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again, err := Parse("again", text); err != nil || again.Listeners[0].Hash[0] != parsed.Listeners[0].Hash[0] {
+			t.Errorf("%v\n%s", err, text)
+		}
+	}
+}
+
 func TestProblemsOfAffinity(t *testing.T) {
 	for keys, want := range map[string]string{
 		"hash: [{}]":                                          "listeners[0].hash[0]: must have one of header, cookie, source_address: true and query",

@@ -99,7 +99,8 @@ func (c *Config) checkListener(l *Listener, key string, wrong report) {
 	}
 	c.checkReference(l.Cluster, key+".cluster", wrong)
 	l.checkVersions(key, wrong)
-	checkAffinity(l.Hash, l.Sticky, l.Subset, key, wrong)
+	checkAffinity(l.Protocol, l.Hash, l.Sticky, l.Subset, key, wrong)
+	c.checkSingle(l, key, wrong)
 	checkUpgrades(l.Upgrades, key+".upgrades", wrong)
 	for i := range l.Routes {
 		c.checkRoute(&l.Routes[i], fmt.Sprintf("%s.routes[%d]", key, i), wrong)

@@ -14,7 +14,7 @@ import (
 
 func (c *Config) checkRoute(r *Route, key string, wrong report) {
 	r.Match.check(key+".match", wrong)
-	checkAffinity(r.Hash, r.Sticky, r.Subset, key, wrong)
+	checkAffinity(HTTP, r.Hash, r.Sticky, r.Subset, key, wrong)
 	c.checkAction(r, key, wrong)
 	r.checkPriority(key, wrong)
 	checkShed(r.Admission, r.Concurrency, key, wrong)

@@ -14,6 +14,8 @@ const (
 	opQuery   = 2004
 	opGetMore = 2005
 	opMsg     = 2013
+
+	opCompressed = 2012 // of any of these
 )
 
 // queryFailure is the flag of an OP_REPLY to a query that failed.

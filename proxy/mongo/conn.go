@@ -17,6 +17,8 @@ import (
 type Gate struct {
 	looks  func() *mongo.Looks // made for the first connection
 	guards atomic.Pointer[[]Guard]
+
+	cursors, transactions places // of connections whose commands are routed
 }
 
 // NewGate makes a gate without guards. Commands are read as o says.
@@ -56,6 +58,7 @@ type Conn struct {
 	up      up
 	down    down
 	blind   atomic.Bool // what is said is not understood: all passes
+	routed  *routed     // nil where all goes to one server
 
 	turn    sync.Mutex // guards what follows: whose turn it is to write to the client
 	within  bool       // a message of the server is on its way
@@ -79,7 +82,7 @@ func (c *Conn) Pass(d event.Dir, at int64, b []byte) error {
 	if d == event.ToServer {
 		return c.requests(at, b)
 	}
-	return c.answers(at, b)
+	return c.answers(&c.down, at, b)
 }
 
 // End is called at the end of the stream in direction d: what was held back as
@@ -92,18 +95,31 @@ func (c *Conn) End(d event.Dir, at int64) error {
 }
 
 // refused are the flags of what is not answered by a server.
-const refused = event.FlagFI | event.FlagRL
+const (
+	refused = event.FlagFI | event.FlagRL | absent
+	absent  = event.FlagUH | event.FlagUF | event.FlagUO // of what no server could be had for
+)
 
-// Label gives an exchange the flags of its lot. It is called while bytes are
-// shown.
+// Label gives an exchange what is known of its lot: flags, and the server that
+// it went to. It is called while bytes are shown.
 func (c *Conn) Label(x *event.Exchange) {
 	if x.Mongo == nil {
 		return
 	}
-	f := c.lots.flags(x.Mongo.RequestID)
+	f, to := c.lots.told(x.Mongo.RequestID)
 	if x.Flags |= f; f&refused != 0 && x.Status != event.Error {
 		x.Status, x.ErrorType = event.Error, (f & refused).String()
 	}
+	if c.routed == nil {
+		return
+	}
+	switch x.Picked = to.Why; {
+	case to.Host != "":
+		x.Endpoint = to.Host
+	case f&absent != 0:
+		x.Endpoint = ""
+	}
+	c.learn(x)
 }
 
 // Close ends the use of c, after the last call of its other methods.
@@ -118,6 +134,9 @@ func (c *Conn) send(d event.Dir, at int64, b []byte) error {
 		return nil
 	}
 	c.side.Show(d, at, b)
+	if d == event.ToServer && c.up.way != nil {
+		return c.up.way.write(b)
+	}
 	return c.side.Write(d, b)
 }
 

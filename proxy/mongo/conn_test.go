@@ -23,14 +23,32 @@ type side struct {
 	shown, wrote [2]bytes.Buffer
 	waited       time.Duration
 	aborted      bool
+	seen         func() // called as something is shown
+	ctx          context.Context
 }
 
-func (s *side) Show(d event.Dir, _ int64, b []byte) { s.shown[d].Write(b) }
-func (s *side) Write(d event.Dir, b []byte) error   { s.wrote[d].Write(b); return nil }
-func (s *side) Wait(d time.Duration) bool           { s.waited += d; return d < time.Hour }
-func (s *side) Context() context.Context            { return context.Background() }
-func (s *side) Abort()                              { s.aborted = true }
-func (s *side) got(d event.Dir) string              { return s.wrote[d].String() }
+func (s *side) Show(d event.Dir, _ int64, b []byte) {
+	if s.shown[d].Write(b); s.seen != nil {
+		s.seen()
+	}
+}
+
+// until has the connection be over.
+func (s *side) until() (end func()) {
+	s.ctx, end = context.WithCancel(context.Background())
+	return end
+}
+
+func (s *side) Write(d event.Dir, b []byte) error { s.wrote[d].Write(b); return nil }
+func (s *side) Wait(d time.Duration) bool         { s.waited += d; return d < time.Hour }
+func (s *side) Context() context.Context {
+	if s.ctx != nil {
+		return s.ctx
+	}
+	return context.Background()
+}
+func (s *side) Abort()                 { s.aborted = true }
+func (s *side) got(d event.Dir) string { return s.wrote[d].String() }
 
 // refuse is a Guard that has something against a command of that name.
 type refuse struct {

@@ -11,6 +11,8 @@ import (
 type lot struct {
 	flags event.ResponseFlags
 	pacer route.Pacer
+	to    Taken   // of connections whose commands are routed
+	hello bool    // it is the first greeting of one of these
 	ids   []int32 // of the request, and of the answer of a chain that the next one answers
 }
 
@@ -46,14 +48,21 @@ func (s *lots) of(id int32) *lot {
 	return s.all[id]
 }
 
-// flags are those of an id's lot.
-func (s *lots) flags(id int32) (f event.ResponseFlags) {
+// told is what spans are told of an id's lot.
+func (s *lots) told(id int32) (f event.ResponseFlags, to Taken) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if l := s.all[id]; l != nil {
-		f = l.flags
+		f, to = l.flags, l.to
 	}
-	return f
+	return f, to
+}
+
+// route notes where the request of l goes.
+func (s *lots) route(l *lot, to Taken) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	l.to = to
 }
 
 func (s *lots) flag(l *lot, f event.ResponseFlags) {
