@@ -16,17 +16,11 @@ import (
 // exchanges, who does not and why, and how each of them does.
 type clusters struct {
 	*Look
-	list
-	source  func() *status.Clusters
-	rates   rates
-	now     *status.Clusters
-	rows    []clusterRow
-	folded  map[string]bool
-	detail  bool
-	zoom    bool // the details have the whole screen
-	sort    string
-	reverse bool
-	key     string
+	outline[clusterRow]
+	source func() *status.Clusters
+	rates  rates
+	now    *status.Clusters
+	zoom   bool // the details have the whole screen
 }
 
 // clusterRow is a cluster, or with host one of its endpoints.
@@ -37,14 +31,14 @@ type clusterRow struct {
 	measured
 }
 
+func (r clusterRow) id() string { return r.key }
+
 func newClusters(l *Look, source func() *status.Clusters) *clusters {
-	return &clusters{Look: l, source: source, folded: map[string]bool{}, sort: "name"}
+	return &clusters{Look: l, outline: newOutline[clusterRow]("name", "rate", "errors", "p99", "active"), source: source}
 }
 
 func (v *clusters) Name() string       { return "Clusters" }
 func (v *clusters) Parts() store.Parts { return 0 }
-
-var clusterSorts = [...]string{"name", "rate", "errors", "p99", "active"}
 
 func clusterColumns(w int) []column {
 	return []column{
@@ -96,11 +90,7 @@ func (v *clusters) arrange() {
 		v.order(hosts)
 		v.rows = append(v.rows, hosts...)
 	}
-	v.set(len(v.rows))
-	if i := slices.IndexFunc(v.rows, func(r clusterRow) bool { return r.key == v.key }); i >= 0 {
-		v.cur = i
-	}
-	v.note()
+	v.settle()
 }
 
 func (v *clusters) ordered() (all []clusterRow) {
@@ -125,20 +115,10 @@ func (v *clusters) order(rows []clusterRow) {
 		case "active":
 			c = cmp.Compare(b.active, a.active)
 		}
-		if v.reverse {
-			return -c
-		}
-		return c
+		return v.turned(c)
 	})
 	if v.sort == "name" && v.reverse {
 		slices.Reverse(rows)
-	}
-}
-
-func (v *clusters) note() {
-	v.key = ""
-	if v.cur < len(v.rows) && (v.cur > 0 || v.detail) {
-		v.key = v.rows[v.cur].key
 	}
 }
 
@@ -155,24 +135,14 @@ func (v *clusters) Render(w, h int) string {
 		return lines(pane, w, h)
 	}
 	cols := clusterColumns(w)
-	out := []string{v.heading(cols, w, v.sort, v.reverse)}
-	from, to := v.list.rows(h - 1 - len(pane))
-	for i := from; i < to; i++ {
-		out = append(out, v.row1(cols, w, i))
+	none := "the proxy has no clusters"
+	if v.now == nil {
+		none = "no clusters: what is watched is no proxy, or has not told yet"
 	}
-	switch {
-	case v.now == nil:
-		out = append(out, v.faint.Render("  no clusters: what is watched is no proxy, or has not told yet"))
-	case len(v.rows) == 0:
-		out = append(out, v.faint.Render("  the proxy has no clusters"))
-	}
-	for len(out) < h-len(pane) {
-		out = append(out, "")
-	}
-	return lines(append(out, pane...), w, h)
+	return v.body(&v.list, w, h, v.heading(cols, w, v.sort, v.reverse), func(i int) string { return v.rowAt(cols, w, i) }, none, pane)
 }
 
-func (v *clusters) row1(cols []column, w, i int) string {
+func (v *clusters) rowAt(cols []column, w, i int) string {
 	r := v.rows[i]
 	name, weight, pri, zone := v.open+clean(r.cluster.Name), "", "", ""
 	if v.folded[r.key] {
@@ -323,32 +293,25 @@ func (v *clusters) numbers(stats map[string]uint64, w int) (out []string) {
 }
 
 func (v *clusters) Key(k string) (a Action, ok bool) {
-	if v.list.key(k) {
-		v.note()
+	if v.key(k) {
 		return a, true
 	}
-	switch k {
-	case "s":
-		v.sort = next(clusterSorts[:], v.sort)
-	case "S":
-		v.reverse = !v.reverse
-	case "esc":
-		switch {
-		case !v.detail:
-			return a, false
-		case v.zoom:
-			v.zoom = false
-		default:
-			v.detail = false
-		}
-	case "z":
+	switch {
+	case v.resort(k):
+	case k == "esc" && v.detail && v.zoom:
+		v.zoom = false
+	case k == "esc" && v.detail:
+		v.detail = false
+	case k == "z":
 		v.zoom = v.detail && !v.zoom
-	case "enter":
+	case k == "enter":
 		v.detail = !v.detail && v.cur < len(v.rows)
 		v.note()
-	case "h", "left", "l", "right":
-		v.fold(k == "h" || k == "left")
-	case "o":
+	case k == "h" || k == "left":
+		v.fold(true)
+	case k == "l" || k == "right":
+		v.fold(false)
+	case k == "o":
 		return v.drill(), true
 	default:
 		return a, false
@@ -361,7 +324,7 @@ func (v *clusters) fold(shut bool) {
 	if v.cur < len(v.rows) {
 		name := v.rows[v.cur].cluster.Name
 		if v.folded[name] = shut; shut {
-			v.key = name
+			v.at = name
 		}
 	}
 }
@@ -377,12 +340,6 @@ func (v *clusters) drill() Action {
 		f += " " + equals("endpoint", r.host.Address)
 	}
 	return Action{Open: "Live", Filter: f}
-}
-
-func (v *clusters) Click(line int) {
-	if v.click(line) {
-		v.note()
-	}
 }
 
 func (v *clusters) Keys() []Binding {

@@ -73,21 +73,11 @@ func (v *events) Render(w, h int) string {
 		pane = pane[:min(len(pane), max(h-5, h/2))]
 	}
 	cols := eventColumns(w)
-	out := []string{v.heading(cols, w, "", false)}
-	from, to := v.list.rows(h - 1 - len(pane))
-	for i := from; i < to; i++ {
-		out = append(out, v.row1(cols, w, i))
-	}
-	if len(v.rows) == 0 {
-		out = append(out, v.faint.Render("  nothing but exchanges so far"))
-	}
-	for len(out) < h-len(pane) {
-		out = append(out, "")
-	}
-	return lines(append(out, pane...), w, h)
+	return v.body(&v.list, w, h, v.heading(cols, w, "", false), func(i int) string { return v.rowAt(cols, w, i) },
+		"nothing but exchanges so far", pane)
 }
 
-func (v *events) row1(cols []column, w, i int) string {
+func (v *events) rowAt(cols []column, w, i int) string {
 	n := &v.rows[i]
 	name, mark := cell{text: eventName(n)}, " "
 	switch n.Severity {

@@ -86,7 +86,7 @@ func (v *live) Render(w, h int) string {
 	}
 	cols := liveColumns(w)
 	out := []string{v.heading(cols, w, v.sort, false)}
-	from, to := v.list.rows(table - 1)
+	from, to := v.window(table - 1)
 	for i := from; i < to; i++ {
 		out = append(out, v.exchange(cols, w, i))
 	}

@@ -13,14 +13,8 @@ import (
 // mongo is the view of collections and the code that uses them.
 type mongo struct {
 	*Look
-	list
-	snap    *store.Snapshot
-	rows    []mongoRow
-	folded  map[string]bool
-	detail  bool
-	sort    string
-	reverse bool
-	key     string
+	outline[mongoRow]
+	snap *store.Snapshot
 }
 
 // mongoRow is a collection, or with site one of its call sites.
@@ -30,6 +24,8 @@ type mongoRow struct {
 	site *store.Site
 }
 
+func (r mongoRow) id() string { return r.key }
+
 func (r *mongoRow) stats() *store.Stats {
 	if r.site != nil {
 		return &r.site.Stats
@@ -38,13 +34,11 @@ func (r *mongoRow) stats() *store.Stats {
 }
 
 func newMongo(l *Look) *mongo {
-	return &mongo{Look: l, folded: map[string]bool{}, sort: "time", snap: new(store.Snapshot)}
+	return &mongo{Look: l, outline: newOutline[mongoRow]("time", "calls", "p95", "docs", "errors", "name"), snap: new(store.Snapshot)}
 }
 
 func (v *mongo) Name() string       { return "Mongo" }
 func (v *mongo) Parts() store.Parts { return store.PartMongo }
-
-var mongoSorts = [...]string{"time", "calls", "p95", "docs", "errors", "name"}
 
 func mongoColumns(w int) []column {
 	trend := min(2*store.TrendSlots, max(8, (w-90)/3))
@@ -87,18 +81,7 @@ func (v *mongo) Show(s *store.Snapshot) {
 			v.rows = append(v.rows, mongoRow{key + "\x00" + sites[j].Name + "\x00" + sites[j].Operation, c, &sites[j]})
 		}
 	}
-	v.set(len(v.rows))
-	if i := slices.IndexFunc(v.rows, func(r mongoRow) bool { return r.key == v.key }); i >= 0 {
-		v.cur = i
-	}
-	v.note()
-}
-
-func (v *mongo) note() {
-	v.key = ""
-	if v.cur < len(v.rows) && (v.cur > 0 || v.detail) {
-		v.key = v.rows[v.cur].key
-	}
+	v.settle()
 }
 
 func (v *mongo) order(an, bn string, a, b *store.Stats) int {
@@ -117,10 +100,7 @@ func (v *mongo) order(an, bn string, a, b *store.Stats) int {
 	case "name":
 		c = cmp.Compare(an, bn)
 	}
-	if v.reverse {
-		return -c
-	}
-	return c
+	return v.turned(c)
 }
 
 func (v *mongo) Render(w, h int) string {
@@ -130,21 +110,11 @@ func (v *mongo) Render(w, h int) string {
 		pane = pane[:min(len(pane), max(h-5, h/2))]
 	}
 	cols := mongoColumns(w)
-	out := []string{v.heading(cols, w, v.sort, v.reverse)}
-	from, to := v.list.rows(h - 1 - len(pane))
-	for i := from; i < to; i++ {
-		out = append(out, v.row1(cols, w, i))
-	}
-	if len(v.rows) == 0 {
-		out = append(out, v.faint.Render("  no MongoDB commands in this window yet"))
-	}
-	for len(out) < h-len(pane) {
-		out = append(out, "")
-	}
-	return lines(append(out, pane...), w, h)
+	return v.body(&v.list, w, h, v.heading(cols, w, v.sort, v.reverse), func(i int) string { return v.rowAt(cols, w, i) },
+		"no MongoDB commands in this window yet", pane)
 }
 
-func (v *mongo) row1(cols []column, w, i int) string {
+func (v *mongo) rowAt(cols []column, w, i int) string {
 	r := v.rows[i]
 	st := r.stats()
 	name, op, hint, shapes := v.open+clean(r.coll.FullName()), "", "", ""
@@ -228,23 +198,16 @@ func (v *mongo) pane(w int) []string {
 }
 
 func (v *mongo) Key(k string) (a Action, ok bool) {
-	if v.list.key(k) {
-		v.note()
+	if v.key(k) {
 		return a, true
 	}
-	switch k {
-	case "s":
-		v.sort = next(mongoSorts[:], v.sort)
-	case "S":
-		v.reverse = !v.reverse
-	case "esc":
-		if !v.detail {
-			return a, false
-		}
+	switch {
+	case v.resort(k):
+	case k == "esc" && v.detail:
 		v.detail = false
-	case "enter", "h", "left", "l", "right":
+	case slices.Contains([]string{"enter", "h", "left", "l", "right"}, k):
 		v.openRow(k)
-	case "o":
+	case k == "o":
 		return v.drill(), true
 	default:
 		return a, false
@@ -267,9 +230,9 @@ func (v *mongo) openRow(k string) {
 	default:
 		v.folded[key] = k == "h" || k == "left"
 	}
-	v.key = r.key
+	v.at = r.key
 	if v.folded[key] {
-		v.key = key
+		v.at = key
 	}
 }
 
@@ -287,12 +250,6 @@ func (v *mongo) drill() Action {
 		f += " " + equals("operation", r.site.Operation) + " " + equals("call_site", r.site.Name)
 	}
 	return Action{Open: "Live", Filter: f}
-}
-
-func (v *mongo) Click(line int) {
-	if v.click(line) {
-		v.note()
-	}
 }
 
 func (v *mongo) Keys() []Binding {

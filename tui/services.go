@@ -10,13 +10,8 @@ import (
 // services is the view of rates, errors and latencies by service and route.
 type services struct {
 	*Look
-	list
-	snap    *store.Snapshot
-	rows    []serviceRow
-	folded  map[string]bool
-	sort    string
-	reverse bool
-	key     string // of the row under the cursor
+	outline[serviceRow]
+	snap *store.Snapshot
 }
 
 // serviceRow is a service, or with route one of its routes.
@@ -26,6 +21,8 @@ type serviceRow struct {
 	route   *store.Route
 }
 
+func (r serviceRow) id() string { return r.key }
+
 func (r *serviceRow) stats() *store.Stats {
 	if r.route != nil {
 		return &r.route.Stats
@@ -34,13 +31,11 @@ func (r *serviceRow) stats() *store.Stats {
 }
 
 func newServices(l *Look) *services {
-	return &services{Look: l, folded: map[string]bool{}, sort: "rate", snap: new(store.Snapshot)}
+	return &services{Look: l, outline: newOutline[serviceRow]("rate", "errors", "p50", "p95", "p99", "name"), snap: new(store.Snapshot)}
 }
 
 func (v *services) Name() string       { return "Services" }
 func (v *services) Parts() store.Parts { return store.PartServices }
-
-var serviceSorts = [...]string{"rate", "errors", "p50", "p95", "p99", "name"}
 
 func serviceColumns(w int) []column {
 	trend := min(2*store.TrendSlots, max(8, (w-70)/2))
@@ -77,23 +72,7 @@ func (v *services) Show(s *store.Snapshot) {
 			v.rows = append(v.rows, serviceRow{key + "\x00" + routes[j].Name, sv, &routes[j]})
 		}
 	}
-	v.set(len(v.rows))
-	v.find()
-}
-
-// find puts the cursor back on the row that it was on.
-func (v *services) find() {
-	if i := slices.IndexFunc(v.rows, func(r serviceRow) bool { return r.key == v.key }); i >= 0 {
-		v.cur = i
-	}
-	v.note()
-}
-
-func (v *services) note() {
-	v.key = ""
-	if v.cur < len(v.rows) && v.cur > 0 { // the first row stays the first
-		v.key = v.rows[v.cur].key
-	}
+	v.settle()
 }
 
 func (v *services) order(an, bn string, a, b *store.Stats) int {
@@ -112,26 +91,16 @@ func (v *services) order(an, bn string, a, b *store.Stats) int {
 	case "name":
 		c = cmp.Compare(an, bn)
 	}
-	if v.reverse {
-		return -c
-	}
-	return c
+	return v.turned(c)
 }
 
 func (v *services) Render(w, h int) string {
 	cols := serviceColumns(w)
-	out := []string{v.heading(cols, w, v.sort, v.reverse)}
-	from, to := v.list.rows(h - 1)
-	for i := from; i < to; i++ {
-		out = append(out, v.line1(cols, w, i))
-	}
-	if len(v.rows) == 0 {
-		out = append(out, v.faint.Render("  no requests in this window yet"))
-	}
-	return lines(out, w, h)
+	return v.body(&v.list, w, h, v.heading(cols, w, v.sort, v.reverse), func(i int) string { return v.rowAt(cols, w, i) },
+		"no requests in this window yet", nil)
 }
 
-func (v *services) line1(cols []column, w, i int) string {
+func (v *services) rowAt(cols []column, w, i int) string {
 	r := v.rows[i]
 	st := r.stats()
 	name := v.open + clean(r.service.Name)
@@ -159,22 +128,18 @@ func (v *services) line1(cols []column, w, i int) string {
 }
 
 func (v *services) Key(k string) (a Action, ok bool) {
-	if v.list.key(k) {
-		v.note()
+	if v.key(k) {
+		return a, true
+	}
+	if v.resort(k) {
+		v.Show(v.snap)
 		return a, true
 	}
 	switch k {
-	case "s":
-		v.sort = next(serviceSorts[:], v.sort)
-	case "S":
-		v.reverse = !v.reverse
 	case "enter", "h", "left", "l", "right":
 		return v.openRow(k)
-	default:
-		return a, false
 	}
-	v.Show(v.snap)
-	return a, true
+	return a, false
 }
 
 // openRow folds a service and unfolds it; a route is opened in Live.
@@ -189,7 +154,7 @@ func (v *services) openRow(k string) (a Action, ok bool) {
 	key := r.service.Name + "\x00" + protocol(r.service.Protocol)
 	v.folded[key] = k == "h" || k == "left" || k == "enter" && !v.folded[key]
 	if v.folded[key] {
-		v.key = key
+		v.at = key
 	}
 	v.Show(v.snap)
 	return a, true
@@ -204,12 +169,6 @@ func (v *services) drill(r serviceRow) Action {
 		f += " " + equals("name", r.route.Name)
 	}
 	return Action{Open: "Live", Filter: f}
-}
-
-func (v *services) Click(line int) {
-	if v.click(line) {
-		v.note()
-	}
 }
 
 func (v *services) Keys() []Binding {
@@ -230,10 +189,6 @@ func (v *services) Export() Table {
 		t.Rows = append(t.Rows, append([]any{r.service.Name, route, protocol(r.service.Protocol)}, exportStats(st)...))
 	}
 	return t
-}
-
-func next(names []string, now string) string {
-	return names[(slices.Index(names, now)+1)%len(names)]
 }
 
 // exportStats are the columns that statsHead names.

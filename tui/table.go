@@ -91,6 +91,23 @@ func (l *Look) sign(mark string, chosen bool) string {
 	return mark
 }
 
+// body is a view's h lines: titles, the rows that there is room for, and a pane
+// below them. Where there are no rows it says none.
+func (l *Look) body(rows *list, w, h int, titles string, row func(i int) string, none string, pane []string) string {
+	out := []string{titles}
+	from, to := rows.window(h - 1 - len(pane))
+	for i := from; i < to; i++ {
+		out = append(out, row(i))
+	}
+	if rows.n == 0 {
+		out = append(out, l.faint.Render("  "+none))
+	}
+	for len(out) < h-len(pane) {
+		out = append(out, "")
+	}
+	return lines(append(out, pane...), w, h)
+}
+
 // list is a cursor over n rows of which a screen shows some.
 type list struct{ n, cur, top, page int }
 
@@ -138,8 +155,8 @@ func (v *list) click(line int) bool {
 	return true
 }
 
-// rows are the first and the one after the last row on a screen of h lines.
-func (v *list) rows(h int) (from, to int) {
+// window is the first and the one after the last row on a screen of h lines.
+func (v *list) window(h int) (from, to int) {
 	v.page = h
 	v.top = max(0, min(v.top, v.n-h))
 	if v.cur < v.top {

@@ -239,7 +239,7 @@ func TestExport(t *testing.T) {
 func TestCursorStaysOnItsRow(t *testing.T) {
 	m := screenOf(shop(), 120, 40)
 	keys(m, "jjj")
-	want := m.views[0].(*services).key
+	want := m.views[0].(*services).at
 	keys(m, "ssss")
 	v := m.views[0].(*services)
 	if got := v.rows[v.cur].key; got != want || want == "" {
