@@ -34,7 +34,7 @@ func (f forwarding) run(o options, dir string) error {
 	defer stop()
 	t := newTable(f.title, f.unit, "per second", f.bases...)
 	for range o.rounds {
-		for _, p := range f.present(o) {
+		for _, p := range beside(o, f.present(o)) {
 			cpu, rate, err := f.once(p, o, dir, upstream)
 			if err != nil {
 				return fmt.Errorf("%s: %w", p.name, err)
@@ -54,6 +54,17 @@ func (f forwarding) present(o options) (here []peer) {
 		}
 	}
 	return here
+}
+
+// beside adds what pitot was before, where o names that.
+func beside(o options, peers []peer) (all []peer) {
+	for _, p := range peers {
+		if all = append(all, p); o.before != "" && p.command[0] == o.pitot {
+			p.command = append([]string{o.before}, p.command[1:]...)
+			all = append(all, p.named(p.name+", before"))
+		}
+	}
+	return all
 }
 
 // once loads one peer and returns CPU seconds per 100,000 requests and the

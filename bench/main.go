@@ -23,6 +23,7 @@ type options struct {
 	idle   int
 	pcapMB int
 	peers  string
+	before string
 }
 
 // wants reports whether p is to be measured.
@@ -33,6 +34,7 @@ func (o *options) wants(p peer) bool {
 func main() {
 	var o options
 	flag.StringVar(&o.pitot, "pitot", "bin/pitot", "the binary to measure")
+	flag.StringVar(&o.before, "before", "", "another binary of pitot, measured in the same rounds: how it was before a change")
 	flag.StringVar(&o.work, "work", "http1,http1-new,http1-mib,tls,handshakes,http2,grpc,grpc-stream,websocket,mongo,tcp,latency,latency-tls,latency-http2,latency-grpc,latency-websocket,latency-tcp,idle,replay,replay-mixed,replay-grpc,replay-mongo,replay-mongo-lists,store,tui", "workloads, in this order")
 	flag.IntVar(&o.rounds, "rounds", 5, "rounds; every peer runs once in each")
 	flag.DurationVar(&o.secs, "secs", 2*time.Second, "length of one run (at most 60s)")
