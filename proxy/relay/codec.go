@@ -132,6 +132,35 @@ type Client interface {
 	OnGone(f func())
 }
 
+// Sharing is a Client whose exchange shares goroutines with others: each carries
+// one on until it would wait for its upstream, and then the next one.
+type Sharing interface {
+	// Alone has the exchange keep the goroutine that it runs in, where it may
+	// wait from now on until it is over or resumed: others are carried on
+	// elsewhere. It is called in that goroutine; a second time changes nothing.
+	Alone()
+	// Resume has f called in one of the goroutines. f reports whether the
+	// exchange is over; if not it is resumed again. Resume may be called from
+	// any goroutine, with any lock held.
+	Resume(f func() (over bool))
+	// Later is f.Flush, soon, of the Client itself or of an Upstream that is
+	// Telling. It is called where Alone is.
+	Later(f Flusher) error
+}
+
+// Telling is an Upstream that tells when something has come, so that nobody has
+// to wait in Answer and Next.
+type Telling interface {
+	// Tell has f called, once and from any goroutine, as soon as Answer or Next
+	// need not wait, and reports false when that is so already: then f is not
+	// called. What Next has lent is taken back. f calls nothing of the
+	// Upstream's, and does not wait.
+	Tell(f func()) bool
+}
+
+// Flusher is a Client or an Upstream.
+type Flusher interface{ Flush() error }
+
 // Upstream is one attempt at an upstream host. One goroutine calls Send, Write,
 // Finish and Flush, and one, mostly the same, Answer and the methods of Body.
 type Upstream interface {
@@ -181,13 +210,25 @@ type How struct {
 	High   bool  // goes by the circuit breakers of high priority
 	Timed  bool  // the exchange has a time by which it is answered, which bounds every wait
 
+	// Alone is called before Open or a call of the attempt's waits, in its
+	// goroutine and maybe with locks held. May be nil.
+	Alone func()
+
 	// Wait gives what an Open that has to wait does so in: a context that ends
 	// when the exchange is given up, and what ends its use. May be nil.
 	Wait func() (context.Context, func())
 }
 
+// Waits says that Open is about to wait.
+func (how *How) Waits() {
+	if how.Alone != nil {
+		how.Alone()
+	}
+}
+
 // Waiting is what Open waits in, which was given ctx.
 func (how *How) Waiting(ctx context.Context) (context.Context, func()) {
+	how.Waits()
 	if how.Wait == nil {
 		return ctx, func() {}
 	}

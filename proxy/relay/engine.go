@@ -68,17 +68,25 @@ func (g *Engine) lookup(a netip.AddrPort) string {
 }
 
 // Carry carries out one exchange in the caller's goroutine, up to the end of
-// the answer. ctx is what upstream hosts are dialled with.
-func (g *Engine) Carry(ctx context.Context, c Client) {
-	if g.o.Wrap != nil {
-		c = g.o.Wrap(c)
-	}
+// the answer. ctx is what upstream hosts are dialled with. Where c is Sharing it
+// reports false when the exchange is not over but goes on by Resume; the caller
+// has nothing to do with it any more.
+func (g *Engine) Carry(ctx context.Context, c Client) (over bool) {
 	e := g.exchanges.Get().(*exchange)
+	e.sharing, _ = c.(Sharing)
+	if g.o.Wrap != nil {
+		wrapped := g.o.Wrap(c)
+		if wrapped != c {
+			e.keepGoroutine()
+		}
+		c = wrapped
+	}
 	e.begin(ctx, c)
-	e.run()
-	e.finish()
-	e.reset()
-	g.exchanges.Put(e)
+	if !e.run() {
+		return false
+	}
+	e.dispose()
+	return true
 }
 
 // Refuse answers a request whose head cannot be read, or did not come, for the
@@ -88,9 +96,7 @@ func (g *Engine) Refuse(c Client, f *hop.Failure) {
 	e.start(context.Background(), c)
 	e.unreadable()
 	e.reply(f)
-	e.finish()
-	e.reset()
-	g.exchanges.Put(e)
+	e.dispose()
 }
 
 // Malformed is Refuse for a head that breaks the protocol as err says.

@@ -57,20 +57,22 @@ type exchange struct {
 	attempt
 	upload
 	watching
+	share
 }
 
 // attempt is what an exchange knows of one try at an upstream host.
 type attempt struct {
-	via     Upstream
-	closed  bool
-	sendErr error        // what ended sending the request
-	readErr error        // what ended reading the answer
-	broken  *hop.Failure // what is wrong with the answer
-	headed  bool         // the final answer's head has come
-	done    bool         // and its body has ended
-	got     int64        // bytes of its payload
-	counts  int          // what its status of gRPC is in HTTP; 0 where none came
-	failing bool         // it said that the host fails
+	via      Upstream
+	closed   bool
+	cutShort bool         // something ended it before the request was sent
+	sendErr  error        // what ended sending the request
+	readErr  error        // what ended reading the answer
+	broken   *hop.Failure // what is wrong with the answer
+	headed   bool         // the final answer's head has come
+	done     bool         // and its body has ended
+	got      int64        // bytes of its payload
+	counts   int          // what its status of gRPC is in HTTP; 0 where none came
+	failing  bool         // it said that the host fails
 }
 
 func (g *Engine) newExchange() *exchange {
@@ -78,6 +80,7 @@ func (g *Engine) newExchange() *exchange {
 	e.watched.Look = e.look
 	e.onGone, e.wait = e.clientGone, e.waiting
 	e.pump = e.pumpBody
+	e.goOn, e.news, e.alone = e.resumed, e.hasNews, e.keepGoroutine
 	return e
 }
 
@@ -159,49 +162,79 @@ func (e *exchange) mayTunnel() bool {
 // tunnels reports whether it is, should the upstream agree.
 func (e *exchange) tunnels() bool { return e.req.Form == http1.Authority || len(e.upgrade) > 0 }
 
-// run carries e out, up to the last byte of the answer.
-func (e *exchange) run() {
+// run carries e out, up to the last byte of the answer. It reports false when e
+// waits for its upstream, and is somebody else's.
+func (e *exchange) run() (over bool) {
 	if f := e.admit(); f != nil {
 		e.reply(f)
-		return
+		return true
 	}
 	if e.route.Calls != nil {
+		e.keepGoroutine()
 		e.serveCall()
-		return
+		return true
 	}
 	if e.route.Answers() {
 		e.direct()
-		return
+		return true
 	}
 	host, f := e.rules.Pick(e.ctx)
 	if f != nil {
 		e.reply(f)
-		return
+		return true
 	}
+	return e.proxy(host)
+}
+
+// proxy has an upstream answer, host for a start.
+func (e *exchange) proxy(host *upstream.Host) (over bool) {
 	e.forward()
 	e.mirror()
 	if e.persists() {
+		e.keepGoroutine()
 		e.persist(host)
-		return
+		return true
 	}
 	e.choose(host)
-	for f = e.ask(); f.Unsent() && e.another(); {
-		f = e.ask()
+	if e.tunnels() {
+		e.keepGoroutine()
+	}
+	if f, sent := e.open(e.how()); !sent {
+		e.conclude(f)
+		return true
+	}
+	if !e.receive() {
+		return false
+	}
+	e.conclude(e.endTry())
+	return true
+}
+
+func (e *exchange) how() How {
+	return How{Again: e.repeatable(), Now: e.now, Tunnel: e.tunnels(), Alone: e.alone}
+}
+
+// conclude makes other tries where the first came to nothing because of f, and
+// ends with what the last one did.
+func (e *exchange) conclude(f *hop.Failure) {
+	for f = e.anewIfStale(f); f.Unsent() && e.another(); {
+		e.keepGoroutine()
+		f = e.anewIfStale(e.try(e.how()))
 	}
 	if f != nil {
 		e.fail(f)
 	}
 }
 
-// ask asks the chosen host, and once more on a fresh connection when a kept one
-// turns out to be stale.
-func (e *exchange) ask() *hop.Failure {
-	f := e.try(How{Again: e.repeatable(), Now: e.now, Tunnel: e.tunnels()})
-	if f != nil && e.stale {
-		e.x.Attempt, e.a.Retried = e.x.Attempt+1, hop.StaleConnection
-		f = e.try(How{Fresh: true, Now: e.now, Tunnel: e.tunnels()})
+// anewIfStale asks the chosen host once more on a fresh connection, when a kept
+// one has turned out to be stale.
+func (e *exchange) anewIfStale(f *hop.Failure) *hop.Failure {
+	if f == nil || !e.stale {
+		return f
 	}
-	return f
+	e.keepGoroutine()
+	e.x.Attempt, e.a.Retried = e.x.Attempt+1, hop.StaleConnection
+	return e.try(How{Fresh: true, Now: e.now, Tunnel: e.tunnels()})
 }
 
 // another chooses another host than those which could not be reached. Nothing
@@ -317,6 +350,13 @@ func (e *exchange) requestFault(err error) *hop.Failure {
 	return hop.ClientGone
 }
 
+// dispose tells the exchange, and gives e back.
+func (e *exchange) dispose() {
+	e.finish()
+	e.reset()
+	e.g.exchanges.Put(e)
+}
+
 // reset gives back what e borrowed.
 func (e *exchange) reset() {
 	if e.host != nil {
@@ -333,5 +373,6 @@ func (e *exchange) reset() {
 	e.attempt = attempt{}
 	e.upload.reset()
 	e.watching.reset()
+	e.sharing, e.inBody = nil, false
 	e.x.HTTP, e.x.HTTP2, e.x.GRPC, e.a.X.HTTP, e.a.X.HTTP2, e.a.X.GRPC = nil, nil, nil, nil, nil, nil
 }

@@ -70,12 +70,12 @@ func (e *exchange) answerHere(body []byte, none bool) {
 
 func (e *exchange) sendReply(body []byte, none bool) error {
 	if err := e.c.Answer(&e.resp, none); err != nil || none {
-		return flushed(e.c, err)
+		return e.flushed(e.c, err)
 	}
 	if err := e.c.Write(body); err != nil {
 		return err
 	}
-	return flushed(e.c, e.c.Finish(nil))
+	return e.flushed(e.c, e.c.Finish(nil))
 }
 
 // compose makes the head of a local reply: a call of gRPC gets its status in

@@ -27,8 +27,19 @@ func (e *exchange) forward() {
 	}
 }
 
-// try makes one attempt: nil when the answer has been passed on to its end.
+// try makes one attempt, and waits for its end: nil when the answer has been
+// passed on to its end.
 func (e *exchange) try(how How) *hop.Failure {
+	f, sent := e.open(how)
+	if !sent {
+		return f
+	}
+	e.receive()
+	return e.endTry()
+}
+
+// open begins an attempt, and sends the request; false when there is none.
+func (e *exchange) open(how How) (f *hop.Failure, ok bool) {
 	e.tellAttempt()
 	e.closeVia()
 	e.attempt, e.stale = attempt{}, false
@@ -39,13 +50,21 @@ func (e *exchange) try(how How) *hop.Failure {
 		e.a.Begin(&e.x, e.host, nil, e.now)
 		f := e.connectFault(err)
 		e.arrive(f)
-		return f
+		return f, false
 	}
 	e.via = up
 	e.a.Begin(&e.x, e.host, up.Conn(), e.now)
-	if e.attach(up) {
-		e.transact()
+	if _, ok := up.(Telling); !ok {
+		e.keepGoroutine()
 	}
+	if e.cutShort = !e.attach(up); !e.cutShort {
+		e.sendErr = e.send() // there may be an answer that tells why
+	}
+	return nil, true
+}
+
+// endTry ends an attempt: nil when its answer has been passed on to its end.
+func (e *exchange) endTry() *hop.Failure {
 	e.stopUpload()
 	f := e.outcome(e.detach())
 	e.stale = f != nil && e.again()
@@ -85,21 +104,24 @@ func (e *exchange) connectFault(err error) *hop.Failure {
 	return hop.ConnectFault(err)
 }
 
-// transact sends the request and passes the answer on.
-func (e *exchange) transact() {
-	e.sendErr = e.send() // there may be an answer that tells why
-	for {
+// receive takes the answer and passes it on. It reports false when it waits for
+// that, and e is somebody else's.
+func (e *exchange) receive() (over bool) {
+	for !e.cutShort {
+		if e.leaves(false) {
+			return false
+		}
 		if e.readErr = e.via.Answer(&e.resp); e.readErr != nil {
-			return
+			return true
 		}
 		switch {
 		case !e.resp.Interim():
-			e.pass()
-			return
+			return e.pass()
 		case !e.interim(&e.resp):
-			return
+			return true
 		}
 	}
+	return true
 }
 
 // send sends the request, or its beginning, and lets the rest follow.
@@ -114,7 +136,7 @@ func (e *exchange) send() error {
 	trailers := e.trailers(e.c, e.whole)
 	end := e.whole && !e.tunnels() && len(e.first) == 0 && len(trailers) == 0
 	if err := up.Send(&e.out, end); err != nil || end {
-		return flushed(up, err)
+		return e.flushed(up, err)
 	}
 	if e.tunnels() {
 		return up.Flush()
@@ -125,7 +147,7 @@ func (e *exchange) send() error {
 		}
 	}
 	if e.whole {
-		err := flushed(up, up.Finish(trailers))
+		err := e.flushed(up, up.Finish(trailers))
 		e.dropped(up)
 		return err
 	}
@@ -133,9 +155,7 @@ func (e *exchange) send() error {
 	return nil
 }
 
-type flusher interface{ Flush() error }
-
-func flushed(f flusher, err error) error {
+func flushed(f Flusher, err error) error {
 	if err != nil {
 		return err
 	}
@@ -172,7 +192,7 @@ func (e *exchange) interim(h *Head) bool {
 	}
 	http1.FillResponse(&e.x, &e.p, h)
 	visible(h)
-	return e.write(flushed(e.c, e.c.Interim(h)))
+	return e.write(e.flushed(e.c, e.c.Interim(h)))
 }
 
 // visible drops the fields of the upstream's connection.
@@ -194,18 +214,19 @@ func (e *exchange) write(err error) bool {
 	return err == nil
 }
 
-// pass passes on the final answer.
-func (e *exchange) pass() {
+// pass passes on the final answer. It reports false when it waits for the rest,
+// and e is somebody else's.
+func (e *exchange) pass() (over bool) {
 	h, up := &e.resp, e.via
 	tunnel := h.Status == 101 || e.req.Form == http1.Authority && h.Status >= 200 && h.Status < 300
 	if h.Status == 101 && !e.asked101() {
 		e.broken = hop.UnaskedUpgrade
-		return
+		return true
 	}
 	n, end := up.Ready()
 	if n == 0 && !end {
 		if e.readErr = faultOf(up); e.readErr != nil {
-			return
+			return true
 		}
 	}
 	e.headed, e.failing = true, hop.Failing(e.host, h)
@@ -226,7 +247,7 @@ func (e *exchange) pass() {
 	e.rules.Answer(h, e.req, &e.x)
 	e.tunnelled.Store(tunnel) // before the client knows: from there on its end is that of one direction
 	if !e.write(e.c.Answer(h, none)) {
-		return
+		return true
 	}
 	e.answered = true
 	switch {
@@ -234,10 +255,11 @@ func (e *exchange) pass() {
 		e.opened = true
 		e.carryTunnel()
 	case none:
-		e.done = e.write(e.c.Flush())
+		e.done = e.write(e.flushed(e.c, nil))
 	default:
-		e.passBody()
+		return e.passBody()
 	}
+	return true
 }
 
 // takesTrailers reports whether the client says so (RFC 9110, 10.1.4).
@@ -272,12 +294,25 @@ func (e *exchange) filled() {
 	e.answerLayer()
 }
 
-// passBody passes on the answer's body and what comes after it.
-func (e *exchange) passBody() {
+// piecesAtOnce is how many pieces of a body an exchange passes on before it has
+// a goroutine for itself.
+const piecesAtOnce = 16
+
+// passBody passes on the answer's body and what comes after it. It reports false
+// when it waits for some, and e is somebody else's.
+func (e *exchange) passBody() (over bool) {
 	up := e.via
-	for {
-		if n, end := up.Ready(); n == 0 && !end && !e.write(e.c.Flush()) {
-			return
+	for pieces := 0; ; pieces++ {
+		if pieces == piecesAtOnce {
+			e.keepGoroutine()
+		}
+		if n, end := up.Ready(); n == 0 && !end {
+			if !e.write(e.flushed(e.c, nil)) {
+				return true
+			}
+			if e.leaves(true) {
+				return false
+			}
 		}
 		b, err := up.Next()
 		if err != nil {
@@ -288,7 +323,7 @@ func (e *exchange) passBody() {
 				e.callEnds(trailers)
 				e.endAnswer(trailers)
 			}
-			return
+			return true
 		}
 		e.got += int64(len(b))
 		e.layer.data(event.ToClient, b)
@@ -297,7 +332,7 @@ func (e *exchange) passBody() {
 		}
 		e.moved.Store(e.g.watch.Clock())
 		if !e.deliver(b) {
-			return
+			return true
 		}
 	}
 }
@@ -305,7 +340,7 @@ func (e *exchange) passBody() {
 func (e *exchange) endAnswer(trailers []http1.Field) {
 	e.layer.trailers(event.ToClient, trailers)
 	e.rules.Trailers(trailers)
-	e.done = e.write(flushed(e.c, e.c.Finish(trailers)))
+	e.done = e.write(e.flushed(e.c, e.c.Finish(trailers)))
 	e.dropped(e.c)
 }
 

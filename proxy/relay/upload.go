@@ -29,6 +29,7 @@ func (u *upload) reset() {
 
 // startUpload has the rest of the request's body sent beside the exchange.
 func (e *exchange) startUpload() {
+	e.keepGoroutine()
 	e.begun = true
 	e.over.Store(false)
 	e.pumps.Add(1)

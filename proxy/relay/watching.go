@@ -158,6 +158,7 @@ func (e *exchange) cancel(r Reason) {
 // goes; done ends its use. One that began before goes on meanwhile, and ends
 // after it.
 func (e *exchange) waiting() (ctx context.Context, done func()) {
+	e.keepGoroutine()
 	ctx, stop := context.WithCancel(e.ctx)
 	e.mu.Lock()
 	before := e.stop

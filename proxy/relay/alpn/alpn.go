@@ -74,6 +74,7 @@ func (d *Dialer) Open(ctx context.Context, h *upstream.Host, how relay.How) (rel
 	case speaksHTTP2:
 		return d.openHTTP2(ctx, h, how, k)
 	}
+	how.Waits()
 	select {
 	case k.turn <- struct{}{}:
 	case <-ctx.Done():

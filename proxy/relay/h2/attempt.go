@@ -18,6 +18,7 @@ type attempt struct {
 	method   []byte
 	upgrade  bool
 	protocol []byte
+	blocks   func() // called before a call waits; may be nil
 
 	heads   []answer // that came and are not taken yet
 	final   bool     // the last of them has come
@@ -132,6 +133,7 @@ func (a *attempt) Answer(h *http1.Head) error {
 	}
 	x := a.heads[0]
 	a.heads = a.heads[:copy(a.heads, a.heads[1:])]
+	a.headed = len(a.heads) > 0
 	h.Begin(a.method, a.link.limits)
 	h.Status, h.Reason = x.status, view(http.StatusText(x.status)) // which HTTP/1.1 has room for
 	if a.upgrade && x.status >= 200 && x.status < 300 {
@@ -152,6 +154,29 @@ func (a *attempt) Answer(h *http1.Head) error {
 		h.Framing = http1.Chunked
 	}
 	return nil
+}
+
+// Tell implements relay.Telling.
+func (a *attempt) Tell(f func()) bool {
+	c := a.link
+	c.mu.Lock()
+	flush := a.taken()
+	later := !a.arrived()
+	if later {
+		a.told = f
+	}
+	c.mu.Unlock()
+	if flush {
+		c.flush()
+	}
+	return later
+}
+
+// alone implements user.
+func (a *attempt) alone() {
+	if a.blocks != nil {
+		a.blocks()
+	}
 }
 
 // answered takes a head of the answer (RFC 9113, 8.3.2). Locked.
@@ -188,7 +213,7 @@ func (a *attempt) answered(x *wire.Section, end bool) string {
 			return reason
 		}
 	}
-	a.heads = append(a.heads, n)
+	a.heads, a.headed = append(a.heads, n), true
 	return ""
 }
 
@@ -240,7 +265,7 @@ func (a *attempt) giveUp(code wire.Code) {
 		a.sendErr, a.err = relay.ErrInterrupted, relay.ErrInterrupted
 		return
 	}
-	a.heads = a.heads[:0]
+	a.heads, a.headed = a.heads[:0], false
 	a.reset(code, relay.ErrInterrupted)
 	if a.err == nil {
 		a.err = relay.ErrInterrupted
@@ -251,7 +276,7 @@ func (a *attempt) giveUp(code wire.Code) {
 func (a *attempt) Close() {
 	c := a.link
 	c.mu.Lock()
-	opened := a.id != 0
+	opened, before := a.id != 0, len(c.out)
 	if opened {
 		if !a.closed() {
 			a.giveUp(wire.Cancel)
@@ -261,6 +286,7 @@ func (a *attempt) Close() {
 			c.takenBack(len(a.lent))
 		}
 	}
+	flush := len(c.out) > before
 	c.slots--
 	if opened {
 		c.leave(&a.stream)
@@ -270,7 +296,9 @@ func (a *attempt) Close() {
 	c.spareSlot()
 	pool := c.pool
 	c.mu.Unlock()
-	c.flush()
+	if flush {
+		c.flush()
+	}
 	pool.wake()
 }
 
@@ -278,7 +306,7 @@ func (a *attempt) Close() {
 func (a *attempt) recycle() {
 	pool := &a.link.dialer.attempts
 	a.forget()
-	a.link, a.reused, a.upgrade, a.final = nil, false, false, false
+	a.link, a.reused, a.upgrade, a.final, a.blocks = nil, false, false, false, nil
 	a.heads, a.interim = a.heads[:0], 0
 	pool.Put(a)
 }

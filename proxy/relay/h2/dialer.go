@@ -116,6 +116,7 @@ func (d *Dialer) Use(ctx context.Context, up *upstream.Conn, how relay.How) (rel
 // attempt makes an attempt of a slot that was reserved on c.
 func (p *pool) attempt(ctx context.Context, c *clientConn, how relay.How) (relay.Upstream, error) {
 	a := c.attempt()
+	a.blocks = how.Alone
 	if how.Tunnel {
 		waiting, done := how.Waiting(ctx)
 		defer done()

@@ -5,8 +5,11 @@
 // One goroutine reads a connection. It takes what is there at once, handles all
 // frames in it, and only then starts and wakes the exchanges concerned, so that
 // a short request, or a short answer with its trailers, is complete when it is
-// first looked at. What exchanges write is gathered in the connection's output
-// and written by whoever first has a reason to, for all of them.
+// first looked at. Exchanges are carried on by a few goroutines that go from one
+// to the next: where one would wait for its host, it leaves its goroutine and is
+// taken up again when something has come (relay.Sharing, relay.Telling). What
+// exchanges write is gathered in the connections' outputs, and written when those
+// goroutines have nothing left to do.
 //
 // One lock per connection guards all that its streams share; nobody waits for
 // anything but memory and processor while he has it.

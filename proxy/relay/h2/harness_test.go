@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -24,11 +25,25 @@ import (
 // serve starts a Server on a port of its own, and ends it with the test.
 func serve(t testing.TB, carry func(relay.Client), o ServerOptions) (*Server, string) {
 	t.Helper()
+	s := NewServer(&engine{carry: carry}, o)
+	return s, listenFor(t, s)
+}
+
+// narrow is serve by one goroutine for all exchanges, as long as none waits.
+func narrow(t testing.TB, e Engine) (*Server, string) {
+	t.Helper()
+	before := runtime.GOMAXPROCS(1)
+	t.Cleanup(func() { runtime.GOMAXPROCS(before) })
+	s := NewServer(e, ServerOptions{})
+	return s, listenFor(t, s)
+}
+
+func listenFor(t testing.TB, s *Server) (address string) {
+	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := NewServer(&engine{carry: carry}, o)
 	var wg sync.WaitGroup
 	wg.Add(1)
 	go func() {
@@ -43,13 +58,14 @@ func serve(t testing.TB, carry func(relay.Client), o ServerOptions) (*Server, st
 		}
 	}()
 	t.Cleanup(func() { l.Close(); s.Close(); wg.Wait() })
-	return s, l.Addr().String()
+	return l.Addr().String()
 }
 
 // engine carries exchanges out by a function.
 type engine struct {
 	carry  func(relay.Client)
 	watch  relay.Watch
+	shares bool         // carry does not wait but in c
 	errors atomic.Int64 // connections and requests that broke the protocol
 	idle   atomic.Int64
 }
@@ -57,13 +73,20 @@ type engine struct {
 func (e *engine) Enter(info hop.Info, secure bool) *relay.Info {
 	return &relay.Info{Info: info, Secure: secure}
 }
-func (e *engine) Leave(*relay.Info)                       {}
-func (e *engine) Carry(_ context.Context, c relay.Client) { e.carry(c) }
-func (e *engine) Stats() hop.Stats                        { return stats{e} }
-func (e *engine) Listener() string                        { return "test" }
-func (e *engine) Parting() bool                           { return false }
-func (e *engine) Draining() bool                          { return false }
-func (e *engine) Watch() *relay.Watch                     { return &e.watch }
+func (e *engine) Leave(*relay.Info)   {}
+func (e *engine) Stats() hop.Stats    { return stats{e} }
+func (e *engine) Listener() string    { return "test" }
+func (e *engine) Parting() bool       { return false }
+func (e *engine) Draining() bool      { return false }
+func (e *engine) Watch() *relay.Watch { return &e.watch }
+
+func (e *engine) Carry(_ context.Context, c relay.Client) bool {
+	if !e.shares {
+		c.(relay.Sharing).Alone()
+	}
+	e.carry(c)
+	return true
+}
 
 func (e *engine) Malformed(c relay.Client, err error) {
 	e.errors.Add(1)
@@ -231,6 +254,7 @@ func upload(c relay.Client, up relay.Upstream) {
 		switch {
 		case errors.Is(err, io.EOF):
 			_ = up.Finish(c.Trailers())
+			_ = up.Flush()
 			return
 		case err != nil:
 			if !errors.Is(err, relay.ErrInterrupted) {

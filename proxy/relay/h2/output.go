@@ -55,20 +55,33 @@ func (c *conn) answered() *wire.Error {
 // flush has the output written. Whoever comes first writes for all: he lets the
 // others run once, so that they append theirs. It does not wait for the peer.
 func (c *conn) flush() {
+	if c.begins() {
+		runtime.Gosched()
+		c.pump()
+	}
+}
+
+// send is flush for who has let the others run already.
+func (c *conn) send() {
+	if c.begins() {
+		c.pump()
+	}
+}
+
+// begins reports whether the caller is to write: nobody does, there is something,
+// and writing does not wait.
+func (c *conn) begins() bool {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.writing || len(c.out) == 0 || c.writeErr != nil {
-		c.mu.Unlock()
-		return
+		return false
 	}
 	c.writing = true
 	if c.nc.TLS != nil {
 		c.help()
-		c.mu.Unlock()
-		return
+		return false
 	}
-	c.mu.Unlock()
-	runtime.Gosched()
-	c.pump()
+	return true
 }
 
 // kick is flush for who has the lock.

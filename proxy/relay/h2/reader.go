@@ -209,6 +209,7 @@ func (c *conn) batched() {
 		if s.waits {
 			s.r.Signal()
 		}
+		s.tellNews()
 		s.callGone()
 		if s.touched = false; s.left {
 			s.user.recycle()

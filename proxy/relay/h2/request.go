@@ -16,6 +16,9 @@ type request struct {
 	refused error   // what is wrong with its head
 	digits  [3]byte // of the answer's status
 	muted   bool    // and the client has been told so: what is answered goes nowhere
+
+	worker *worker     // that carries it on, or did so last
+	goOn   func() bool // how; nil at first
 }
 
 // parse fills in the head of a request's section; reason says what is malformed

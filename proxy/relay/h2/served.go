@@ -96,23 +96,36 @@ func (c *conn) takeTrailers(s *stream, end bool, x *wire.Section, large bool) *w
 
 // begin implements side.
 func (c *serverConn) begin() {
-	for i, r := range c.fresh {
-		c.fresh[i] = nil
-		c.exchanges.Add(1)
-		c.srv.workers.carry(r)
+	if len(c.fresh) == 0 {
+		return
 	}
+	c.exchanges.Add(len(c.fresh))
+	c.srv.workers.carry(c.now, c.fresh...)
+	clear(c.fresh)
 	c.fresh = c.fresh[:0]
 }
 
-// run carries the exchange out, in a worker's goroutine. It gives the connection,
-// which waits for it, and about the time.
-func (r *request) run() (c *serverConn, now int64) {
-	c = r.srv
-	if r.refused != nil {
+// step carries the exchange on, in r.worker's goroutine. It reports whether that
+// is over; if not, r is somebody else's from then on.
+func (r *request) step() (over bool) {
+	c, over := r.srv, true
+	switch {
+	case r.goOn != nil:
+		over = r.goOn()
+	case r.refused != nil:
 		c.srv.engine.Malformed(r, r.refused)
-	} else {
-		c.srv.engine.Carry(c.ctx, r)
+	default:
+		over = c.srv.engine.Carry(c.ctx, r)
 	}
+	if over {
+		r.worker.later(&c.conn)
+		r.end(c)
+	}
+	return over
+}
+
+// end ends the use of the stream.
+func (r *request) end(c *serverConn) {
 	c.mu.Lock()
 	if !r.closed() {
 		switch {
@@ -128,17 +141,44 @@ func (r *request) run() (c *serverConn, now int64) {
 	}
 	c.running--
 	c.leave(&r.stream)
-	now = c.readAt
 	c.mu.Unlock()
-	c.flush()
-	return c, now
+}
+
+// Alone implements relay.Sharing.
+func (r *request) Alone() {
+	if w := r.worker; w != nil {
+		w.pool.leave(w)
+	}
+}
+
+// alone implements user.
+func (r *request) alone() { r.Alone() }
+
+// Resume implements relay.Sharing.
+func (r *request) Resume(f func() (over bool)) {
+	r.goOn = f
+	r.srv.srv.workers.carry(0, r)
+}
+
+// Later implements relay.Sharing.
+func (r *request) Later(f relay.Flusher) error {
+	a, ok := f.(*attempt)
+	switch {
+	case r.worker.alone, !ok && f != relay.Flusher(r):
+		return f.Flush()
+	case ok:
+		r.worker.later(&a.link.conn)
+	default:
+		r.worker.later(r.c)
+	}
+	return nil
 }
 
 // recycle implements user.
 func (r *request) recycle() {
 	pool := &r.srv.srv.requests
 	r.forget()
-	r.srv, r.refused, r.muted = nil, nil, false
+	r.srv, r.refused, r.muted, r.worker, r.goOn = nil, nil, false, nil, nil
 	pool.Put(r)
 }
 

@@ -20,8 +20,9 @@ type Engine interface {
 	// Enter and Leave say that a client's connection begins and ends.
 	Enter(info hop.Info, secure bool) *relay.Info
 	Leave(*relay.Info)
-	// Carry carries one exchange out, in the caller's goroutine.
-	Carry(ctx context.Context, c relay.Client)
+	// Carry carries one exchange out, in the caller's goroutine. It reports
+	// false when that goes on later, by relay.Sharing.
+	Carry(ctx context.Context, c relay.Client) (over bool)
 	// Malformed answers a request that breaks the protocol as err says, or limits.
 	Malformed(c relay.Client, err error)
 
@@ -156,6 +157,7 @@ func (s *Server) enter(c *serverConn) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.conns[c] = struct{}{}
+	s.workers.open()
 	if s.draining {
 		c.drain()
 	}

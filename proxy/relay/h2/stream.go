@@ -43,6 +43,8 @@ type stream struct {
 	headOnly bool      // who waits on w needs no window
 	noNext   bool      // interrupted: what comes
 	noWrite  bool      // and what goes
+	told     func()    // told when there is something to be taken
+	headed   bool      // there is a head to be taken
 	gone     func()    // told when the peer breaks off
 	toldGone bool
 	isGone   bool
@@ -62,6 +64,7 @@ type stream struct {
 // user is what a stream is a part of.
 type user interface {
 	recycle() // takes the memory of a stream that nobody uses any more (locked)
+	alone()   // is called before somebody waits for the stream (locked)
 }
 
 // open makes s one of c's streams. Locked.
@@ -94,7 +97,7 @@ func (s *stream) forget() {
 	s.recvEnd, s.sentEnd, s.how, s.counted, s.left, s.touched, s.held = false, false, forgotten, false, false, false, false
 	s.err, s.sendErr, s.unsent, s.in, s.lent, s.credit = nil, nil, false, nil, nil, 0
 	s.waits, s.headOnly, s.noNext, s.noWrite, s.noBody, s.early = false, false, false, false, false, false
-	s.gone, s.toldGone, s.isGone, s.inGone = nil, false, false, false
+	s.gone, s.toldGone, s.isGone, s.inGone, s.told, s.headed = nil, false, false, false, nil, false
 	s.text, s.fields, s.trailers = text, fields, trailers
 	s.beganAt, s.received, s.sent, s.headAt = 0, 0, 0, 0
 }
@@ -179,6 +182,20 @@ func (s *stream) fail(err error) {
 	s.isGone = s.isGone || !s.recvEnd || !s.sentEnd
 	s.r.Signal()
 	s.w.Signal()
+	s.tellNews()
+}
+
+// tellNews tells whoever asked that there is something to be taken. Locked.
+func (s *stream) tellNews() {
+	if f := s.told; f != nil && s.arrived() {
+		s.told = nil
+		f()
+	}
+}
+
+// arrived reports whether there is more to be taken than a head. Locked.
+func (s *stream) arrived() bool {
+	return s.headed || len(s.in) > 0 || s.recvEnd || s.err != nil || s.noNext
 }
 
 // callGone tells whoever asked that the peer has broken off. Locked, though not
@@ -253,6 +270,7 @@ func (s *stream) wait() {
 	if s.c.settle() {
 		return
 	}
+	s.user.alone()
 	s.waits = true
 	s.r.Wait()
 	s.waits = false

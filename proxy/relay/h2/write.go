@@ -70,6 +70,7 @@ func (s *stream) waitRoom(headOnly bool) {
 	} else {
 		c.passOn()
 	}
+	s.user.alone()
 	s.w.Wait()
 	if s.held {
 		c.unhold(s)
@@ -230,6 +231,5 @@ func (s *stream) Finish(trailers []http1.Field) error {
 		s.finish(trailers)
 	}
 	c.mu.Unlock()
-	c.flush()
 	return err
 }
