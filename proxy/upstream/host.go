@@ -42,6 +42,7 @@ type body struct {
 	load      atomic.Pointer[report]
 	counted   atomic.Uint64 // exchanges, when the load was looked at last
 	forgotten atomic.Bool
+	asked     atomic.Bool // and it has answered a health check, or failed to
 	known     atomic.Pointer[netip.AddrPort]
 	tags      atomic.Pointer[map[string]string]
 	lag       atomic.Int64 // ns; negative where it is not known

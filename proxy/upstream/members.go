@@ -46,6 +46,7 @@ func (c *Cluster) balance(m *members) {
 	c.stale.Store(false)
 	c.built, c.costly = now, max(len(m.all), c.options.Policy.Traits().Table) > cheap
 	c.due.Store(c.warmUntil(m.all, now))
+	c.countUnasked(m.all)
 	c.notePanic(m, now)
 }
 

@@ -76,6 +76,9 @@ func (c *Cluster) begin(endpoints []Endpoint, before *Cluster) {
 		all = slices.Clone(c.now.Load().all)
 	}
 	c.remember(all, known)
+	if before != nil {
+		c.calm, c.panicking = before.mood()
+	}
 	c.keep(all, nil, new(Membership))
 }
 
@@ -84,6 +87,13 @@ func (c *Cluster) toldLast() []Endpoint {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.endpoints
+}
+
+// mood is whether the cluster has been out of panic, and the panic that was told.
+func (c *Cluster) mood() (calm bool, panicking []int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.calm, c.panicking
 }
 
 // remember has hosts go on with what was known of them.
@@ -99,6 +109,7 @@ func (c *Cluster) remember(all, known []*Host) {
 	for _, h := range all {
 		if old := before[h.address]; old != nil {
 			h.flags.Store(uint32(h.Flags()&^kept | old.Flags()&kept))
+			h.asked.Store(old.asked.Load())
 		}
 	}
 }

@@ -45,13 +45,40 @@ func (m *members) panics() (priorities []int) {
 	return priorities
 }
 
+// Asked notes that h has given its first answer to a health check, good or bad.
+// When everybody has, a cluster that is in panic from its start is told to be.
+func (h *Host) Asked() {
+	if h.asked.Load() || h.asked.Swap(true) {
+		return
+	}
+	c := h.cluster
+	c.mu.Lock()
+	if !h.forgotten.Load() { // and so one of those counted
+		if c.unasked--; c.unasked == 0 {
+			c.notePanic(c.now.Load(), c.options.Clock())
+		}
+	}
+	c.mu.Unlock()
+	c.tellUntold()
+}
+
+// countUnasked counts those who have not been asked yet. The caller has the lock.
+func (c *Cluster) countUnasked(hosts []*Host) {
+	c.unasked = 0
+	for _, h := range hosts {
+		if !h.asked.Load() {
+			c.unasked++
+		}
+	}
+}
+
 // notePanic keeps what is to be told of panics that begin or end, for changed.
 // A cluster begins in panic whose hosts are to be checked first; that is none to
-// tell. The caller has the lock.
+// tell until all of them were. The caller has the lock.
 func (c *Cluster) notePanic(m *members, now int64) {
 	was, is := c.panicking, m.panics()
-	c.calm = c.calm || len(is) == 0 || c.options.Newcomers == 0
-	if !c.calm || fmt.Sprint(was) == fmt.Sprint(is) {
+	c.calm = c.calm || len(is) == 0 && len(m.all) > 0 || c.options.Newcomers == 0
+	if !c.calm && c.unasked > 0 || fmt.Sprint(was) == fmt.Sprint(is) {
 		return
 	}
 	c.panicking = is

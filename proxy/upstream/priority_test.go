@@ -191,6 +191,55 @@ func TestPanicIsTold(t *testing.T) {
 	}
 }
 
+// A cluster whose hosts are to be checked first begins in panic. That is told once
+// all were asked, and a new configuration neither tells it again nor forgets it.
+func TestPanicFromTheStart(t *testing.T) {
+	var told []string
+	o := Options{Name: "shop", Endpoints: spread(3, 0, 0), Checked: true, Newcomers: FailedCheck, Clock: func() int64 { return 1 }, Tell: func(n *event.Notice) {
+		if n.Name == event.EventPanic {
+			told = append(told, n.Severity.String()+" "+n.Body)
+		}
+	}}
+	begin := `error cluster "shop" panics: 0 of 3 hosts are healthy, less than 50 % at priority 0; every host is picked, healthy or not`
+	want := func(when string, want ...string) {
+		t.Helper()
+		if fmt.Sprintf("%q", told) != fmt.Sprintf("%q", want) {
+			t.Errorf("%s: told %q, want %q", when, told, want)
+		}
+	}
+	c := New(o)
+	c.Hosts()[0].Asked()
+	c.Hosts()[1].Asked()
+	c.Hosts()[1].Asked()
+	want("one was not asked yet")
+	c.Hosts()[2].Asked()
+	want("all were asked", begin)
+	o.Before = c
+	c = New(o)
+	c.Hosts()[0].Asked()
+	want("a new configuration", begin)
+	for _, h := range c.Hosts() {
+		h.Mark(FailedCheck, false)
+	}
+	want("they are healthy", begin, `info cluster "shop" panics no more: 2 of 3 hosts are healthy`)
+
+	told, o.Before = nil, nil
+	c = New(o)
+	for _, h := range c.Hosts() { // as a checker does it
+		h.Mark(FailedCheck, false)
+		h.Asked()
+	}
+	want("all answer well")
+	o.Endpoints = nil
+	c = New(o)
+	c.Update(spread(3, 0, 0))
+	want("nobody was there, and those who come were not asked")
+	for _, h := range c.Hosts() {
+		h.Asked()
+	}
+	want("those who came fail", begin)
+}
+
 func TestFailInPanic(t *testing.T) {
 	c := New(Options{Balance: Balance{FailInPanic: true}, Endpoints: spread(4, 0, 0)})
 	mark(c, FailedCheck, 0, 3)

@@ -122,6 +122,7 @@ type Cluster struct {
 	costly    bool                    // it takes a while; guarded by mu
 	stale     atomic.Bool             // hosts have changed since
 	calm      bool                    // it has been out of panic; guarded by mu
+	unasked   int                     // members without an answer to a check; guarded by mu
 	panicking []int                   // priorities, as told; guarded by mu
 	untold    []event.Notice          // guarded by mu
 

@@ -199,6 +199,7 @@ func (k *Checker) done(r *outcome) {
 	}
 	h.Lag(r.Lag)
 	k.mark(r)
+	h.Asked()
 	k.tell(r, c, now)
 	if r.Outcome == Success && k.o.Passed != nil {
 		k.o.Passed(h, now)

@@ -323,3 +323,24 @@ func TestEndDuringACheck(t *testing.T) {
 	default:
 	}
 }
+
+// A cluster of which nobody answers well, from the first check on, is told to be
+// in panic.
+func TestPanicFromTheStart(t *testing.T) {
+	at, _ := web(t, nil, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(500) })
+	r := begin(t, quickly(), at)
+	late := time.After(patience)
+	for {
+		select {
+		case n := <-r.told:
+			if n.Name == event.EventPanic {
+				if of(n, event.AttrPhase) != event.PhaseBegin {
+					t.Errorf("%+v", n)
+				}
+				return
+			}
+		case <-late:
+			t.Fatal("the panic is not told")
+		}
+	}
+}
