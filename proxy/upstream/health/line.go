@@ -27,6 +27,10 @@ type Line struct {
 	limit io.LimitedReader // under in: what one answer may be long
 	two   *http.ClientConn // conn in HTTP/2, where that is spoken
 	once  bool             // conn is not to be kept
+
+	heard     bool // something came over conn
+	old       bool // the host's server knows only MongoDB's old commands
+	otherwise bool // it is to be asked once more, over a new connection, in another way
 }
 
 // maxAnswer bounds what is read of an answer, in bytes.
@@ -45,7 +49,8 @@ func (l *Line) ask(ctx context.Context, f func(ctx context.Context) Answer) Answ
 		if a.Outcome == Network && errors.Is(ctx.Err(), context.DeadlineExceeded) { // whatever that looked like
 			a.Why = inTime
 		}
-		if a.Outcome == Network && again && ctx.Err() == nil {
+		if a.Outcome == Network && (again || l.otherwise) && ctx.Err() == nil {
+			l.otherwise = false
 			l.Close()
 			continue
 		}
@@ -84,7 +89,7 @@ func (l *Line) Close() {
 	if l.conn != nil {
 		_ = l.conn.Close()
 	}
-	l.conn, l.in, l.two, l.once = nil, nil, nil, false
+	l.conn, l.in, l.two, l.once, l.heard = nil, nil, nil, false, false
 }
 
 // failed is the answer of a host that gave none.

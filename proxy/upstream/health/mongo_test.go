@@ -5,6 +5,7 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -95,6 +96,94 @@ func TestMongo(t *testing.T) {
 	}
 }
 
+// oldMongod is a server that does not know hello: it answers with refusal, or
+// closes the connection where there is none. isMaster it knows; n counts what it
+// was asked.
+func oldMongod(t *testing.T, refusal bson.D, n *atomic.Int64) string {
+	return serve(t, "tcp", "127.0.0.1:0", func(c net.Conn) {
+		for {
+			var head [16]byte
+			if _, err := io.ReadFull(c, head[:]); err != nil {
+				return
+			}
+			body := make([]byte, binary.LittleEndian.Uint32(head[:])-16)
+			if _, err := io.ReadFull(c, body); err != nil {
+				return
+			}
+			n.Add(1)
+			code, before, doc := uint32(2013), "\x00\x00\x00\x00\x00", refusal
+			if binary.LittleEndian.Uint32(head[12:]) == 2004 {
+				var q bson.D
+				if err := bson.Unmarshal(body[4+len("admin.$cmd\x00")+8:], &q); err != nil || string(body[4:15]) != "admin.$cmd\x00" || len(q) != 1 || q[0].Key != "isMaster" {
+					t.Errorf("asked %q: %v, %v", body, q, err)
+				}
+				code, before = 1, strings.Repeat("\x00", 16)+"\x01\x00\x00\x00"
+				doc = bson.D{{Key: "ismaster", Value: true}, {Key: "setName", Value: "rs0"}, {Key: "maxWireVersion", Value: 8}, {Key: "ok", Value: 1.0}}
+			}
+			if doc == nil {
+				return
+			}
+			b, _ := bson.Marshal(doc)
+			var answer []byte
+			for _, n := range []uint32{uint32(16 + len(before) + len(b)), 7, binary.LittleEndian.Uint32(head[4:]), code} {
+				answer = binary.LittleEndian.AppendUint32(answer, n)
+			}
+			if _, err := c.Write(append(append(answer, before...), b...)); err != nil {
+				return
+			}
+		}
+	})
+}
+
+// A server that does not know hello is asked for isMaster: at once, and from then
+// on first of all.
+func TestOldMongo(t *testing.T) {
+	for name, refusal := range map[string]bson.D{
+		"4.2":            {{Key: "ok", Value: 0.0}, {Key: "errmsg", Value: "no such command: 'hello'"}, {Key: "code", Value: 59}, {Key: "codeName", Value: "CommandNotFound"}},
+		"without a code": {{Key: "ok", Value: 0.0}, {Key: "errmsg", Value: "no such cmd: hello"}},
+		"3.4":            nil, // closes the connection
+	} {
+		var n atomic.Int64
+		line := lineTo(t, oldMongod(t, refusal, &n), nil)
+		for range 3 {
+			if a := ask(t, line, &Mongo{Role: "primary"}, patience); a.Outcome != Success || a.Why != "primary" || a.Tags[TagSet] != "rs0" {
+				t.Errorf("%s: %+v", name, a)
+			}
+		}
+		if n.Load() != 4 {
+			t.Errorf("%s: asked %d times, want hello once and isMaster three times", name, n.Load())
+		}
+	}
+}
+
+// One that answers neither has failed, and is asked for hello again; so is one
+// that closes a connection which was kept.
+func TestClosingMongo(t *testing.T) {
+	var n atomic.Int64
+	at := serve(t, "tcp", "127.0.0.1:0", func(net.Conn) { n.Add(1) })
+	line := lineTo(t, at, nil)
+	if a := ask(t, line, &Mongo{Role: "any"}, patience); a.Outcome != Network || line.old || n.Load() != 2 {
+		t.Errorf("%+v, old: %v, %d connections", a, line.old, n.Load())
+	}
+	mongos, err := minimongo.Listen("127.0.0.1:0", minimongo.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = mongos.Close() })
+	line = lineTo(t, mongos.Addr(), nil)
+	for _, old := range []bool{false, true, true} { // a newer one knows isMaster, too
+		line.old = line.old || old
+		if a := ask(t, line, &Mongo{Role: "any"}, patience); a.Outcome != Success || a.Why != "mongos" || line.old != old {
+			t.Errorf("old: %v: %+v", old, a)
+		}
+	}
+	line.old = false
+	_ = line.conn.CloseWrite()
+	if a := ask(t, line, &Mongo{Role: "any"}, patience); a.Outcome != Success || line.old {
+		t.Errorf("over a new connection: %+v, old: %v", a, line.old)
+	}
+}
+
 // A length is not believed.
 func TestLongReply(t *testing.T) {
 	_, err := readReply(strings.NewReader("\x00\x00\x00\x40\x07\x00\x00\x00\x01\x00\x00\x00\xdd\x07\x00\x00"))
@@ -108,6 +197,7 @@ func TestLongReply(t *testing.T) {
 func FuzzReply(f *testing.F) {
 	f.Add([]byte("\x26\x00\x00\x00\x07\x00\x00\x00\x01\x00\x00\x00\xdd\x07\x00\x00\x00\x00\x00\x00\x00\x11\x00\x00\x00\x01ok\x00\x00\x00\x00\x00\x00\x00\xf0\x3f\x00"))
 	f.Add([]byte("\x26\x00\x00\x00\x07\x00\x00\x00\x01\x00\x00\x00\xdd\x07\x00\x00\x00\x00\x00\x00\x00\x12\x00\x00\x00\x01ok\x00\x00\x00\x00\x00\x00\x00\xf0\x3f\x00"))
+	f.Add([]byte("\x35\x00\x00\x00\x07\x00\x00\x00\x01\x00\x00\x00\x01\x00\x00\x00\x08\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x11\x00\x00\x00\x01ok\x00\x00\x00\x00\x00\x00\x00\xf0\x3f\x00"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		doc, err := readReply(strings.NewReader(string(b)))
 		if err != nil {
