@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -126,6 +128,35 @@ func TestDelaysEndWithTheClient(t *testing.T) {
 			t.Errorf("flags %v", x.Flags)
 		}
 	})
+}
+
+// What docs/operations.md tells operators to type does what it says.
+func TestDocumentedFaults(t *testing.T) {
+	if _, err := exec.LookPath("curl"); err != nil {
+		t.Skip("no curl")
+	}
+	text, err := os.ReadFile("../docs/operations.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := run(t, func(c *config.Config) {
+		configured(t, "routes:\n- {name: /cart, match: {prefix: /cart}, cluster: main}")(c)
+		withAdmin(c)
+	}, large(t, 1))
+	said := ""
+	for line := range strings.Lines(string(text)) {
+		if !strings.HasPrefix(line, "curl ") || !strings.Contains(line, "/fault") {
+			continue
+		}
+		out, err := exec.CommandContext(t.Context(), "sh", "-c", strings.Replace(strings.TrimSpace(line), "curl ", "curl -sS ", 1)+" --noproxy '*' --connect-to ::"+r.AdminAddr().String()).CombinedOutput()
+		said += string(out)
+		if err != nil {
+			t.Errorf("%s%v", line, err)
+		}
+	}
+	if !strings.Contains(said, `route "/cart" has 1 faults`) || !strings.Contains(said, `route "/cart" has 0 faults`) {
+		t.Errorf("said %q", said)
+	}
 }
 
 // Operators change faults under open connections, whichever engine these have.

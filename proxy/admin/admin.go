@@ -117,7 +117,7 @@ func (s *Server) routes() http.Handler {
 		mux.HandleFunc("POST "+c.path, s.serveChange(c))
 		mux.HandleFunc("GET "+c.path, func(w http.ResponseWriter, r *http.Request) {
 			w.Header().Set("Allow", http.MethodPost)
-			http.Error(w, "this changes something: ask with POST, as curl -X POST '"+r.URL.RequestURI()+"'", http.StatusMethodNotAllowed)
+			http.Error(w, "this changes something: ask with POST, as curl -X POST 'http://"+r.Host+r.URL.RequestURI()+"'", http.StatusMethodNotAllowed)
 		})
 	}
 	mux.HandleFunc("GET /{$}", s.index)

@@ -53,7 +53,7 @@ func (s *Server) serveChange(c change) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
 		if err := r.ParseForm(); err != nil {
-			http.Error(w, err.Error(), http.StatusBadRequest)
+			http.Error(w, err.Error()+"; a form's values are escaped, as curl --data-urlencode does it", http.StatusBadRequest)
 			return
 		}
 		said, err := c.carry(r.Form)
