@@ -97,7 +97,7 @@ func (v *services) order(an, bn string, a, b *store.Stats) int {
 func (v *services) Render(w, h int) string {
 	cols := serviceColumns(w)
 	return v.body(&v.list, w, h, v.heading(cols, w, v.sort, v.reverse), func(i int) string { return v.rowAt(cols, w, i) },
-		"no requests in this window yet", nil)
+		"no requests in this window, counted since this was opened", nil)
 }
 
 func (v *services) rowAt(cols []column, w, i int) string {
