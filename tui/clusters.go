@@ -227,7 +227,7 @@ func (r *clusterRow) breakers() (n uint64) {
 	return n
 }
 
-// short words for what speaks against taking an endpoint.
+// states are short words for what speaks against taking an endpoint.
 func states(flags []string) string {
 	words := map[string]string{
 		"failed_active_hc": "check fails", "degraded_active_hc": "degraded", "pending_active_hc": "unchecked", "failed_outlier_check": "ejected",

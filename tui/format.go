@@ -156,7 +156,7 @@ func protocolOf(x *event.Exchange) string {
 	return protocol(x.Protocol)
 }
 
-// status is the protocol's own outcome.
+// statusOf is the protocol's own outcome.
 func statusOf(x *event.Exchange) string {
 	switch {
 	case x.GRPC != nil && x.GRPC.Status >= 0:

@@ -1,5 +1,6 @@
-// Package tui shows events in a terminal: services, the newest exchanges, and
-// MongoDB by collection and call site. One goroutine applies batches to a store;
+// Package tui shows events in a terminal: services, the newest exchanges,
+// MongoDB by collection and call site, a proxy's clusters, and what was decided
+// or went wrong. One goroutine applies batches to a store;
 // a few times a second the screen takes a snapshot of it. No message is ever
 // sent for a single event.
 package tui

@@ -35,7 +35,7 @@ func (t *conn) init(s *stream) {
 	}
 }
 
-// late opens a stream whose opening was not seen, where there may be one.
+// latecomer opens a stream whose opening was not seen, where there may be one.
 func (t *conn) latecomer(id uint32, at int64) *stream {
 	if !t.set.unseen(id) {
 		return nil

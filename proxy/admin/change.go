@@ -115,7 +115,7 @@ func (s *Server) host(f func(*upstream.Host, url.Values) (string, error)) func(u
 	}
 }
 
-// Who is changed, for answers and events.
+// of is who is changed, for answers and events.
 func of(h *upstream.Host) string { return fmt.Sprintf("%s of cluster %q", h.Address(), h.Cluster()) }
 
 func drain(h *upstream.Host, _ url.Values) (string, error) {

@@ -28,7 +28,7 @@ const (
 	maxSessionTimeout     = time.Hour
 )
 
-// acquire returns the session's connection, made when new unless session_check=1. release gives it back.
+// acquireSession returns the session's connection, made when new unless session_check=1. release gives it back.
 func (s *Store) acquireSession(q url.Values) (c *conn, release func(), err error) {
 	id, idle, err := q.Get("session_id"), defaultSessionTimeout, error(nil)
 	if text := q.Get("session_timeout"); text != "" {
