@@ -10,7 +10,6 @@ import (
 
 // Template is a pattern of segments. The zero value takes no path.
 type Template struct {
-	text     string
 	segments []segment
 	rest     bool // whatever follows the segments is taken, even nothing
 }
@@ -28,7 +27,7 @@ const maxSegments = 64
 // variable ({id}, {id=*} or *) that takes one character or more, but no slash.
 // The last may be {rest=**} or **, which takes the rest of the path, also none.
 func Parse(text string) (Template, error) {
-	t := Template{text: text}
+	var t Template
 	if text == "" || text[0] != '/' {
 		return t, fmt.Errorf("must begin with /")
 	}
@@ -100,9 +99,6 @@ func identifier(s string) bool {
 	}
 	return s != ""
 }
-
-// String is the template as it was written.
-func (t *Template) String() string { return t.text }
 
 // Match reports whether path is of the template. It allocates nothing.
 func (t *Template) Match(path []byte) bool {

@@ -106,7 +106,7 @@ func TestForwardedClientCert(t *testing.T) {
 			for range 2 {
 				m := meet(t, s, c)
 				shown(t, m)
-				keep, own := Of(m.stream).Forwarded(mode)
+				keep, own := sessionOf(m.stream.Link()).Forwarded(mode)
 				got := own
 				if keep {
 					got = strings.TrimSuffix("By=x,"+own, ",")

@@ -21,15 +21,6 @@ type Session struct {
 	element  string
 }
 
-// Of is the session of a client's stream, nil where it has none.
-func Of(s *socket.Stream) *Session {
-	if l := s.Link(); l != nil {
-		n, _ := l.State.(*Session)
-		return n
-	}
-	return nil
-}
-
 func sessionOf(c net.Conn) *Session {
 	l, ok := c.(*socket.Link)
 	if !ok {

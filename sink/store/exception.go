@@ -38,8 +38,6 @@ func raise(code int, name, text string) *Exception {
 
 // The exceptions this package raises, with ClickHouse's numbers (ErrorCodes.cpp).
 
-func badArgument(text string) *Exception { return raise(36, "BAD_ARGUMENTS", text) }
-
 func badParameter(text string) *Exception { return raise(36, "BAD_REQUEST_PARAMETER", text) }
 
 func tooLarge(text string) *Exception { return raise(307, "TOO_MANY_BYTES", text) }

@@ -41,15 +41,9 @@ func layoutOf(link uint16) (layout, bool) {
 	return layout{}, false
 }
 
-// Knows reports whether packets of that LINKTYPE_ can be filtered.
-func Knows(link uint16) bool {
-	_, ok := layoutOf(link)
-	return ok
-}
-
-// Match reports whether a packet fits: b is what was captured of wire bytes. A
-// packet too short for a question that is asked of it does not fit, whatever
-// the expression; nor does one of a link layer that Knows does not know.
+// Match reports whether a packet of that LINKTYPE_ fits: b is what was captured
+// of wire bytes. A packet too short for a question that is asked of it does not
+// fit, whatever the expression; nor does one of a link layer without a layout.
 func (f *Filter) Match(link uint16, b []byte, wire int) bool {
 	if f.root == nil {
 		return true
