@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/pitot-io/pitot/internal/demo"
+	"github.com/pitot-io/pitot/sink/store/launch"
 	"github.com/pitot-io/pitot/sink/store/library"
 )
 
@@ -42,14 +43,18 @@ func demoCommand() *cobra.Command {
 				return fmt.Errorf("demo: find this program: %w", err)
 			}
 			o.Program, o.MongoDB = program, os.Getenv("PITOT_DEMO_MONGODB")
-			_, o.NoStore = library.Find()
+			if _, o.NoStore = library.Find(); o.NoStore == nil {
+				o.Store, o.NoStore = launch.Program()
+			}
 			o.Out, o.Progress = c.OutOrStdout(), c.ErrOrStderr()
 			o.Watch = watchOnTerminal(report)
 			// A reader that has gone (pitot demo | head) is an error of writing, not the end of this process: it tidies up.
 			gone := make(chan os.Signal, 1)
 			signal.Notify(gone, syscall.SIGPIPE)
 			defer signal.Stop(gone)
-			return demo.Run(c.Context(), o)
+			ctx, stop := untilHangup(c.Context())
+			defer stop()
+			return demo.Run(ctx, o)
 		},
 	}
 	c.Flags().DurationVar(&o.For, "for", 20*time.Second, "how long the load runs when there is no terminal")
@@ -57,6 +62,15 @@ func demoCommand() *cobra.Command {
 	c.Flags().BoolVar(&report, "report", false, "print the report on a terminal too")
 	c.AddCommand(demoShop(), demoOrders(), demoMongo(), demoLoad())
 	return c
+}
+
+// untilHangup ends with ctx, and when the terminal goes away; unless who started
+// this (nohup) wants it to go on then.
+func untilHangup(ctx context.Context) (context.Context, context.CancelFunc) {
+	if signal.Ignored(syscall.SIGHUP) {
+		return context.WithCancel(ctx)
+	}
+	return signal.NotifyContext(ctx, syscall.SIGHUP)
 }
 
 // watchOnTerminal is how the user watches: `pitot top` on the demo's pitot. It is nil where there is no terminal.

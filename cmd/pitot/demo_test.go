@@ -1,8 +1,12 @@
 package main
 
 import (
+	"bufio"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/pitot-io/pitot/sink/store/library"
@@ -24,6 +28,37 @@ func TestTheDemoCountsTheSameEverywhere(t *testing.T) {
 		if !strings.Contains(stdout, want) {
 			t.Errorf("the report has no %q:\n%s", want, stdout)
 		}
+	}
+}
+
+// Closing the terminal ends the demo in order: its folder is gone, and so is
+// whoever writes there.
+func TestTheDemoTidiesUpWhenTheTerminalGoes(t *testing.T) {
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	cmd := exec.CommandContext(t.Context(), self, "demo", "--for", "1m")
+	cmd.Env = append(os.Environ(), "TMPDIR="+dir)
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	told := bufio.NewScanner(stderr)
+	for told.Scan() && !strings.Contains(told.Text(), "pitot's admin is") {
+	}
+	if err := cmd.Process.Signal(syscall.SIGHUP); err != nil {
+		t.Fatal(err)
+	}
+	for told.Scan() { // until all who have standard error have ended
+	}
+	_ = cmd.Wait() // a demo that was stopped has failed
+	if left, _ := filepath.Glob(filepath.Join(dir, "*")); len(left) > 0 {
+		t.Errorf("left behind: %s", left)
 	}
 }
 

@@ -61,7 +61,9 @@ func tapCommand() *cobra.Command {
 			"  pitot tap -i eth0 -i lo --write t.pcapng --rotate-size 100MiB --rotate-keep 10",
 		Args: usageArgs(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
-			t, err := f.tapper(c.Context())
+			ctx, stopped := untilHangup(c.Context()) // packets that were captured are still written
+			defer stopped()
+			t, err := f.tapper(ctx)
 			if err != nil {
 				return err
 			}
@@ -72,9 +74,9 @@ func tapCommand() *cobra.Command {
 			}
 			defer stop()
 			if f.top {
-				return f.underScreen(c.Context(), t, c.InOrStdin(), c.OutOrStdout(), c.ErrOrStderr())
+				return f.underScreen(ctx, t, c.InOrStdin(), c.OutOrStdout(), c.ErrOrStderr())
 			}
-			return t.run(c.Context(), nil, c.OutOrStdout(), c.ErrOrStderr())
+			return t.run(ctx, nil, c.OutOrStdout(), c.ErrOrStderr())
 		},
 	}
 	fl := c.Flags()

@@ -25,6 +25,7 @@ const (
 // Options are those of `pitot demo`.
 type Options struct {
 	Program  string        // this program, which the demo's processes are run from
+	Store    string        // the program that serves the store; one that becomes it could lose the word that the demo has ended
 	For      time.Duration // of the load, when nobody watches; 20 s
 	Rate     int           // requests a second, 40
 	NoStore  error         // why there can be no store on this machine; nil when there can
@@ -131,12 +132,17 @@ func (d *demo) startStore(ctx context.Context) error {
 	if err := os.MkdirAll(data, 0o700); err != nil {
 		return fmt.Errorf("demo: %w", err)
 	}
-	return d.startReady(ctx, "store", "http://"+d.at.store+"/ping", "store", "--listen", d.at.store, "--data", data)
+	return d.runReady(ctx, d.Store, "store", "http://"+d.at.store+"/ping", "store", "--listen", d.at.store, "--data", data)
 }
 
 // startReady runs `pitot args...` and waits until url answers, or the process has ended, whose last words say why.
 func (d *demo) startReady(ctx context.Context, name, url string, args ...string) error {
-	ch, err := d.children.start(name, d.Program, args...)
+	return d.runReady(ctx, d.Program, name, url, args...)
+}
+
+// runReady is startReady for another program than pitot.
+func (d *demo) runReady(ctx context.Context, program, name, url string, args ...string) error {
+	ch, err := d.children.start(name, program, args...)
 	if err != nil {
 		return err
 	}
