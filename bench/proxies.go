@@ -43,16 +43,8 @@ func haproxyPeer(mode, more string) peer {
 	return peer{"haproxy", []string{"haproxy", "-db", "-f", "@DIR@/haproxy.cfg"}, map[string]string{"haproxy.cfg": fmt.Sprintf(haproxyMain, mode, more)}}
 }
 
-// pitotPeers are pitot with spans written out, and with nobody subscribed.
-func pitotPeers(o options, protocol string) []peer {
-	proxy := func(more ...string) []string {
-		return append([]string{o.pitot, "proxy", "--listen", "@LISTEN@", "--to", "@UPSTREAM@", "--protocol", protocol, "--store", "none"}, more...)
-	}
-	return []peer{
-		{"pitot", proxy("--admin", "127.0.0.1:0", "--json-file", "/dev/null"), nil},
-		{"pitot, spans off", proxy("--admin", "none"), nil},
-	}
-}
+// pitotPeers are pitot for a protocol.
+func pitotPeers(o options, protocol string) []peer { return pitotOf(o, protocol, "", "") }
 
 const requestHead = "GET /1k HTTP/1.1\r\nHost: shop.example\r\nUser-Agent: bench/1.0\r\nAccept: */*\r\nAccept-Encoding: gzip\r\nX-Request-Id: 3f2504e0-4f89-41d3-9a0c-0305e82c3301\r\n\r\n"
 

@@ -128,18 +128,24 @@ func haproxyWebPeer(bind, server string) peer {
 const pitotWeb = `listeners:
   - name: bench
     address: "@LISTEN@"
-    protocol: http
+    protocol: %s
     cluster: origin
 %s
 clusters:
   - name: origin
     endpoints: ["@UPSTREAM@"]
+    circuit_breakers: {default: {max_connections: 40000, max_pending_requests: 40000, max_requests: 100000}}
 %s
 `
 
-// pitotWebPeers are pitot from a file, with spans written out, and with nobody subscribed.
+// pitotWebPeers are pitot for HTTP.
 func pitotWebPeers(o options, listener, cluster string) []peer {
-	file := map[string]string{"pitot.yaml": fmt.Sprintf(pitotWeb, listener, cluster)}
+	return pitotOf(o, "http", listener, cluster)
+}
+
+// pitotOf are pitot from a file, with spans written out, and with nobody subscribed.
+func pitotOf(o options, protocol, listener, cluster string) []peer {
+	file := map[string]string{"pitot.yaml": fmt.Sprintf(pitotWeb, protocol, listener, cluster)}
 	run := []string{o.pitot, "proxy", "-c", "@DIR@/pitot.yaml", "--store", "none"}
 	return []peer{
 		{"pitot", append(append([]string{}, run...), "--admin", "127.0.0.1:0", "--json-file", "/dev/null"), file},
