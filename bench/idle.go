@@ -105,7 +105,7 @@ func idleOnce(p peer, o options, dir, upstream string, dial func(net.Conn) (clie
 			return 0, 0, err
 		}
 	}
-	time.Sleep(3 * time.Second) // let the peer give back what it means to
+	time.Sleep(o.settle) // let the peer give back what it means to
 	after := r.memory()
 	return float64(after-before) / float64(o.idle), float64(after), nil
 }

@@ -24,6 +24,7 @@ type options struct {
 	pcapMB int
 	peers  string
 	before string
+	settle time.Duration
 }
 
 // wants reports whether p is to be measured.
@@ -40,6 +41,7 @@ func main() {
 	flag.DurationVar(&o.secs, "secs", 2*time.Second, "length of one run (at most 60s)")
 	flag.IntVar(&o.conns, "conns", 64, "client connections (at most 1000)")
 	flag.IntVar(&o.idle, "idle", 10000, "idle connections (at most 20000)")
+	flag.DurationVar(&o.settle, "settle", 3*time.Second, "how long connections are idle before memory is measured (at most 5m)")
 	flag.IntVar(&o.pcapMB, "pcap", 256, "size of the replayed capture in MiB")
 	flag.StringVar(&o.peers, "peers", "", "proxies to measure, by the first words of their names; all when empty")
 	reader := flag.String("reader", "", "read the capture named by the argument as a peer does (layers or http), and nothing else")
@@ -51,7 +53,7 @@ func main() {
 		}
 		return
 	}
-	o.secs = min(o.secs, time.Minute)
+	o.secs, o.settle = min(o.secs, time.Minute), min(o.settle, 5*time.Minute)
 	o.conns, o.idle = min(o.conns, 1000), min(o.idle, 20000)
 	if err := run(o); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)

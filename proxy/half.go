@@ -45,9 +45,8 @@ func (h *half) init(p *pair, d event.Dir, src, dst *socket.Stream) (err error) {
 }
 
 // restAfter is how long a direction that is decoded must be quiet before it
-// changes to a new goroutine. Decoding takes several times the stack that
-// waiting does, and a goroutine's stack seldom shrinks.
-const restAfter = time.Second
+// changes to a new goroutine.
+const restAfter = socket.RestAfter
 
 // errRest asks for the new goroutine.
 var errRest = errors.New("nothing has come for a while")
