@@ -16,7 +16,7 @@ type pace struct {
 	ctx   context.Context
 	over  func()
 
-	pushing sync.Mutex // of tries beside each other one at a time
+	pushing sync.Mutex // of tries beside each other one at a time, a part of a piece each
 }
 
 // beginPace has bodies be held back as a guard wants, if any does.
@@ -40,8 +40,6 @@ func (e *exchange) push(up Upstream, b []byte) error {
 	if e.pace.pacer == nil {
 		return up.Write(b)
 	}
-	e.pace.pushing.Lock()
-	defer e.pace.pushing.Unlock()
 	e.deadline.Store(0) // the upstream's time begins when it has all
 	_, err := e.paced(event.ToServer, b, func(b []byte) error { return flushed(up, up.Write(b)) })
 	if e.timeout > 0 && e.complete.Load() {
@@ -64,7 +62,7 @@ func (e *exchange) deliver(b []byte) bool {
 // paced writes b as its direction's pace lets it.
 func (e *exchange) paced(d event.Dir, b []byte, write func([]byte) error) (*hop.Failure, error) {
 	for len(b) > 0 {
-		n, f := e.pace.pacer.Pace(e.pace.ctx, d, len(b))
+		n, f := e.turn(d, len(b))
 		if f != nil {
 			return f, nil
 		}
@@ -75,4 +73,13 @@ func (e *exchange) paced(d event.Dir, b []byte, write func([]byte) error) (*hop.
 		e.moved.Store(time.Now().UnixNano())
 	}
 	return nil, nil
+}
+
+// turn waits until some of n bytes may pass, and gives how many.
+func (e *exchange) turn(d event.Dir, n int) (int, *hop.Failure) {
+	if d == event.ToServer {
+		e.pace.pushing.Lock()
+		defer e.pace.pushing.Unlock()
+	}
+	return e.pace.pacer.Pace(e.pace.ctx, d, n)
 }
