@@ -79,7 +79,7 @@ func (l *Link) writeNow(b []byte) (n int, err error) {
 		return 0, err
 	}
 	_ = l.Conn.SetWriteDeadline(time.Time{}) // fails only when closed
-	if e := raw.Write(func(fd uintptr) bool { n, err = syscall.Write(int(fd), b); return true }); e != nil {
+	if e := raw.Write(func(fd uintptr) bool { n, err = WriteNow(fd, b); return true }); e != nil {
 		return 0, e
 	}
 	return max(n, 0), err
@@ -88,7 +88,7 @@ func (l *Link) writeNow(b []byte) (n int, err error) {
 // readNow reads what is there, with ErrAgain where nothing is.
 func readNow(fd uintptr, b []byte) (int, error) {
 	for {
-		n, err := syscall.Read(int(fd), b)
+		n, err := ReadNow(fd, b)
 		switch {
 		case n > 0:
 			return n, nil

@@ -10,6 +10,7 @@ import (
 	"github.com/pitot-io/pitot/decode/http2/wire"
 	"github.com/pitot-io/pitot/internal/event"
 	"github.com/pitot-io/pitot/proxy/relay"
+	"github.com/pitot-io/pitot/proxy/socket"
 )
 
 // output is what is to be written on a connection. All of it is guarded by the
@@ -177,7 +178,7 @@ func (c *conn) write() bool {
 // writable writes to the socket what it takes, and waits for it only when slow.
 func (c *conn) writable(fd uintptr) bool {
 	for c.gone < len(c.sending) {
-		n, err := syscall.Write(int(fd), c.sending[c.gone:])
+		n, err := socket.WriteNow(fd, c.sending[c.gone:])
 		switch {
 		case n > 0:
 			c.gone += n
