@@ -83,20 +83,33 @@ func (g *gated) Abort() {
 
 // Wait lets time pass while the client is there.
 func (g *gated) Wait(d time.Duration) bool {
-	ctx, cancel := context.WithTimeout(g.ctx, d)
+	return g.Await(func(ctx context.Context) {
+		late := time.NewTimer(d)
+		defer late.Stop()
+		select {
+		case <-ctx.Done():
+		case <-late.C:
+		}
+	})
+}
+
+// Await calls f, whose context ends when the client goes.
+func (g *gated) Await(f func(context.Context)) bool {
+	ctx, cancel := context.WithCancel(g.ctx)
 	defer cancel()
 	_ = g.p.client.SetReadDeadline(time.Time{})
 	left := make(chan bool, 1)
-	go func() { left <- g.clientLeaves() }()
-	select {
-	case <-ctx.Done():
-		_ = g.p.client.SetReadDeadline(time.Unix(1, 0)) // wakes the other wait
-		<-left
-	case gone := <-left:
+	go func() {
+		gone := g.clientLeaves()
 		if gone {
-			return false
+			cancel()
 		}
-		<-ctx.Done() // it has said more
+		left <- gone
+	}()
+	f(ctx)
+	_ = g.p.client.SetReadDeadline(time.Unix(1, 0)) // wakes the other wait
+	if <-left {
+		return false
 	}
 	g.p.half[event.ToServer].watch(time.Now())
 	return g.ctx.Err() == nil

@@ -26,10 +26,15 @@ type limiter struct {
 	rls.UnimplementedRateLimitServiceServer
 	code  rls.RateLimitResponse_Code
 	asked atomic.Int64
+
+	judge atomic.Pointer[func(context.Context, *rls.RateLimitRequest) rls.RateLimitResponse_Code] // where it does not
 }
 
-func (l *limiter) ShouldRateLimit(_ context.Context, r *rls.RateLimitRequest) (*rls.RateLimitResponse, error) {
+func (l *limiter) ShouldRateLimit(ctx context.Context, r *rls.RateLimitRequest) (*rls.RateLimitResponse, error) {
 	l.asked.Add(1)
+	if f := l.judge.Load(); f != nil {
+		return &rls.RateLimitResponse{OverallCode: (*f)(ctx, r)}, nil
+	}
 	return &rls.RateLimitResponse{OverallCode: l.code}, nil
 }
 

@@ -71,6 +71,7 @@ func (l *Looker) Look(b []byte) (r Request, ok bool) {
 	}
 	l.x.mongo.RequestID, l.x.mongo.Opcode = q.requestID, q.opcode
 	wait := l.conn.read(l.x, &q)
+	l.x.mongo.Application = l.conn.application
 	return Request{&l.x.mongo, wait, l.x.cmd}, true
 }
 

@@ -3,6 +3,9 @@ package config
 import (
 	"cmp"
 	"fmt"
+	"math"
+	"slices"
+	"strings"
 	"time"
 )
 
@@ -16,6 +19,8 @@ type RateLimit struct {
 	Global bool `yaml:"global,omitempty"` // ask rate_limit_service, in the place of a bucket
 	Stage  int  `yaml:"stage,omitempty"`  // of a global one: those of one stage are one question; a later stage is asked when the earlier let go on
 	Hits   int  `yaml:"hits_addend"`      // what one request counts as
+
+	Override *LimitOverride `yaml:"limit_override,omitempty"` // of a global one: in the place of what the service has configured
 
 	Enforce   bool `yaml:"enforce"`                            // refuse; else only count and tell what would be refused
 	Headers   bool `yaml:"headers"`                            // add x-ratelimit-limit, -remaining and -reset to answers
@@ -31,6 +36,15 @@ type TokenBucket struct {
 	Fill     int           `yaml:"tokens_per_fill"` // max_tokens by default
 	Interval time.Duration `yaml:"fill_interval"`
 }
+
+// LimitOverride is what a rate limit service is to allow.
+type LimitOverride struct {
+	Requests int    `yaml:"requests_per_unit"`
+	Unit     string `yaml:"unit"`
+}
+
+// LimitUnits are the units of a LimitOverride.
+var limitUnits = []string{"second", "minute", "hour", "day", "month", "year"}
 
 // LimitAction makes one entry of a descriptor, a key and a value, of a request.
 // One of its parts is there.
@@ -48,10 +62,11 @@ type LimitAction struct {
 	GRPCService        *Nothing      `yaml:"grpc_service,omitempty"` // pkg.Service of a call
 	GRPCMethod         *Nothing      `yaml:"grpc_method,omitempty"`  // pkg.Service/Method of a call
 
-	MongoCommand    *LimitOnly `yaml:"mongodb_command,omitempty"`    // find
-	MongoDatabase   *LimitOnly `yaml:"mongodb_database,omitempty"`   // shop
-	MongoCollection *LimitOnly `yaml:"mongodb_collection,omitempty"` // shop.carts
-	MongoCallSite   *LimitOnly `yaml:"mongodb_call_site,omitempty"`  // cart.go:17
+	MongoCommand    *LimitOnly `yaml:"mongodb_command,omitempty"`     // find
+	MongoDatabase   *LimitOnly `yaml:"mongodb_database,omitempty"`    // shop
+	MongoCollection *LimitOnly `yaml:"mongodb_collection,omitempty"`  // shop.carts
+	MongoCallSite   *LimitOnly `yaml:"mongodb_call_site,omitempty"`   // cart.go:17
+	MongoApp        *LimitOnly `yaml:"mongodb_application,omitempty"` // name that the client's driver was given
 }
 
 // Nothing is a section that has no keys.
@@ -155,7 +170,7 @@ func (l *Listener) LimitsFor(r *Route) []RateLimit {
 	return l.RateLimits
 }
 
-// AsksLimiter reports whether requests of the listener wait for the rate limit
+// AsksLimiter reports whether requests of HTTP of the listener wait for the rate limit
 // service.
 func (l *Listener) AsksLimiter() bool {
 	global := globalOnes(l.RateLimits)
@@ -167,7 +182,7 @@ func (l *Listener) AsksLimiter() bool {
 
 func globalOnes(all []RateLimit) (n int) {
 	for i := range all {
-		if all[i].Global {
+		if all[i].Global && all[i].For() != MongoDB {
 			n++
 		}
 	}
@@ -260,6 +275,7 @@ func (r *RateLimit) check(c *Config, key string, wrong report) {
 	if r.Stage > maxStage || r.Stage > 0 && !r.Global {
 		wrong(key+".stage", "%d is not valid; must be from 0 to %d, of a global limit", r.Stage, maxStage)
 	}
+	r.Override.check(r.Global, key+".limit_override", wrong)
 	if r.Hits < 1 || r.Hits > maxHits || !r.Global && r.Bucket.Max > 0 && r.Hits > r.Bucket.Max {
 		wrong(key+".hits_addend", "%d is not valid; must be from 1 to %d, and no more than max_tokens", r.Hits, maxHits)
 	}
@@ -271,6 +287,19 @@ func (r *RateLimit) check(c *Config, key string, wrong report) {
 	}
 	for i := range r.Actions {
 		r.Actions[i].check(fmt.Sprintf("%s.actions[%d]", key, i), wrong)
+	}
+}
+
+// check looks at an override, of a limit that is global or is not.
+func (o *LimitOverride) check(global bool, key string, wrong report) {
+	switch {
+	case o == nil:
+	case !global:
+		wrong(key, "is of a global limit; set token_bucket, or add global: true")
+	case o.Requests < 1 || int64(o.Requests) > math.MaxUint32:
+		wrong(key+".requests_per_unit", "%d is not valid; must be from 1 to %d", o.Requests, int64(math.MaxUint32))
+	case !slices.Contains(limitUnits, o.Unit):
+		wrong(key+".unit", "%q is not valid; must be one of %s", o.Unit, strings.Join(limitUnits, ", "))
 	}
 }
 
@@ -294,7 +323,7 @@ func (a *LimitAction) check(key string, wrong report) {
 	for _, there := range []bool{
 		a.SourceCluster != nil, a.DestinationCluster != nil, a.Route != nil, a.RequestHeaders != nil, a.QueryParameters != nil, a.RemoteAddress != nil,
 		a.MaskedAddress != nil, a.GenericKey != nil, a.HeaderMatch != nil, a.QueryMatch != nil, a.GRPCService != nil, a.GRPCMethod != nil,
-		a.MongoCommand != nil, a.MongoDatabase != nil, a.MongoCollection != nil, a.MongoCallSite != nil,
+		a.MongoCommand != nil, a.MongoDatabase != nil, a.MongoCollection != nil, a.MongoCallSite != nil, a.MongoApp != nil,
 	} {
 		if there {
 			n++

@@ -10,16 +10,13 @@ func (r *RateLimit) For() string {
 			return p
 		}
 	}
-	if r.Global {
-		return HTTP
-	}
 	return ""
 }
 
 // protocol is the one that has what the action takes; "" where both have it.
 func (a *LimitAction) protocol() string {
 	switch {
-	case a.MongoCommand != nil, a.MongoDatabase != nil, a.MongoCollection != nil, a.MongoCallSite != nil:
+	case a.MongoCommand != nil, a.MongoDatabase != nil, a.MongoCollection != nil, a.MongoCallSite != nil, a.MongoApp != nil:
 		return MongoDB
 	case a.DestinationCluster != nil, a.RemoteAddress != nil, a.MaskedAddress != nil, a.GenericKey != nil:
 		return ""
@@ -39,7 +36,7 @@ func checkLimitKinds(all []RateLimit, spoken, key string, wrong report) {
 		case HTTP:
 			r.checkOnly(HTTP, "HTTP has no commands, databases, collections and call sites; take another action", at, wrong)
 		case MongoDB:
-			r.checkOnly(MongoDB, "MongoDB's commands have no such thing; use one of mongodb_command, mongodb_database, mongodb_collection, mongodb_call_site, "+
+			r.checkOnly(MongoDB, "MongoDB's commands have no such thing; use one of mongodb_command, mongodb_database, mongodb_collection, mongodb_call_site, mongodb_application, "+
 				"remote_address, masked_remote_address, generic_key and destination_cluster", at, wrong)
 			r.checkCommands(at, wrong)
 		}
@@ -57,8 +54,6 @@ func (r *RateLimit) checkOnly(protocol, mend, key string, wrong report) {
 // checkCommands looks at a limit of commands.
 func (r *RateLimit) checkCommands(key string, wrong report) {
 	switch {
-	case r.Global:
-		wrong(key+".global", "commands of MongoDB do not wait for a service; count them here, with token_bucket")
 	case r.Headers:
 		wrong(key+".headers", "MongoDB has no headers; remove it")
 	case r.Status != 429:

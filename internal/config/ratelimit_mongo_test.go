@@ -20,8 +20,11 @@ func TestRateLimitsOfCommands(t *testing.T) {
 		{Auto, bucket + "actions: [{mongodb_command: {}}, {route: {}}]}", "actions[1]: MongoDB's commands have no such thing"},
 		{MongoDB, bucket + "headers: true}", "headers: MongoDB has no headers"},
 		{MongoDB, bucket + "status: 503}", "status: MongoDB has no status"},
-		{MongoDB, "{global: true, actions: [{remote_address: {}}]}", "commands of MongoDB do not wait for a service"},
-		{Auto, "{global: true, actions: [{mongodb_command: {}}]}", "commands of MongoDB do not wait for a service"},
+		{MongoDB, "{global: true, actions: [{remote_address: {}}]}", ""},
+		{MongoDB, "{global: true, stage: 2, limit_override: {requests_per_unit: 1, unit: day}, actions: [{mongodb_application: {only: [a]}}]}", ""},
+		{MongoDB, "{global: true, headers: true, actions: [{remote_address: {}}]}", "headers: MongoDB has no headers"},
+		{Auto, "{global: true, actions: [{mongodb_command: {}}]}", ""},
+		{HTTP, bucket + "actions: [{mongodb_application: {}}]}", "actions[0]: HTTP has no commands"},
 		{Auto, "{global: true, actions: [{remote_address: {}}]}", ""},
 	} {
 		text := strings.Replace(fmt.Sprintf(limited, c.limit), "protocol: http\n", "protocol: "+c.protocol+"\n", 1) + "rate_limit_service: {cluster: rls, domain: web}\n"
@@ -40,5 +43,19 @@ func TestRoutesDoNotLimitCommands(t *testing.T) {
 		"actions: [{mongodb_command: {}}]}]}]}]\nclusters: [{name: a, endpoints: [\"h:1\"]}]"
 	if _, err := Parse("x", []byte(text)); err == nil || !strings.Contains(err.Error(), "routes[0].rate_limits[0].actions[0]: HTTP has no commands") {
 		t.Error(err)
+	}
+}
+
+// Only HTTP is served by the engine for a limit that waits.
+func TestGlobalLimitsOfCommandsAskNobodyForHTTP(t *testing.T) {
+	for limit, want := range map[string]bool{"{mongodb_command: {}}": false, "{remote_address: {}}": true} {
+		text := strings.Replace(fmt.Sprintf(limited, "{global: true, actions: ["+limit+"]}"), "protocol: http\n", "protocol: auto\n", 1) + "rate_limit_service: {cluster: rls, domain: web}\n"
+		c, err := Parse("x", []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.Listeners[0].AsksLimiter(); got != want {
+			t.Errorf("%s: %v, want %v", limit, got, want)
+		}
 	}
 }

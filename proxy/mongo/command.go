@@ -5,6 +5,7 @@
 package mongo
 
 import (
+	"context"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -20,7 +21,7 @@ import (
 type Guard interface {
 	// Admit says why the command does not go on; nil lets it. It does not
 	// wait: what it wants to have waited for it writes into c. What c points
-	// to is lent for the length of the call.
+	// to is lent for the length of the call, and of that of c.Ask.
 	Admit(c *Command) *Refusal
 }
 
@@ -31,6 +32,10 @@ type Command struct {
 	Client        netip.Addr // invalid on a Unix socket
 	Cluster       string     // where it would go
 	Now           int64      // ns since the Unix epoch
+
+	// Ask, which a Guard may set, is called before the next guard is asked, and
+	// says what Admit says. It may wait, until ctx ends: as its client goes.
+	Ask func(ctx context.Context) *Refusal
 
 	Delay time.Duration       // to be waited for, before it goes on or is refused
 	Flags event.ResponseFlags // that its span gets

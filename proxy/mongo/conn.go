@@ -41,6 +41,9 @@ type Side interface {
 	Write(d event.Dir, b []byte) error
 	// Wait lets so much time pass; false when the connection ends before.
 	Wait(d time.Duration) bool
+	// Await calls f with a context that ends when the client goes; false when the
+	// connection has ended.
+	Await(f func(context.Context)) bool
 	// Context ends with the connection.
 	Context() context.Context
 	// Abort resets the connection.
@@ -96,7 +99,7 @@ func (c *Conn) End(d event.Dir, at int64) error {
 
 // refused are the flags of what is not answered by a server.
 const (
-	refused = event.FlagFI | event.FlagRL | absent
+	refused = event.FlagFI | event.FlagRL | event.FlagRLSE | absent
 	absent  = event.FlagUH | event.FlagUF | event.FlagUO // of what no server could be had for
 )
 

@@ -5,6 +5,8 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -25,6 +27,12 @@ type side struct {
 	aborted      bool
 	seen         func() // called as something is shown
 	ctx          context.Context
+	leaves       bool // the client goes while somebody waits
+}
+
+func (s *side) Await(f func(context.Context)) bool {
+	f(context.Background())
+	return !s.leaves
 }
 
 func (s *side) Show(d event.Dir, _ int64, b []byte) {
@@ -319,4 +327,49 @@ func FuzzPass(f *testing.F) {
 func ExampleRateLimited() {
 	fmt.Println(string(bson.AppendJSON(nil, bson.Element{Type: bson.Document, Value: RateLimited("too many").document("errmsg")}, 1000)))
 	// Output: {"ok":0,"errmsg":"too many","code":462,"codeName":"IngressRequestRateLimitExceeded","errorLabels":["SystemOverloadedError","RetryableError","NoWritesPerformed"]}
+}
+
+// A guard that asks somebody is waited for before the next one is asked.
+func TestAskedIsWaitedFor(t *testing.T) {
+	over := RateLimited("too many")
+	for _, c := range []struct {
+		name           string
+		says           *Refusal
+		leaves, passes bool
+	}{{"goes on", nil, false, true}, {"is refused", over, false, false}, {"has left", nil, true, false}} {
+		var order []string
+		asks := refuse{name: "find"}
+		asks.set = func(cmd *Command) {
+			cmd.Ask = func(context.Context) *Refusal {
+				order = append(order, "asked about "+cmd.Collection)
+				return c.says
+			}
+		}
+		x, s := conn(asks, refuse{"find", nil, func(c *Command) {
+			order = append(order, "next")
+			if c.Ask != nil {
+				t.Error("the next guard finds what the one before asks")
+			}
+		}})
+		s.leaves = c.leaves
+		b := request(7, "find", "", 0)
+		err := x.Pass(event.ToServer, 1, b)
+		if passed := s.got(event.ToServer) == string(b); passed != c.passes || (err == errOver) != c.leaves {
+			t.Errorf("%s: passed on %v, %v", c.name, passed, err)
+		}
+		if answered := strings.Contains(s.got(event.ToClient), "too many"); answered != (c.says != nil) {
+			t.Errorf("%s: answered %q", c.name, s.got(event.ToClient))
+		}
+		if s.shown[event.ToServer].String() != string(b) {
+			t.Errorf("%s: nobody was shown the command", c.name)
+		}
+		want := []string{"asked about carts", "next"}
+		if !c.passes {
+			want = want[:1]
+		}
+		if !slices.Equal(order, want) {
+			t.Errorf("%s: %q, want %q", c.name, order, want)
+		}
+		x.Close()
+	}
 }

@@ -1,6 +1,7 @@
 package mongo
 
 import (
+	"context"
 	"encoding/binary"
 	"time"
 
@@ -127,7 +128,11 @@ func (c *Conn) wanted(b []byte) (want, length int) {
 func (c *Conn) decide(at int64, b []byte, length int) error {
 	u := &c.up
 	*u = up{buf: u.buf, rest: length - len(b), wait: true}
-	cmd, r := c.ask(b)
+	cmd, r, err := c.ask(b)
+	if err != nil {
+		c.side.Show(event.ToServer, at, b)
+		return err
+	}
 	if cmd == nil {
 		return c.unread(at, b)
 	}
@@ -193,23 +198,31 @@ func (c *Conn) away(q *mongo.Request, b []byte) (*Refusal, error) {
 	}
 }
 
-// ask asks the guards; the command is nil where nobody is to be asked.
-func (c *Conn) ask(b []byte) (*Command, *Refusal) {
+// ask asks the guards; the command is nil where nobody is to be asked. It fails
+// when the connection ends meanwhile.
+func (c *Conn) ask(b []byte) (*Command, *Refusal, error) {
 	guards := *c.gate.guards.Load()
 	if len(guards) == 0 && c.routed == nil {
-		return nil, nil
+		return nil, nil, nil
 	}
 	q, ok := c.looker.Look(b)
 	if !ok {
-		return nil, nil
+		return nil, nil, nil
 	}
 	cmd := &Command{Request: q, Handshake: mongo.Handshake(q.Operation), Client: c.client, Cluster: c.cluster, Now: time.Now().UnixNano()}
 	for _, g := range guards {
-		if r := g.Admit(cmd); r != nil {
-			return cmd, r
+		r := g.Admit(cmd)
+		if ask := cmd.Ask; ask != nil {
+			cmd.Ask = nil
+			if r == nil && !c.side.Await(func(ctx context.Context) { r = ask(ctx) }) {
+				return nil, nil, errOver
+			}
+		}
+		if r != nil {
+			return cmd, r, nil
 		}
 	}
-	return cmd, nil
+	return cmd, nil, nil
 }
 
 // rest takes bytes of a request that was decided about.

@@ -49,6 +49,7 @@ const (
 	mongoDatabase
 	mongoCollection
 	mongoCallSite
+	mongoApp
 )
 
 func newActions(all []config.LimitAction) (list []action, err error) {
@@ -99,6 +100,8 @@ func newAction(c *config.LimitAction) (action, error) {
 		return action{key: "mongodb_collection", kind: mongoCollection, only: c.MongoCollection.Only}, nil
 	case c.MongoCallSite != nil:
 		return action{key: "mongodb_call_site", kind: mongoCallSite, only: c.MongoCallSite.Only}, nil
+	case c.MongoApp != nil:
+		return action{key: "mongodb_application", kind: mongoApp, only: c.MongoApp.Only}, nil
 	}
 	return action{key: "grpc_method", kind: grpcMethod}, nil
 }
@@ -119,6 +122,8 @@ func newMatch(m *config.LimitMatch, key string, k kind, conditions []config.Fiel
 type subject interface {
 	// value adds the value that an action takes from it; nothing for none.
 	value(b []byte, a *action) []byte
+	// spares reports whether it is none of a limit's, whatever its actions say.
+	spares(l *Limit) bool
 }
 
 // append adds the value that the action takes from s; none is no value.
@@ -134,6 +139,8 @@ func (a *action) append(b []byte, s subject) (out []byte, ok bool) {
 
 // request is a subject.
 type request route.Question
+
+func (*request) spares(*Limit) bool { return false }
 
 func (q *request) value(b []byte, a *action) []byte {
 	switch a.kind {

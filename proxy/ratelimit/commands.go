@@ -1,6 +1,7 @@
 package ratelimit
 
 import (
+	"context"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,7 +14,8 @@ import (
 // Commands asks the rate limits of a listener about its commands of MongoDB.
 type Commands struct {
 	set    *Set
-	limits []*Limit
+	limits []*Limit // that are counted here
+	stages []stage
 }
 
 var _ mongo.Guard = (*Commands)(nil)
@@ -22,6 +24,7 @@ var _ mongo.Guard = (*Commands)(nil)
 // there are none.
 func (s *Set) Commands(all []config.RateLimit) (*Commands, error) {
 	g := &Commands{set: s}
+	var global []*Limit
 	for i := range all {
 		if all[i].For() == config.HTTP {
 			continue
@@ -30,22 +33,38 @@ func (s *Set) Commands(all []config.RateLimit) (*Commands, error) {
 		if err != nil {
 			return nil, err
 		}
-		g.limits = append(g.limits, l)
+		if all[i].Global {
+			global = append(global, l)
+		} else {
+			g.limits = append(g.limits, l)
+		}
 	}
-	if len(g.limits) == 0 {
+	if len(g.limits)+len(global) == 0 {
 		return nil, nil
 	}
+	g.stages = stagesOf(global)
 	return g, nil
 }
 
 // Admit implements mongo.Guard. As with requests of HTTP, a command that one
-// limit refuses counts for no other.
+// limit refuses counts for no other. What the service says of it is asked for
+// when the caller is ready to wait.
 func (g *Commands) Admit(c *mongo.Command) *mongo.Refusal {
 	var t taken
+	r := g.count(c, &t)
+	if r == nil && g.asks(c) {
+		taken := t // on the heap, which t need not be
+		c.Ask = func(ctx context.Context) *mongo.Refusal { return g.ask(ctx, c, &taken) }
+	}
+	return r
+}
+
+// count takes a token for c of each limit's bucket; it fails at the first that
+// has none.
+func (g *Commands) count(c *mongo.Command, t *taken) *mongo.Refusal {
 	now := g.set.now()
-	spared := spared(c)
 	for _, l := range g.limits {
-		if spared && !l.names(c.Operation) {
+		if (*command)(c).spares(l) {
 			continue
 		}
 		e := l.entry((*command)(c), now)
@@ -62,6 +81,38 @@ func (g *Commands) Admit(c *mongo.Command) *mongo.Refusal {
 		}
 	}
 	return nil
+}
+
+// asks reports whether the service is to be asked about c.
+func (g *Commands) asks(c *mongo.Command) bool {
+	for i := range g.stages {
+		if slices.ContainsFunc(g.stages[i], func(l *Limit) bool { return l.concerns((*command)(c)) }) {
+			return true
+		}
+	}
+	return false
+}
+
+// ask asks the service about c, for which t was taken here, stage by stage.
+func (g *Commands) ask(ctx context.Context, c *mongo.Command, t *taken) *mongo.Refusal {
+	for i := range g.stages {
+		v := g.set.consult(ctx, (*command)(c), g.stages[i])
+		switch {
+		case v.denied:
+			t.giveBack()
+			return unanswered
+		case v.over != nil:
+			t.giveBack()
+			return v.over.refusal
+		}
+	}
+	return nil
+}
+
+// unanswered refuses a command about which the service has not answered, where
+// that is not to let it go on.
+var unanswered = &mongo.Refusal{
+	Code: 1, CodeName: "InternalError", Message: "the rate limit service does not answer", Labels: []string{"NoWritesPerformed"}, Flags: event.FlagRLSE,
 }
 
 // spared reports whether a command is none of an application's: what drivers and
@@ -89,6 +140,10 @@ func (l *Limit) names(operation string) bool {
 // command is a subject.
 type command mongo.Command
 
+func (c *command) spares(l *Limit) bool {
+	return spared((*mongo.Command)(c)) && !l.names(c.Operation)
+}
+
 func (c *command) value(b []byte, a *action) []byte {
 	switch a.kind {
 	case destinationCluster:
@@ -97,6 +152,10 @@ func (c *command) value(b []byte, a *action) []byte {
 		return a.appendAddress(b, c.Client)
 	case mongoCallSite:
 		return a.appendSite(b, &c.Site)
+	case mongoApp:
+		if a.takes(func(s string) bool { return s == c.Application }) {
+			b = append(b, c.Application...)
+		}
 	case mongoCommand:
 		if a.takes(func(s string) bool { return strings.EqualFold(s, c.Operation) }) {
 			b = append(b, c.Operation...)

@@ -1,12 +1,17 @@
 package ratelimit
 
 import (
+	"context"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
 	"testing"
 
+	rls "github.com/envoyproxy/go-control-plane/envoy/service/ratelimit/v3"
+
 	decodemongo "github.com/pitot-io/pitot/decode/mongo"
+	"github.com/pitot-io/pitot/internal/config"
 	"github.com/pitot-io/pitot/internal/event"
 	"github.com/pitot-io/pitot/proxy/mongo"
 )
@@ -27,7 +32,7 @@ func commands(t testing.TB, text string) (*Commands, *notices) {
 // find is a command of a client, at a place in the code.
 func find(database, collection, from string) *mongo.Command {
 	return &mongo.Command{
-		Request: decodemongo.Request{Mongo: &event.Mongo{Operation: "find", Database: database, Collection: collection, Site: event.CallSite{File: "cart.go", Line: 17, Function: "loadCart"}}},
+		Request: decodemongo.Request{Mongo: &event.Mongo{Operation: "find", Database: database, Collection: collection, Application: "checkout", Site: event.CallSite{File: "cart.go", Line: 17, Function: "loadCart"}}},
 		Client:  netip.MustParseAddr(from), Cluster: "shop",
 	}
 }
@@ -37,6 +42,9 @@ func TestKeysOfCommands(t *testing.T) {
 		{"[{mongodb_command: {}}, {mongodb_database: {}}]", "mongodb_command=find, mongodb_database=shop"},
 		{"[{mongodb_collection: {}}]", "mongodb_collection=shop.carts"},
 		{"[{mongodb_call_site: {}}]", "mongodb_call_site=cart.go:17"},
+		{"[{mongodb_application: {}}]", "mongodb_application=checkout"},
+		{"[{mongodb_application: {only: [reports, checkout]}}]", "mongodb_application=checkout"},
+		{"[{mongodb_application: {only: [reports]}}]", ""},
 		{"[{remote_address: {}}, {destination_cluster: {}}, {generic_key: {descriptor_value: all}}]", "remote_address=10.1.2.3, destination_cluster=shop, generic_key=all"},
 		{"[{masked_remote_address: {v4_prefix_mask_len: 16}}]", "masked_remote_address=10.1.0.0/16"},
 		{"[{mongodb_command: {only: [insert, FIND]}}]", "mongodb_command=find"},
@@ -167,5 +175,96 @@ func TestDecisionsAboutCommandsAllocateNothing(t *testing.T) {
 	g.Admit(q)
 	if n := testing.AllocsPerRun(1000, func() { g.Admit(q) }); n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+// asked asks a guard of commands and, where that wants to ask, the service.
+func asked(t *testing.T, g *Commands, c *mongo.Command) *mongo.Refusal {
+	t.Helper()
+	c.Ask = nil
+	r := g.Admit(c)
+	if c.Ask != nil {
+		if r != nil {
+			t.Error("refused, and the service is to be asked")
+		}
+		r = c.Ask(t.Context())
+	}
+	return r
+}
+
+// globalCommands asks a service at that address about commands.
+func globalCommands(t *testing.T, address, text string, change func(*config.RateLimitService)) *Commands {
+	t.Helper()
+	own, service, _ := asking(t, address, byTenant, change)
+	g, err := own.set.Commands(limitsOf(t, "mongodb", text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	own.set.Use(service)
+	return g
+}
+
+func TestQuestionsAboutCommands(t *testing.T) {
+	s := &counting{}
+	s.always(fine)
+	address, _ := s.listen(t, "127.0.0.1:0")
+	const all = "- {global: true, hits_addend: 3, limit_override: {requests_per_unit: 9, unit: hour}, actions: [{mongodb_command: {}}, {mongodb_database: {}}, " +
+		"{mongodb_collection: {only: [carts]}}, {mongodb_call_site: {}}, {mongodb_application: {}}, {remote_address: {}}]}\n" +
+		"- {global: true, stage: 1, actions: [{mongodb_command: {only: [ping]}}]}"
+	g := globalCommands(t, address, all, nil)
+	ping := &mongo.Command{Request: decodemongo.Request{Mongo: &event.Mongo{Operation: "ping", Database: "shop"}}}
+	ping.Chatter = true
+	for _, c := range []struct {
+		command *mongo.Command
+		want    string
+	}{
+		{find("shop", "carts", "10.1.2.3"), `domain:"test" descriptors:{entries:{key:"mongodb_command" value:"find"} entries:{key:"mongodb_database" value:"shop"} ` +
+			`entries:{key:"mongodb_collection" value:"shop.carts"} entries:{key:"mongodb_call_site" value:"cart.go:17"} entries:{key:"mongodb_application" value:"checkout"} ` +
+			`entries:{key:"remote_address" value:"10.1.2.3"} limit:{requests_per_unit:9 unit:HOUR}} hits_addend:3`},
+		{find("shop", "orders", "10.1.2.3"), ""},
+		{ping, `domain:"test" descriptors:{entries:{key:"mongodb_command" value:"ping"}} hits_addend:1`},
+	} {
+		if r := asked(t, g, c.command); r != nil {
+			t.Errorf("refused: %+v", r)
+		}
+		if c.want == "" && c.command.Ask != nil {
+			t.Error("waits for no question")
+		}
+		if got := strings.Join(s.questions(), "|"); got != c.want {
+			t.Errorf("asked\n%s\nwant\n%s", got, c.want)
+		}
+	}
+}
+
+func TestVerdictsAboutCommands(t *testing.T) {
+	s := &counting{}
+	address, _ := s.listen(t, "127.0.0.1:0")
+	over := func(context.Context, *rls.RateLimitRequest) (*rls.RateLimitResponse, error) {
+		return &rls.RateLimitResponse{OverallCode: rls.RateLimitResponse_OVER_LIMIT}, nil
+	}
+	const carts = "- {global: true, actions: [{mongodb_collection: {}}]}\n"
+	const one = carts + "- {token_bucket: {max_tokens: 1, fill_interval: 1h}}\n"
+	for _, c := range []struct {
+		name, limits string
+		answer       func(context.Context, *rls.RateLimitRequest) (*rls.RateLimitResponse, error)
+		deny         bool
+		want         string
+	}{
+		{"over", one, over, false, "462 RL"},
+		{"over, in shadow", strings.Replace(carts, "true,", "true, enforce: false,", 1), over, false, ""},
+		{"broken", carts, failing, false, ""},
+		{"broken, nothing goes on without", one, failing, true, "1 RLSE"},
+	} {
+		s.answers(c.answer)
+		g := globalCommands(t, address, c.limits, func(s *config.RateLimitService) { s.Deny = c.deny })
+		for range 3 { // what the service refuses takes none of the tokens here
+			got := ""
+			if r := asked(t, g, find("shop", "carts", "10.1.2.3")); r != nil {
+				got = fmt.Sprintf("%d %s", r.Code, r.Flags)
+			}
+			if got != c.want {
+				t.Errorf("%s: %q, want %q", c.name, got, c.want)
+			}
+		}
 	}
 }

@@ -26,7 +26,7 @@ var serviceFailed = &route.Failure{Status: 500, Flags: event.FlagRLSE, Detail: "
 
 // question is what the service is asked about q, and by which of the stage's
 // limits; none when they are not about it.
-func (g stage) question(q *route.Question, domain string) (*rls.RateLimitRequest, []*Limit) {
+func (g stage) question(q subject, domain string) (*rls.RateLimitRequest, []*Limit) {
 	r := &rls.RateLimitRequest{Domain: domain}
 	var asks []*Limit
 	same := true
@@ -51,12 +51,27 @@ func (g stage) question(q *route.Question, domain string) (*rls.RateLimitRequest
 	return r, asks
 }
 
+// concerns reports whether q has a descriptor of the limit.
+func (l *Limit) concerns(q subject) bool {
+	if q.spares(l) {
+		return false
+	}
+	text := l.texts.Get().(*[]byte)
+	defer l.texts.Put(text)
+	key, ok := appendKey((*text)[:0], l.actions, q, l.seed)
+	*text = key
+	return ok
+}
+
 // descriptor is the limit's descriptor of q; nil when q has none.
-func (l *Limit) descriptor(q *route.Question) *ratelimitv3.RateLimitDescriptor {
-	d := new(ratelimitv3.RateLimitDescriptor)
+func (l *Limit) descriptor(q subject) *ratelimitv3.RateLimitDescriptor {
+	if q.spares(l) {
+		return nil
+	}
+	d := &ratelimitv3.RateLimitDescriptor{Limit: l.override}
 	for i := range l.actions {
 		a := &l.actions[i]
-		v, ok := a.append(nil, (*request)(q))
+		v, ok := a.append(nil, q)
 		switch {
 		case ok:
 			text := strings.ToValidUTF8(string(v), "\uFFFD") // protobuf takes nothing else
@@ -71,54 +86,73 @@ func (l *Limit) descriptor(q *route.Question) *ratelimitv3.RateLimitDescriptor {
 	return d
 }
 
-// ask asks the service about q.
-func (s *Set) ask(ctx context.Context, q *route.Question, g *stage) *route.Failure {
-	v := s.service.Load()
-	if v == nil || !v.enter() {
-		if v = s.service.Load(); v == nil || !v.enter() { // another has taken its place
-			return nil
+// judgement is what the service says of a subject.
+type judgement struct {
+	asks   []*Limit
+	answer *rls.RateLimitResponse // nil when it was not asked, or has not answered
+	over   *Limit                 // the first that refuses; nil for none
+	denied bool                   // it has not answered, and nothing goes on without
+}
+
+// consult asks the service about q.
+func (s *Set) consult(ctx context.Context, q subject, g stage) (v judgement) {
+	to := s.service.Load()
+	if to == nil || !to.enter() {
+		if to = s.service.Load(); to == nil || !to.enter() { // another has taken its place
+			return v
 		}
 	}
-	defer v.leave()
-	r, asks := g.question(q, v.config.Domain)
+	defer to.leave()
+	r, asks := g.question(q, to.config.Domain)
 	if len(asks) == 0 {
-		return nil
+		return v
 	}
-	a, err := v.ask(ctx, r)
+	a, err := to.ask(ctx, r)
 	switch {
 	case err == nil:
-		return s.judge(q, asks, a)
+		return judgement{asks: asks, answer: a, over: s.judge(q, asks, a)}
 	case ctx.Err() != nil: // nobody is there to be answered
-		return nil
+		return v
 	}
 	for _, l := range asks {
 		l.unanswered.Add(1)
 	}
-	if v.config.Deny {
-		return serviceFailed
+	if v.denied = to.config.Deny; !v.denied {
+		to.allowed.Add(1)
 	}
-	v.allowed.Add(1)
-	return nil
+	return v
 }
 
-// judge does what the service says.
-func (s *Set) judge(q *route.Question, asks []*Limit, a *rls.RateLimitResponse) (f *route.Failure) {
+// judge counts what the service says, and gives the first limit that refuses.
+func (s *Set) judge(q subject, asks []*Limit, a *rls.RateLimitResponse) (first *Limit) {
 	for i, l := range asks {
 		if !over(a, i, len(asks)) {
 			l.ok.Add(1)
 			continue
 		}
-		if l.refuse(l.entry((*request)(q), s.now()), s.now()) && f == nil {
-			f = l.over
+		if l.refuse(l.entry(q, s.now()), s.now()) && first == nil {
+			first = l
 		}
 	}
-	tellStatuses(q, asks, a.GetStatuses())
-	if f == nil {
-		q.Answer = appendFields(q.Answer, a.GetResponseHeadersToAdd())
-		q.Request = appendFields(q.Request, a.GetRequestHeadersToAdd())
+	return first
+}
+
+// ask asks the service about a request of HTTP.
+func (s *Set) ask(ctx context.Context, q *route.Question, g stage) *route.Failure {
+	v := s.consult(ctx, (*request)(q), g)
+	switch {
+	case v.denied:
+		return serviceFailed
+	case v.answer == nil:
 		return nil
 	}
-	return dressed(f, a)
+	tellStatuses(q, v.asks, v.answer.GetStatuses())
+	if v.over == nil {
+		q.Answer = appendFields(q.Answer, v.answer.GetResponseHeadersToAdd())
+		q.Request = appendFields(q.Request, v.answer.GetRequestHeadersToAdd())
+		return nil
+	}
+	return dressed(v.over.over, v.answer)
 }
 
 // over reports whether descriptor number i of n is over its limit. A service

@@ -34,7 +34,7 @@ func (g *Guard) Admit(ctx context.Context, q *route.Question) *route.Failure {
 	now := g.set.now()
 	f := g.count(q, &t, now)
 	for i := 0; f == nil && i < len(g.stages); i++ {
-		f = g.set.ask(ctx, q, &g.stages[i])
+		f = g.set.ask(ctx, q, g.stages[i])
 	}
 	if f != nil {
 		t.giveBack()

@@ -4,9 +4,13 @@ import (
 	"fmt"
 	"hash/maphash"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	ratelimitv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/common/ratelimit/v3"
+	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
 
 	"github.com/pitot-io/pitot/decode/http1"
 	"github.com/pitot-io/pitot/internal/config"
@@ -30,6 +34,9 @@ type Limit struct {
 	keys    *table // else
 	over    *route.Failure
 	refusal *mongo.Refusal // as over, of a command
+
+	override *ratelimitv3.RateLimitDescriptor_RateLimitOverride // what the service is told to allow; nil for what it knows
+
 	telling telling
 	notice  func(*event.Notice) // takes what is told
 	texts   sync.Pool           // of *[]byte, for keys
@@ -59,6 +66,10 @@ func newLimit(c *config.RateLimit, now int64, notice func(*event.Notice)) (*Limi
 	}
 	l.over = overLimit(c)
 	l.refusal = mongo.RateLimited(fmt.Sprintf("rate limit %q: too many commands of this kind", c.Name))
+	if o := c.Override; o != nil {
+		unit := typev3.RateLimitUnit(typev3.RateLimitUnit_value[strings.ToUpper(o.Unit)])
+		l.override = &ratelimitv3.RateLimitDescriptor_RateLimitOverride{RequestsPerUnit: uint32(o.Requests), Unit: unit}
+	}
 	l.telling = telling{limit: l, quiet: quietFor(&l.rate)}
 	l.texts.New = func() any { b := make([]byte, 0, 2*maxKey); return &b }
 	return l, nil

@@ -126,6 +126,22 @@ func TestQuestionsToTheService(t *testing.T) {
 	}
 }
 
+// The service may be told what to allow.
+func TestOverridesInQuestions(t *testing.T) {
+	c := &counting{}
+	c.always(fine)
+	address, _ := c.listen(t, "127.0.0.1:0")
+	for _, unit := range []string{"second", "minute", "hour", "day", "month", "year"} {
+		g, _, _ := asking(t, address, "- {global: true, limit_override: {requests_per_unit: 7, unit: "+unit+"}, actions: [{route: {}}]}\n- {global: true, actions: [{remote_address: {}}]}", nil)
+		g.Admit(t.Context(), question(t, "GET / from 10.0.0.1"))
+		want := `domain:"test" descriptors:{entries:{key:"route" value:"all"} limit:{requests_per_unit:7 unit:` + strings.ToUpper(unit) +
+			`}} descriptors:{entries:{key:"remote_address" value:"10.0.0.1"}} hits_addend:1`
+		if got := strings.Join(c.questions(), "|"); got != want {
+			t.Errorf("asked\n%s\nwant\n%s", got, want)
+		}
+	}
+}
+
 func TestVerdictsOfTheService(t *testing.T) {
 	c := &counting{}
 	address, _ := c.listen(t, "127.0.0.1:0")
