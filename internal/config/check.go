@@ -63,7 +63,9 @@ func (c *Config) checkNames(wrong report) {
 		seen[name] = i
 	}
 	for i, l := range c.Listeners {
-		unique(listeners, fmt.Sprintf("listeners[%d].name", i), "name", i, l.Name)
+		if _, told := addresses[l.Address]; !told || l.Name != l.Address { // a name by default is as wrong as the address
+			unique(listeners, fmt.Sprintf("listeners[%d].name", i), "name", i, l.Name)
+		}
 		if _, port, _ := net.SplitHostPort(l.Address); port != "0" {
 			unique(addresses, fmt.Sprintf("listeners[%d].address", i), "address", i, l.Address)
 		}

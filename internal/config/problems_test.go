@@ -223,3 +223,12 @@ func TestAProblemIsToldOnce(t *testing.T) {
 		t.Errorf("got\n%v", err)
 	}
 }
+
+// One mistake is told once: the name that follows from an address is no other.
+func TestAddressTwiceIsOneProblem(t *testing.T) {
+	_, err := Parse("f", []byte("listeners:\n- {address: \":1\", cluster: a}\n- {address: \":1\", cluster: a}\nclusters: [{name: a, endpoints: [\"h:1\"]}]"))
+	var problems Problems
+	if !errors.As(err, &problems) || len(problems) != 1 || problems[0].Key != "listeners[1].address" {
+		t.Errorf("got %v", err)
+	}
+}

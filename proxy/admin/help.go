@@ -76,12 +76,12 @@ const clusterHelp = `upstream_cx_total: Connections to endpoints that were made.
 upstream_cx_active: Connections to endpoints that are open.
 upstream_cx_idle: Connections that are kept for later requests.
 upstream_cx_connect_fail: Connections that did not come about.
-upstream_cx_connect_timeout: Of these, those that took longer than connect_timeout.
+upstream_cx_connect_timeout: Connections that were given up after connect_timeout.
 upstream_cx_connect_count: Connections whose making was timed.
-upstream_cx_connect_ns_sum: Time that making them took, summed.
+upstream_cx_connect_ns_sum: Time that making connections to endpoints took, summed.
 upstream_cx_idle_timeout: Kept connections that were closed because nobody used them.
 upstream_cx_destroy: Connections that have ended.
-upstream_cx_destroy_remote_idle: Of these, kept ones that the endpoint closed.
+upstream_cx_destroy_remote_idle: Kept connections that the endpoint closed.
 upstream_cx_protocol_error: Attempts whose endpoint broke the protocol.
 upstream_cx_rx_bytes_total: Bytes from endpoints.
 upstream_cx_tx_bytes_total: Bytes to endpoints.
@@ -90,7 +90,7 @@ upstream_cx_overflow: Times that a connection was wanted beyond max_connections.
 upstream_rq_total: Attempts: requests, those made again included, and forwarded connections.
 upstream_rq_active: Attempts under way.
 upstream_rq_completed: Attempts whose duration was measured.
-upstream_rq_time_ns_sum: Duration of these, summed.
+upstream_rq_time_ns_sum: Duration of attempts, summed; by upstream_rq_completed their mean.
 upstream_rq_1xx: Answers with a status from 100 to 199.
 upstream_rq_2xx: Answers with a status from 200 to 299.
 upstream_rq_3xx: Answers with a status from 300 to 399.
@@ -114,7 +114,7 @@ upstream_rq_retry_backoff_ratelimited: Retries after a wait that the answer aske
 upstream_rq_per_try_timeout: Attempts that took longer than per_try_timeout.
 upstream_rq_per_try_idle_timeout: Attempts in which nothing moved for per_try_idle_timeout.
 upstream_rq_hedge: Attempts that were made beside another.
-upstream_rq_hedge_won: Of these, those that were answered first.
+upstream_rq_hedge_won: Attempts that were made beside another and answered first.
 circuit_breakers.*: Circuit breakers by priority: 1 while one of them (open) lets no more in, or how many more may come (remaining).
 health_check.attempt: Health checks.
 health_check.success: Health checks that passed.
@@ -164,7 +164,7 @@ unanswered: Requests that nobody has counted.`
 const rateServiceHelp = `ok: Questions whose answer let the request go on.
 over_limit: Questions whose answer refused the request.
 error: Questions without an answer.
-unasked: Of these, those that were not asked because the service counts as away.
+unasked: Questions that were not asked because the service counts as away.
 failure_mode_allowed: Requests that went on without an answer.
 away: 1 while the service counts as away.`
 

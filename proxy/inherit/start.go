@@ -20,7 +20,6 @@ type Named struct {
 	Listen net.Listener
 }
 
-
 // Start runs program with the sockets and waits until it says that it listens
 // too (Sockets.Ready), or ends, or ctx does. On an error the program is not
 // running; else it goes on when this process ends.
