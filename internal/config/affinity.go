@@ -11,10 +11,11 @@ import (
 // HashPolicy is one thing of a request that its hash is made of, for clusters of
 // policy ring_hash and maglev.
 type HashPolicy struct {
-	Header string  `yaml:"header,omitempty"`
-	Cookie *Cookie `yaml:"cookie,omitempty"`
-	Source bool    `yaml:"source_address,omitempty"`
-	Query  string  `yaml:"query,omitempty"`
+	Header string       `yaml:"header,omitempty"`
+	Regex  RegexRewrite `yaml:"regex,omitempty"` // done to the header's values first
+	Cookie *Cookie      `yaml:"cookie,omitempty"`
+	Source bool         `yaml:"source_address,omitempty"`
+	Query  string       `yaml:"query,omitempty"`
 
 	Collection bool `yaml:"collection,omitempty"` // of commands of MongoDB
 	Session    bool `yaml:"session,omitempty"`    // likewise
@@ -124,6 +125,10 @@ func (h *HashPolicy) check(protocol, key string, wrong report) {
 	case h.Cookie != nil:
 		h.Cookie.check(key+".cookie", wrong)
 	}
+	if h.Regex != (RegexRewrite{}) && h.Header == "" {
+		wrong(key+".regex", "goes with header, whose values it changes, and only with it")
+	}
+	h.Regex.check(key+".regex", wrong)
 }
 
 // single reports whether each command goes its own way.

@@ -95,7 +95,7 @@ listeners:
   subset: {stage: prod}
   routes:
   - {match: {prefix: /a}, cluster: a}
-  - {match: {prefix: /b}, cluster: a, hash: [{cookie: {name: sid}}], sticky: {cookie: {name: node}}, subset: {}}
+  - {match: {prefix: /b}, cluster: a, hash: [{cookie: {name: sid}}, {header: x-user, regex: {pattern: "^(\\w+)-.*", substitution: '\1'}}], sticky: {cookie: {name: node}}, subset: {}}
   - {match: {prefix: /c}, redirect: {host: x}}
 clusters: [{name: a, endpoints: ["h:1"]}]
 `))
@@ -119,6 +119,9 @@ clusters: [{name: a, endpoints: ["h:1"]}]
 	again, err := Parse("again", text)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, text)
+	}
+	if got := again.Listeners[0].Routes[1].Hash[1].Regex; got != (RegexRewrite{`^(\w+)-.*`, `\1`}) {
+		t.Errorf("the regular expression: %+v", got)
 	}
 	if again.Listeners[0].Routes[1].Hash[0].Cookie.Made() {
 		t.Errorf("a ttl came about: %s", text)
@@ -161,10 +164,14 @@ func TestAffinityOfMongoDB(t *testing.T) {
 
 func TestProblemsOfAffinity(t *testing.T) {
 	for keys, want := range map[string]string{
-		"hash: [{}]":                                          "listeners[0].hash[0]: must have one of header, cookie, source_address: true and query",
-		"hash: [{header: a, query: b}]":                       "must have one of header",
-		"hash: [{header: \"a b\"}]":                           `hash[0].header: "a b" is no name of a field`,
-		"hash: [{cookie: {ttl: 1h}}]":                         `hash[0].cookie.name: "" is not valid`,
+		"hash: [{}]":                                                  "listeners[0].hash[0]: must have one of header, cookie, source_address: true and query",
+		"hash: [{header: a, query: b}]":                               "must have one of header",
+		"hash: [{header: \"a b\"}]":                                   `hash[0].header: "a b" is no name of a field`,
+		"hash: [{cookie: {ttl: 1h}}]":                                 `hash[0].cookie.name: "" is not valid`,
+		"hash: [{query: a, regex: {pattern: b}}]":                     "hash[0].regex: goes with header",
+		"hash: [{header: a, regex: {substitution: b}}]":               "hash[0].regex.pattern: must be there",
+		"hash: [{header: a, regex: {pattern: (}}]":                    "hash[0].regex.pattern: is no regular expression of RE2",
+		"hash: [{header: a, regex: {pattern: b, substitution: \\1}}]": "hash[0].regex.substitution: ",
 		"sticky: {}":                                          "listeners[0].sticky: must have one of cookie and header",
 		"sticky: {header: connection}":                        `sticky.header: "connection" is not valid`,
 		"sticky: {cookie: {name: n, path: \"/;a\"}}":          `sticky.cookie.path: "/;a" is not valid`,

@@ -181,17 +181,21 @@ func (r *Route) checkRewrites(key string, wrong report) {
 	case x.Pattern != "":
 		wrong(key, "has both prefix_rewrite and regex_rewrite; keep one")
 	}
-	if *x != (RegexRewrite{}) && x.Pattern == "" {
-		wrong(key+".regex_rewrite.pattern", "must be there")
-	}
-	if groups := checkRegex(x.Pattern, key+".regex_rewrite.pattern", wrong); groups >= 0 {
-		if err := CheckSubstitution(x.Substitution, groups); err != nil {
-			wrong(key+".regex_rewrite.substitution", "%v", err)
-		}
-	}
+	x.check(key+".regex_rewrite", wrong)
 	r.HostRewrite.check(key+".host_rewrite", wrong)
 	if !r.Forwards() && (r.PrefixRewrite != "" || *x != (RegexRewrite{}) || r.HostRewrite != (HostRewrite{})) {
 		wrong(key, "rewrites a request that goes to no cluster; redirect has its own host, path and prefix")
+	}
+}
+
+func (x *RegexRewrite) check(key string, wrong report) {
+	if *x != (RegexRewrite{}) && x.Pattern == "" {
+		wrong(key+".pattern", "must be there")
+	}
+	if groups := checkRegex(x.Pattern, key+".pattern", wrong); groups >= 0 {
+		if err := CheckSubstitution(x.Substitution, groups); err != nil {
+			wrong(key+".substitution", "%v", err)
+		}
 	}
 }
 

@@ -114,7 +114,8 @@ func ParseRange(s string) (from, to int64, err error) {
 	return from, to, nil
 }
 
-// RegexRewrite replaces every place of the path where Pattern fits.
+// RegexRewrite replaces every place, of a path or the value of a field, where
+// Pattern fits.
 type RegexRewrite struct {
 	Pattern      string `yaml:"pattern"`
 	Substitution string `yaml:"substitution"` // \1 stands for the first group, \0 for all

@@ -5,6 +5,7 @@ import (
 	"math/bits"
 	"math/rand/v2"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -23,16 +24,20 @@ type aim struct {
 	subset []upstream.Pair // by key
 }
 
-func newAim(c *config.Route) (a aim) {
+func newAim(c *config.Route) (a aim, err error) {
 	for i := range c.Hash {
-		a.hash = append(a.hash, newHashOf(&c.Hash[i]))
+		h, err := newHashOf(&c.Hash[i])
+		if err != nil {
+			return a, err
+		}
+		a.hash = append(a.hash, h)
 	}
 	a.sticky = newSticky(c.Sticky)
 	for _, p := range c.Subset {
 		a.subset = append(a.subset, upstream.Pair{Key: p.Name, Value: p.Value})
 	}
 	slices.SortFunc(a.subset, func(a, b upstream.Pair) int { return strings.Compare(a.Key, b.Key) })
-	return a
+	return a, nil
 }
 
 // Aims reports whether the route's requests say which host is wanted for them.
@@ -78,8 +83,8 @@ type hashOf struct {
 	terminal bool
 }
 
-func newHashOf(c *config.HashPolicy) hashOf {
-	p := hashOf{terminal: c.Terminal}
+func newHashOf(c *config.HashPolicy) (p hashOf, err error) {
+	p = hashOf{terminal: c.Terminal}
 	switch {
 	case c.Cookie != nil:
 		p.cookie = newCookie(c.Cookie)
@@ -100,22 +105,36 @@ func newHashOf(c *config.HashPolicy) hashOf {
 		if string(name) == "host" { // HTTP/2 has no such field
 			name = []byte(":authority")
 		}
-		p.of = func(h *http1.Head, _ Asker) (uint64, bool) { return hashOfField(h, name) }
+		var change *rewrite
+		if c.Regex.Pattern != "" {
+			change = &rewrite{with: c.Regex.Substitution}
+			change.pattern, err = regexp.Compile(c.Regex.Pattern)
+		}
+		p.of = func(h *http1.Head, _ Asker) (uint64, bool) { return hashOfField(h, name, change) }
 	}
-	return p
+	return p, err
 }
 
-// hashOfField is made of all values of a field, in any order.
-func hashOfField(h *http1.Head, name []byte) (hash uint64, ok bool) {
+// hashOfField is made of all values of a field, in any order, changed before where
+// change is not nil, which allocates.
+func hashOfField(h *http1.Head, name []byte, change *rewrite) (hash uint64, ok bool) {
 	if name[0] == ':' {
 		v := pseudo(h, name)
-		return xxhash.Sum64(v), len(v) > 0
+		if ok = len(v) > 0; change != nil {
+			v = change.substitute(nil, v)
+		}
+		return xxhash.Sum64(v), ok
 	}
 	var buf [8][]byte
 	values := buf[:0]
 	for i := range h.Fields {
 		if f := &h.Fields[i]; same(f, name) {
 			values = append(values, f.Value)
+		}
+	}
+	if change != nil {
+		for i, v := range values {
+			values[i] = change.substitute(nil, v)
 		}
 	}
 	if len(values) == 1 {

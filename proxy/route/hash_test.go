@@ -54,6 +54,12 @@ func TestHashPolicies(t *testing.T) {
 		{"[{header: x-user}]", "GET /", "x-user: a|X-User: b", chained("a", "b"), ""},
 		{"[{header: host}]", "GET /", "", and("shop.example"), ""},
 		{"[{header: \":path\"}]", "GET /a?b", "", and("/a"), ""},
+		{`[{header: x-user, regex: {pattern: "^([^@]*)@.*$", substitution: '\1'}}]`, "GET /", "x-user: ann@example.com", and("ann"), ""},
+		{`[{header: x-user, regex: {pattern: "^([^@]*)@.*$", substitution: '\1'}}]`, "GET /", "x-user: ann", and("ann"), ""},
+		{"[{header: x-user, regex: {pattern: \"[0-9]\", substitution: n}}]", "GET /", "x-user: a1b22", and("anbnn"), ""},
+		{"[{header: x-user, regex: {pattern: \"^[a-z]\"}}]", "GET /", "x-user: a2|x-user: b1", chained("1", "2"), ""}, // in order of what they become
+		{"[{header: \":path\", regex: {pattern: \"^/([^/]+)/.*\", substitution: '\\1'}}]", "GET /shop/7", "", and("shop"), ""},
+		{"[{header: x-user, regex: {pattern: a}}]", "GET /", "", 0, ""},
 		{"[{query: user}]", "GET /a?x=1&user=ann&user=bob", "", and("ann"), ""},
 		{"[{query: user}]", "GET /a?User=ann", "", 0, ""},
 		{"[{source_address: true}]", "GET /", "", and("192.0.2.7"), ""},

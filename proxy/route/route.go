@@ -75,7 +75,9 @@ func compile(c *config.Route, l *config.Listener) (*Route, error) {
 		return nil, err
 	}
 	r.reply = newReply(c)
-	r.aim = newAim(c)
+	if r.aim, err = newAim(c); err != nil {
+		return nil, err
+	}
 	r.Retry, err = retry.New(c.Retry, MatchField)
 	return r, err
 }
