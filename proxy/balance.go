@@ -54,9 +54,9 @@ func subsets(s *config.Subsets) *upstream.Subsets {
 	if s == nil {
 		return nil
 	}
-	all := &upstream.Subsets{Fallback: fallback(s.Fallback), Default: pairs(s.Default)}
+	all := &upstream.Subsets{Fallback: fallback(s.Fallback), Default: pairs(s.Default), ScaleLocalities: s.ScaleLocalityWeight}
 	for _, l := range s.Selectors {
-		all.Selectors = append(all.Selectors, upstream.Selector{Keys: l.Keys, Fallback: fallback(l.Fallback), Fewer: l.FallbackKeys})
+		all.Selectors = append(all.Selectors, upstream.Selector{Keys: l.Keys, Fallback: fallback(l.Fallback), Fewer: l.FallbackKeys, Single: l.Single})
 	}
 	return all
 }

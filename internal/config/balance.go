@@ -69,6 +69,8 @@ type Subsets struct {
 	Selectors []Selector `yaml:"selectors"`
 	Fallback  string     `yaml:"fallback"` // one of fallbacks but FallbackKeys
 	Default   Pairs      `yaml:"default,omitempty"`
+
+	ScaleLocalityWeight bool `yaml:"scale_locality_weight,omitempty"` // by the part of a locality's endpoints that a subset has
 }
 
 // Selector makes a subset of each combination of values of its keys.
@@ -76,6 +78,7 @@ type Selector struct {
 	Keys         []string `yaml:"keys"`
 	Fallback     string   `yaml:"fallback,omitempty"` // that of Subsets where it is empty
 	FallbackKeys []string `yaml:"fallback_keys,omitempty"`
+	Single       bool     `yaml:"single_host_per_subset,omitempty"` // one endpoint has the values, the first of those told
 }
 
 // The values of a fallback.
@@ -173,7 +176,7 @@ func (c *Config) checkBalance(cl *Cluster, key string, wrong report) {
 		c.checkZoneAware(b, key+".zone_aware", wrong)
 	}
 	if b.Subsets != nil {
-		b.Subsets.check(key+".subsets", wrong)
+		b.Subsets.check(b, key+".subsets", wrong)
 	}
 }
 
@@ -259,7 +262,7 @@ func (c *Config) checkNode(wrong report) { c.checkReference(c.Node.Cluster, "nod
 
 var fallbacks = []string{FallbackNone, FallbackAny, FallbackDefault}
 
-func (s *Subsets) check(key string, wrong report) {
+func (s *Subsets) check(b *Balance, key string, wrong report) {
 	if !slices.Contains(fallbacks, s.Fallback) {
 		wrong(key+".fallback", "%q is not valid; must be one of %s", s.Fallback, strings.Join(fallbacks, ", "))
 	}
@@ -270,6 +273,9 @@ func (s *Subsets) check(key string, wrong report) {
 	for i := range s.Selectors {
 		byDefault = byDefault || s.Selectors[i].Fallback == FallbackDefault
 		s.checkSelector(i, fmt.Sprintf("%s.selectors[%d]", key, i), wrong)
+	}
+	if s.ScaleLocalityWeight && len(b.LocalityWeights) == 0 {
+		wrong(key+".scale_locality_weight", "needs locality_weights, which it scales")
 	}
 	if byDefault != (len(s.Default) > 0) {
 		wrong(key+".default", "goes with fallback: default, and only with it")
@@ -289,6 +295,9 @@ func (s *Subsets) checkSelector(i int, at string, wrong report) {
 		wrong(at+".keys", "another selector has the same keys; keep one")
 	}
 	valid := append(slices.Clone(fallbacks), FallbackKeys)
+	if l.Single && len(l.Keys) > 1 {
+		wrong(at+".single_host_per_subset", "goes with one key")
+	}
 	if l.Fallback != "" && !slices.Contains(valid, l.Fallback) {
 		wrong(at+".fallback", "%q is not valid; must be one of %s", l.Fallback, strings.Join(valid, ", "))
 	}

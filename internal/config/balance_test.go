@@ -12,7 +12,7 @@ func withBalance(policy, balance, rest string) string {
 
 func TestBalance(t *testing.T) {
 	c, err := Parse("f", []byte(withBalance("least_request", `{choice_count: 5, active_request_bias: 0.5, slow_start: {window: 30s, min_percent: 2.5},
-    locality_weights: [{zone: a}, {zone: b, weight: 3}], subsets: {selectors: [{keys: [stage], fallback: none}, {keys: [stage, version], fallback: keys, fallback_keys: [stage]}], fallback: default, default: {stage: prod}}}`, "")))
+    locality_weights: [{zone: a}, {zone: b, weight: 3}], subsets: {selectors: [{keys: [stage], fallback: none}, {keys: [stage, version], fallback: keys, fallback_keys: [stage]}], fallback: default, default: {stage: prod}, scale_locality_weight: true}}`, "")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,6 +68,8 @@ func TestProblemsOfBalance(t *testing.T) {
 		{"random", "{subsets: {selectors: [{keys: [a]}], fallback: keys}}", "fallback: \"keys\" is not valid; must be one of none, any, default"},
 		{"random", "{subsets: {selectors: [{keys: [a]}], fallback: default}}", "subsets.default: goes with fallback: default"},
 		{"random", "{subsets: {selectors: [{keys: [a, b], fallback: keys, fallback_keys: [a]}]}}", "must be fewer than keys, and the keys of another selector"},
+		{"random", "{subsets: {selectors: [{keys: [a, b], single_host_per_subset: true}]}}", "single_host_per_subset: goes with one key"},
+		{"random", "{subsets: {selectors: [{keys: [a]}], scale_locality_weight: true}}", "scale_locality_weight: needs locality_weights"},
 		{"random", "{subsets: {selectors: [{keys: [a], fallback: keys}]}}", "fallback_keys: goes with fallback: keys"},
 	} {
 		_, err := Parse("f", []byte(withBalance(c.policy, c.balance, "")))

@@ -126,6 +126,7 @@ health_check.healthy: Endpoints that health checks find well.
 lb_healthy_panic: Picks that did not look at health because too few endpoints were healthy.
 lb_local_cluster_not_ok: Picks without zone_aware, as the proxies' own cluster is empty or in panic.
 lb_subsets_fallback: Picks by a subset's fallback.
+lb_subsets_single_host_per_subset_duplicate: Hosts left out as another one has the value of a subset of a single host.
 lb_zone_cluster_too_small: Picks without zone_aware, as there are too few endpoints.
 lb_zone_no_capacity_left: Picks by chance, as no other zone has room left.
 lb_zone_routing_all_directly: Picks in the own zone, which can take everything.

@@ -57,7 +57,7 @@ func (g *grower) divideByWeight(s *set, class class) {
 	}
 	shares, sum := make([]float64, len(z.names)), 0.0
 	for i, l := range z.names {
-		shares[i] = b.effective(l, len(z.hosts[i]), countAt(g.level.all, l))
+		shares[i] = b.effective(l, len(z.hosts[i]), countAt(g.level.all, l)) * g.scale(l)
 		sum += shares[i]
 	}
 	if sum <= 0 {
@@ -68,6 +68,26 @@ func (g *grower) divideByWeight(s *set, class class) {
 		return
 	}
 	s.split(shares, func(i int) *set { return g.part(z.hosts[i], class, "") })
+}
+
+// scale is the part of a locality's hosts, of one priority, that the level has;
+// 1 where that does not count.
+func (g *grower) scale(l Locality) float64 {
+	if g.whole == nil {
+		return 1
+	}
+	here, there := 0, 0
+	for _, h := range g.level.all {
+		if h.locality() == l {
+			here++
+		}
+	}
+	for _, h := range g.whole {
+		if h.locality() == l && h.priority() == g.priority && h.Flags()&Drained == 0 { // as those of a level
+			there++
+		}
+	}
+	return float64(here) / float64(max(1, there))
 }
 
 // effective is a locality's weight, less what its hosts cannot carry of it.

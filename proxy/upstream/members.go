@@ -36,7 +36,7 @@ func (m *members) address(a string) *Host {
 // has the lock.
 func (c *Cluster) balance(m *members) {
 	now := c.options.Clock()
-	m.tree = c.plant(m.all, "", now)
+	m.tree = c.plant(m.all, nil, "", now)
 	m.subsets = c.subsets(m.all, now)
 	m.why = c.options.Policy.Name()
 	if len(m.tree.sets) > 0 {

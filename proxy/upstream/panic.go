@@ -12,6 +12,7 @@ import (
 type balanceCounts struct {
 	panic          Counter // lb_healthy_panic
 	subsetFallback Counter
+	subsetTwice    Counter // lb_subsets_single_host_per_subset_duplicate, of now
 
 	zoneSmall, zoneNoProxies, zoneFull, zoneDirect, zoneSampled, zoneCross Counter
 }
@@ -20,6 +21,7 @@ func (n *balanceCounts) stats() []Stat {
 	return []Stat{
 		{"lb_healthy_panic", n.panic.Load(), false},
 		{"lb_subsets_fallback", n.subsetFallback.Load(), false},
+		{"lb_subsets_single_host_per_subset_duplicate", n.subsetTwice.Load(), true},
 		{"lb_zone_cluster_too_small", n.zoneSmall.Load(), false},
 		{"lb_local_cluster_not_ok", n.zoneNoProxies.Load(), false},
 		{"lb_zone_no_capacity_left", n.zoneFull.Load(), false},

@@ -13,6 +13,10 @@ type Subsets struct {
 	Selectors []Selector
 	Fallback  Fallback // where no selector has the keys that are wanted, or none are
 	Default   []Pair   // metadata of the hosts of FallbackDefault
+
+	// ScaleLocalities has a locality's weight count in a subset for as large a
+	// part as the subset has of the locality's hosts.
+	ScaleLocalities bool
 }
 
 // Selector makes a subset of each combination of values of its keys.
@@ -20,6 +24,7 @@ type Selector struct {
 	Keys     []string
 	Fallback Fallback // where nobody has the values that are wanted; that of Subsets by default
 	Fewer    []string // keys that are looked at instead, for FallbackKeys
+	Single   bool     // one host has the values: of several the first
 }
 
 // Fallback says who is picked where there is no subset.
@@ -59,7 +64,13 @@ type branch struct {
 }
 
 func (b *branch) of(f *forest) *tree {
-	b.once.Do(func() { b.tree = f.c.plant(b.hosts, b.scope, f.now) })
+	b.once.Do(func() {
+		var whole []*Host
+		if f.config.ScaleLocalities {
+			whole = f.all
+		}
+		b.tree = f.c.plant(b.hosts, whole, b.scope, f.now)
+	})
 	return b.tree
 }
 
@@ -75,16 +86,21 @@ func (c *Cluster) subsets(all []*Host, now int64) *forest {
 			f.fallback.hosts = append(f.fallback.hosts, h)
 		}
 	}
+	twice := 0
 	for _, s := range f.config.Selectors {
 		s.Keys = slices.Sorted(slices.Values(s.Keys))
 		s.Fewer = slices.Sorted(slices.Values(s.Fewer))
-		f.selectors = append(f.selectors, selector{s, byValues(all, s.Keys)})
+		by, more := byValues(all, s.Keys, s.Single)
+		f.selectors, twice = append(f.selectors, selector{s, by}), twice+more
 	}
+	c.counts.subsetTwice.Store(uint64(twice))
 	return f
 }
 
-func byValues(hosts []*Host, keys []string) map[uint64]*branch {
-	by := map[uint64]*branch{}
+// byValues divides hosts by their values of keys. twice is how many were left out
+// because a subset is to be of a single one.
+func byValues(hosts []*Host, keys []string, single bool) (by map[uint64]*branch, twice int) {
+	by = map[uint64]*branch{}
 	for _, h := range hosts {
 		values, ok := h.values(keys)
 		if !ok {
@@ -96,11 +112,15 @@ func byValues(hosts []*Host, keys []string) map[uint64]*branch {
 			b = &branch{values: values, scope: ", subset"}
 			by[hash] = b
 		}
-		if slices.Equal(b.values, values) {
+		switch {
+		case !slices.Equal(b.values, values):
+		case single && len(b.hosts) > 0:
+			twice++
+		default:
 			b.hosts = append(b.hosts, h)
 		}
 	}
-	return by
+	return by, twice
 }
 
 // values are those of h's metadata for keys; ok where it has all of them.

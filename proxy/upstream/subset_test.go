@@ -2,6 +2,7 @@ package upstream
 
 import (
 	"fmt"
+	"math"
 	"testing"
 )
 
@@ -108,5 +109,77 @@ func TestOverride(t *testing.T) {
 	w.Avoid(member(t, cluster, "b"))
 	if h, err := cluster.Pick(t.Context(), w); err != nil || h.Address() != "c" {
 		t.Errorf("after b was tried: %v, %v", h, err)
+	}
+}
+
+// A locality's weight counts in a subset as the part of its hosts that are in it,
+// where that is wanted: with 5 of 10 hosts at a and 1 of 4 at b, of weights 1 and
+// 2, the parts are 1 * 0.5 and 2 * 0.25. Hosts of another priority and those that
+// are drained are none of it.
+func TestLocalityWeightsOfASubset(t *testing.T) {
+	for _, c := range []struct {
+		scale bool
+		down  int // of the 5 at a
+		want  string
+	}{
+		{false, 0, "map[a:33 b:67]"},
+		{true, 0, "map[a:50 b:50]"},
+		{true, 3, "map[a:36 b:64]"}, // 0.5 * 0.56 : 0.5
+	} {
+		all := in("ab", 10, 4)
+		for i := range all {
+			if i < 5 || i == 10 {
+				all[i].Metadata = map[string]string{"stage": "canary"}
+			}
+		}
+		extra := in("b", 7)
+		for i := range extra {
+			extra[i].Address = fmt.Sprintf("extra%d:80", i)
+			extra[i].Priority = i % 2
+		}
+		cluster := New(Options{Balance: Balance{PanicThreshold: -1,
+			Localities: []LocalityWeight{{Locality{Zone: "a"}, 1}, {Locality{Zone: "b"}, 2}},
+			Subsets:    &Subsets{Selectors: []Selector{{Keys: []string{"stage"}}}, ScaleLocalities: c.scale},
+		}, Endpoints: append(all, extra...)})
+		for _, h := range cluster.Hosts() {
+			if e := h.Endpoint(); e.Address[0] == 'e' && e.Priority == 0 {
+				h.Mark(Drained, true)
+			}
+		}
+		mark(cluster, FailedCheck, 0, c.down)
+		n := map[string]int{}
+		for range 10_000 {
+			h, err := cluster.choose(&Want{Subset: []Pair{{"stage", "canary"}}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			n[h.locality().Zone]++
+		}
+		for zone := range n {
+			n[zone] = int(math.Round(float64(n[zone]) / 100))
+		}
+		if got := fmt.Sprint(n); got != c.want {
+			t.Errorf("scaled: %v, %d down: %s, want %s", c.scale, c.down, got, c.want)
+		}
+	}
+}
+
+// Where subsets are to have one host each, the first that is told has the value.
+func TestSubsetsOfASingleHost(t *testing.T) {
+	c := New(Options{Balance: Balance{Subsets: &Subsets{Selectors: []Selector{{Keys: []string{"version"}, Single: true}}}}, Endpoints: staged})
+	for value, want := range map[string]string{"1": "map[a:round_robin, subset]", "2": "map[b:round_robin, subset]", "3": "nobody"} {
+		if got := picked(t, c, Want{Subset: []Pair{{"version", value}}}); got != want {
+			t.Errorf("%s: %s, want %s", value, got, want)
+		}
+	}
+	if n := stat(t, c, "lb_subsets_single_host_per_subset_duplicate"); n != 1 { // c
+		t.Errorf("%d are left out, want 1", n)
+	}
+	c.Update(staged[2:])
+	if got := picked(t, c, Want{Subset: []Pair{{"version", "2"}}}); got != "map[c:round_robin, subset]" {
+		t.Errorf("when b has gone: %s", got)
+	}
+	if n := stat(t, c, "lb_subsets_single_host_per_subset_duplicate"); n != 0 {
+		t.Errorf("%d are left out, want none", n)
 	}
 }

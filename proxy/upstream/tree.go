@@ -42,8 +42,9 @@ const (
 
 var classWords = [...]string{"", ", degraded", ", panic"}
 
-// plant makes the tree of hosts. scope is added to why they are picked.
-func (c *Cluster) plant(hosts []*Host, scope string, now int64) *tree {
+// plant makes the tree of hosts. scope is added to why they are picked. whole is
+// all of the cluster's where localities count by what hosts have of them.
+func (c *Cluster) plant(hosts, whole []*Host, scope string, now int64) *tree {
 	b := &c.options.Balance
 	levels := b.levels(hosts)
 	l := b.loads(levels)
@@ -52,7 +53,7 @@ func (c *Cluster) plant(hosts []*Host, scope string, now int64) *tree {
 	for i := range levels {
 		t.hosts = append(t.hosts, levels[i].all...)
 		g := &t.tiers.all[i]
-		g.grower = grower{c: c, level: &levels[i], priority: i, scope: scope, now: now}
+		g.grower = grower{c: c, level: &levels[i], whole: whole, priority: i, scope: scope, now: now}
 		if !l.panics[i] {
 			at = t.give(at, l.healthy[i], g, healthyOnes)
 			continue
@@ -93,6 +94,7 @@ func (t *tree) give(at, load int, g *tier, class class) (next int) {
 type grower struct {
 	c        *Cluster
 	level    *level
+	whole    []*Host // as plant has it
 	priority int
 	scope    string
 	now      int64
