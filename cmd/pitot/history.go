@@ -35,6 +35,8 @@ type history struct {
 	hub   *tap.Hub
 	sub   *tap.Subscription
 	pump  *sink.Pump
+	out   *clickhouse.Sink
+	warn  io.Writer
 	store *launch.Keeper // nil unless the store is the embedded one
 	dsn   string
 	stop  []func() bool
@@ -49,7 +51,7 @@ func openHistory(ctx context.Context, name string, must bool, warn io.Writer) (h
 	if name == storeNone {
 		return nil, nil
 	}
-	h = &history{dsn: name, done: make(chan struct{})}
+	h = &history{dsn: name, warn: warn, done: make(chan struct{})}
 	if name == storeEmbedded {
 		h.store, err = openEmbedded(ctx, launch.Options{}, slog.New(slog.NewTextHandler(warn, nil)))
 		if engineMissing(err) && !must {
@@ -61,11 +63,12 @@ func openHistory(ctx context.Context, name string, must bool, warn io.Writer) (h
 		}
 		h.dsn = h.store.DSN()
 	}
-	s, err := clickhouse.Open(ctx, clickhouse.DefaultOptions(h.dsn))
-	if err != nil {
+	o := clickhouse.DefaultOptions(h.dsn)
+	o.Stay = true // how long a store keeps what is the proxy's to say, not a capture's
+	if h.out, err = clickhouse.Open(ctx, o); err != nil {
 		return nil, errors.Join(err, h.release(ctx))
 	}
-	h.begin(ctx, s)
+	h.begin(ctx, h.out)
 	return h, nil
 }
 
@@ -97,8 +100,9 @@ func (h *history) begin(ctx context.Context, out sink.Sink) {
 // emitter takes what is to be stored.
 func (h *history) emitter() event.Emitter { return h.hub.Publisher(0) }
 
-// finish writes out what is left and says how much was stored.
-func (h *history) finish(ctx context.Context, told io.Writer) error {
+// finish writes out what is left and says how much was stored, and where the
+// traffic, which began at first, is too old for the store to keep.
+func (h *history) finish(ctx context.Context, told io.Writer, first time.Time) error {
 	h.quit()
 	<-h.done
 	h.hub.Close()
@@ -107,11 +111,15 @@ func (h *history) finish(ctx context.Context, told io.Writer) error {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), historyClose)
 	defer cancel()
+	old := h.out.CheckAge(ctx, first) // before the pump closes the connection
 	err := h.pump.Close(ctx)
 	c := h.pump.Counters()
 	fmt.Fprintf(told, "%d spans stored in %s\n", c.Written, h.where())
 	if lost := c.Lost(); lost > 0 && err == nil {
 		err = fmt.Errorf("%d spans could not be stored: %w", lost, c.LastError)
+	}
+	if old != nil && c.Written > 0 {
+		fmt.Fprintln(h.warn, "pitot: warning:", old)
 	}
 	return errors.Join(err, h.release(ctx))
 }

@@ -227,7 +227,7 @@ func runReplay(ctx context.Context, o tap.ReplayOptions, f *replayFlags, also ev
 		return err
 	}
 	defer r.Close()
-	outs, finish, err := f.outputs(ctx, stdout, stderr, told)
+	outs, finish, err := f.outputs(ctx, r.First, stdout, stderr, told)
 	if err != nil {
 		return err
 	}
@@ -253,8 +253,9 @@ func runReplay(ctx context.Context, o tap.ReplayOptions, f *replayFlags, also ev
 }
 
 // outputs opens everything that exchanges go to; finish writes out and closes
-// it. The store comes last: it is the one that others need not wait for.
-func (f *replayFlags) outputs(ctx context.Context, stdout, stderr, told io.Writer) (outs emitters, finish func() error, err error) {
+// it. The store comes last: it is the one that others need not wait for. first
+// is the time of the first packet, which is known when finish is called.
+func (f *replayFlags) outputs(ctx context.Context, first func() int64, stdout, stderr, told io.Writer) (outs emitters, finish func() error, err error) {
 	var ends []func() error
 	finish = func() (err error) {
 		for _, end := range ends {
@@ -290,7 +291,7 @@ func (f *replayFlags) outputs(ctx context.Context, stdout, stderr, told io.Write
 		return nil, nil, errors.Join(err, finish())
 	}
 	if h != nil {
-		outs, ends = append(outs, h.emitter()), append(ends, func() error { return h.finish(ctx, told) })
+		outs, ends = append(outs, h.emitter()), append(ends, func() error { return h.finish(ctx, told, time.Unix(0, first())) })
 	}
 	return outs, finish, nil
 }

@@ -22,6 +22,7 @@ type Options struct {
 	DSN       string        // http://, https:// or clickhouse://[user:password@]host:port[/database][?setting=value]; the database defaults to pitot
 	TTL       time.Duration // retention of spans and events; 0 keeps them for ever
 	RollupTTL time.Duration // retention of rollups; 0 keeps them for ever
+	Stay      bool          // tables that exist keep the retention that they have
 	Version   string        // of pitot, stored as ScopeVersion
 
 	Shift      time.Duration // added to every time, for captures replayed as of now
@@ -61,7 +62,7 @@ func Open(ctx context.Context, o Options) (*Sink, error) {
 	}
 	s := &Sink{
 		conn: conn, typed: opts.Protocol == clickhouse.HTTP, addr: strings.Join(opts.Addr, ","), run: rand.Text(),
-		schema: schema.Options{Database: database, TTL: o.TTL, RollupTTL: o.RollupTTL},
+		schema: schema.Options{Database: database, TTL: o.TTL, RollupTTL: o.RollupTTL, Stay: o.Stay},
 	}
 	s.spans.init(o)
 	s.logs.init(o)
@@ -202,6 +203,15 @@ func (s *Sink) insert(ctx context.Context, table, token string, columns []field)
 		return s.failed(ctx, err)
 	}
 	return nil
+}
+
+// CheckAge tells of traffic from first that the tables' retention discards as it is written; nil where they keep it.
+func (s *Sink) CheckAge(ctx context.Context, first time.Time) error {
+	kept, err := schema.Kept(ctx, s.conn, s.schema.Database)
+	if err != nil {
+		return fmt.Errorf("store %s: %w", s.addr, brief(err))
+	}
+	return schema.CheckAge(first, kept, time.Now())
 }
 
 // Close ends the connections.

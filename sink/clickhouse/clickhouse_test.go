@@ -216,6 +216,23 @@ func TestShiftMovesEveryTime(t *testing.T) {
 	}
 }
 
+// A capture is written to a store as it is: what keeps rows for a month goes on
+// doing so.
+func TestRetentionStays(t *testing.T) {
+	old := time.Now().Add(-10 * 24 * time.Hour)
+	openSink(t, "stays", func(o *Options) { o.TTL = 30 * 24 * time.Hour })
+	if err := openSink(t, "stays", func(o *Options) { o.Stay = true }).CheckAge(t.Context(), old); err != nil {
+		t.Errorf("a month: %v", err)
+	}
+	s := openSink(t, "stays", func(o *Options) { o.TTL = 48 * time.Hour })
+	if err := s.CheckAge(t.Context(), old); err == nil || !strings.Contains(err.Error(), "the store keeps 2 days") {
+		t.Errorf("two days: %v", err)
+	}
+	if err := openSink(t, "stays", func(o *Options) { o.TTL = 0 }).CheckAge(t.Context(), old); err != nil {
+		t.Errorf("for ever: %v", err)
+	}
+}
+
 // The trap that CheckAge is for, and the way out by a store that keeps everything.
 func TestOldTrafficNeedsAStoreThatKeepsIt(t *testing.T) {
 	old := time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)

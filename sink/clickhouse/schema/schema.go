@@ -29,6 +29,7 @@ type Options struct {
 	Database  string        // "" is DefaultDatabase
 	TTL       time.Duration // of spans and events; 0 keeps them for ever
 	RollupTTL time.Duration // of rollups; 0 keeps them for ever
+	Stay      bool          // tables that exist keep the retention that they have
 }
 
 //go:embed *.sql
@@ -64,6 +65,9 @@ func Apply(ctx context.Context, conn clickhouse.Conn, o Options) error {
 				return err
 			}
 		}
+	}
+	if o.Stay {
+		return nil
 	}
 	return m.retain(ctx)
 }
@@ -195,13 +199,27 @@ func Quote(name string) string {
 	return "`" + strings.NewReplacer(`\`, `\\`, "`", "\\`").Replace(name) + "`"
 }
 
-// CheckAge refuses traffic that a store with this retention would throw away as it comes: ClickHouse discards rows past their TTL at INSERT
-// while the rollups still count them, so an old capture would look half loaded. The error names the ways out.
+// Kept is how long the tables of a database keep spans; 0 is for ever.
+func Kept(ctx context.Context, conn clickhouse.Conn, database string) (time.Duration, error) {
+	if database == "" {
+		database = DefaultDatabase
+	}
+	var seconds string
+	if err := conn.QueryRow(ctx, `SELECT extract(create_table_query, ' TTL .*?toIntervalSecond\\((\\d+)\\)') FROM system.tables WHERE database = $1 AND name = 'otel_traces'`,
+		database).Scan(&seconds); err != nil {
+		return 0, fmt.Errorf("schema: read how long spans are kept: %w", err)
+	}
+	n, _ := strconv.ParseInt(seconds, 10, 64) // none: no TTL
+	return time.Duration(n) * time.Second, nil
+}
+
+// CheckAge tells of traffic that a store with this retention throws away as it comes: ClickHouse discards rows past their TTL at INSERT
+// while the rollups still count them, so an old capture looks half loaded. The error names the ways out.
 func CheckAge(first time.Time, ttl time.Duration, now time.Time) error {
 	if ttl <= 0 || now.Sub(first) < ttl {
 		return nil
 	}
-	return fmt.Errorf("the traffic is from %s and the store keeps %s: give it today's time with --shift-time now, keep everything with --ttl 0, or write to another database",
+	return fmt.Errorf("the traffic is from %s and the store keeps %s: what is older is discarded; --shift-time now gives it today's time, another database in --store or a longer store.ttl keeps it",
 		first.UTC().Format("2006-01-02 15:04"), span(ttl))
 }
 
