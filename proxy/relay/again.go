@@ -3,7 +3,9 @@ package relay
 import (
 	"context"
 	"math/rand/v2"
+	"slices"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/pitot-io/pitot/decode/http1"
@@ -16,18 +18,32 @@ import (
 // persistence carries an exchange out whose route has a policy of retries: it
 // makes one try after another, or beside another, until one has an answer that
 // the client is to get. Each try has a goroutine up to that; all that is decided
-// is decided in the exchange's own.
+// is decided in the exchange's own. It is reused with the exchange, and so are its
+// tries: one whose first try is answered allocates nothing.
 type persistence struct {
 	e     *exchange
-	plan  retry.Plan
-	ctx   context.Context // ends when the exchange is given up
 	body  kept
 	news  chan told
 	woken chan struct{}
+	quit  func() // giveUp, bound once
 	timer *time.Timer
 
-	tries  []*oneTry
-	active int // of them, those under way
+	tries []*oneTry
+	spare []*oneTry // of exchanges before
+	over  atomic.Bool
+
+	course
+}
+
+// course is what there is to know of one exchange.
+type course struct {
+	plan retry.Plan
+	ctx  context.Context // ends when the exchange is given up; nil until it is asked for
+	done func()          // ends its use
+
+	before func() // ends the exchange's wait from before, which goes on meanwhile; nil without
+
+	active int // tries under way
 	last   *oneTry
 	won    *oneTry
 
@@ -64,21 +80,23 @@ func (e *exchange) persists() bool { return e.route.Retry != nil && !e.tunnels()
 
 // persist carries the exchange out, beginning with host.
 func (e *exchange) persist(host *upstream.Host) {
-	p := &persistence{e: e, news: make(chan told), woken: make(chan struct{}, 1), timer: time.NewTimer(time.Hour)}
+	if e.retries == nil {
+		e.retries = newPersistence(e)
+	}
+	p := e.retries
 	e.anew, e.host = p, nil
 	p.plan = e.route.Retry.For(e.req, e.g.o.Trust)
-	ctx, done := e.waiting()
-	p.ctx = ctx
-	e.keep(&p.body, p.plan.Body)
+	p.begin()
+	p.keep(p.plan.Body)
 	p.delay = int64(p.plan.After(e.now))
 	p.launch(host, "", How{Again: e.repeatable(), Now: e.now})
 	f := p.find()
 	if p.won != nil {
 		p.lose(p.won)
-		f = p.adopt(p.won, done)
+		f = p.adopt(p.won)
 	} else {
 		p.lose(nil)
-		done()
+		p.end()
 		e.stopKeeping(&p.body, nil)
 		if n := len(p.tries); n > 0 {
 			e.a = p.tries[n-1].a // for the log
@@ -88,6 +106,80 @@ func (e *exchange) persist(host *upstream.Host) {
 	p.ungrant()
 	if f != nil {
 		e.fail(f)
+	}
+}
+
+func newPersistence(e *exchange) *persistence {
+	p := &persistence{e: e, news: make(chan told), woken: make(chan struct{}, 1), timer: time.NewTimer(time.Hour)}
+	p.quit = p.giveUp
+	p.body.init(func() {
+		defer e.pumps.Done()
+		defer e.over.Store(true)
+		e.takeBody(&p.body)
+	})
+	return p
+}
+
+// begin puts p within the reach of cuts.
+func (p *persistence) begin() {
+	e := p.e
+	e.mu.Lock()
+	p.before, e.stop = e.stop, p.quit
+	e.mu.Unlock()
+	if e.cutBy() != notCut {
+		p.giveUp()
+	}
+}
+
+// end takes it out of their reach.
+func (p *persistence) end() {
+	if p.done != nil {
+		p.done()
+	}
+	p.e.mu.Lock()
+	p.e.stop = p.before
+	p.e.mu.Unlock()
+}
+
+// giveUp has the exchange look why it is to end.
+func (p *persistence) giveUp() {
+	p.over.Store(true)
+	p.Wake()
+	if p.before != nil {
+		p.before()
+	}
+}
+
+// givenUp reports whether the exchange is to end, so that no try is begun.
+func (p *persistence) givenUp() bool { return p.over.Load() || p.e.ctx.Err() != nil }
+
+// context ends when the exchange is given up.
+func (p *persistence) context() context.Context {
+	if p.ctx == nil {
+		p.ctx, p.done = p.e.waiting()
+	}
+	return p.ctx
+}
+
+// mostSpare is how many tries are kept for later exchanges: one, and one beside
+// it.
+const mostSpare = 2
+
+// reset gives back what the exchange borrowed. All tries have ended.
+func (p *persistence) reset() {
+	for _, t := range p.tries {
+		if len(p.spare) < mostSpare {
+			t.reset()
+			p.spare = append(p.spare, t)
+		}
+	}
+	clear(p.tries)
+	p.tries, p.course = p.tries[:0], course{}
+	p.body.reset()
+	p.over.Store(false)
+	select {
+	case <-p.woken:
+	default:
 	}
 }
 
@@ -111,7 +203,10 @@ func (p *persistence) find() *hop.Failure {
 		case <-p.timer.C:
 			p.look(time.Now().UnixNano())
 		case <-p.woken:
-		case <-p.ctx.Done():
+			if p.over.Load() {
+				return e.outcome(e.cutBy())
+			}
+		case <-e.ctx.Done():
 			return e.outcome(e.cutBy())
 		}
 		if e.gone {
@@ -202,7 +297,7 @@ func (p *persistence) win(t *oneTry) {
 // as for requests without a policy: at another host where none was reached, at
 // the same one where a connection was of no use.
 func (p *persistence) elsewhere(t *oneTry) bool {
-	if !p.body.replayable() || p.ctx.Err() != nil {
+	if !p.body.replayable() || p.givenUp() {
 		return false
 	}
 	host, reason, how := t.host, hop.StaleConnection, How{Fresh: true, Now: p.e.now}
@@ -229,12 +324,11 @@ func (p *persistence) elsewhere(t *oneTry) bool {
 // launch begins a try at host.
 func (p *persistence) launch(host *upstream.Host, reason string, how How) {
 	e := p.e
-	t := &oneTry{p: p, number: len(p.tries), host: host, how: how, done: make(chan struct{}), on: make(chan struct{}, 1), begun: time.Now().UnixNano()}
-	t.how.High = e.rules.Want.High
+	t := p.another()
+	t.number, t.host, t.how, t.begun = len(p.tries), host, how, time.Now().UnixNano()
+	t.how.High, t.how.Wait = e.rules.Want.High, t.wait
 	t.how.Timed = e.deadline.Load() != 0 || e.limit.Load() != 0
-	t.ctx, t.cancel = context.WithCancel(p.ctx)
 	t.moved.Store(t.begun)
-	t.sending.kept = &p.body
 	e.choose(host)
 	e.host = nil // it is the try's
 	e.x.Attempt = uint8(min(t.number, 255))
@@ -243,7 +337,18 @@ func (p *persistence) launch(host *upstream.Host, reason string, how How) {
 	p.address(t)
 	p.tries = append(p.tries, t)
 	p.active++
-	go t.run()
+	t.running.Add(1)
+	go t.runs()
+}
+
+// another is a try that is not begun.
+func (p *persistence) another() *oneTry {
+	if n := len(p.spare); n > 0 {
+		t := p.spare[n-1]
+		p.spare = p.spare[:n-1]
+		return t
+	}
+	return newTry(p)
 }
 
 // address makes the head that a try's host gets: a copy, since others may be
@@ -256,8 +361,9 @@ func (p *persistence) address(t *oneTry) {
 	}
 	e.rules.At(&e.out, &e.x, span)
 	e.rpc.propagate(&e.out, e.limit.Load())
+	fields := t.out.Fields[:0]
 	t.out = e.out
-	t.out.Fields = make([]http1.Field, 0, len(e.out.Fields)+2)
+	t.out.Fields = slices.Grow(fields, len(e.out.Fields)+2)
 	for i := range e.out.Fields {
 		f := e.out.Fields[i]
 		if retry.Ours(f.Name) {
@@ -270,27 +376,29 @@ func (p *persistence) address(t *oneTry) {
 		}
 		t.out.Fields = append(t.out.Fields, f)
 	}
+	var count [20]byte
 	if p.plan.TellAttempt {
-		t.field("x-envoy-attempt-count", strconv.Itoa(t.number+1))
+		t.field("x-envoy-attempt-count", strconv.AppendInt(count[:0], int64(t.number+1), 10))
 	}
 	if p.plan.TellTimeout && p.late {
-		t.field("x-envoy-is-timeout-retry", "true")
+		t.field("x-envoy-is-timeout-retry", []byte("true"))
 	}
 }
 
-// adopt passes the answer of the try that has won on; done ends the wait.
-func (p *persistence) adopt(t *oneTry, done func()) *hop.Failure {
+// adopt passes the answer of the try that has won on.
+func (p *persistence) adopt(t *oneTry) *hop.Failure {
 	e := p.e
 	t.settled = true
 	if k, ok := t.via.(*peeked); ok {
 		k.take()
 	}
 	e.choose(t.host)
-	e.a, e.resp = t.a, t.resp
+	e.a = t.a
+	e.resp, t.resp = t.resp, e.resp
 	e.attempt = attempt{via: t.via}
 	p.succeed(t)
 	whole := e.attach(t.via)
-	done()
+	p.end()
 	if whole {
 		e.x.Flags |= p.flags
 		if idle := int64(p.plan.PerTryIdle); idle > 0 {

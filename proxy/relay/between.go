@@ -50,7 +50,7 @@ func (p *persistence) leave(now, pause int64) bool {
 		stats.Abandoned.Add(1)
 		p.refuse(tooLarge, 0)
 		return false
-	case p.over(now + pause):
+	case p.past(now + pause):
 		p.refuse(tooLate, 0)
 		return false
 	}
@@ -87,8 +87,8 @@ func (p *persistence) ungrant() {
 	}
 }
 
-// over reports whether the exchange will have been given up at that time.
-func (p *persistence) over(at int64) bool {
+// past reports whether the exchange will have been given up at that time.
+func (p *persistence) past(at int64) bool {
 	deadline, limit := p.e.deadline.Load(), p.e.limit.Load()
 	return deadline != 0 && at >= deadline || limit != 0 && at >= limit
 }
@@ -244,10 +244,10 @@ func (p *persistence) pick() (*upstream.Host, *hop.Failure) {
 func (p *persistence) wanted() (*upstream.Host, *hop.Failure) {
 	w := &p.e.rules.Want
 	for i := 1; ; i++ {
-		host, f := p.e.rules.Pick(p.ctx)
+		host, f := p.e.rules.Pick(p.context())
 		if f == hop.NoHost && w.Tried() > 0 { // better one of those than none
 			w.Forgive()
-			return p.e.rules.Pick(p.ctx)
+			return p.e.rules.Pick(p.context())
 		}
 		if f != nil || i >= p.plan.HostAttempts || !p.plan.Omits(host.Endpoint().Metadata) {
 			return host, f
@@ -278,7 +278,7 @@ func (p *persistence) unreached() (*upstream.Host, *hop.Failure) {
 			w.Avoid(t.host)
 		}
 	}
-	return p.e.rules.Pick(p.ctx)
+	return p.e.rules.Pick(p.context())
 }
 
 // learn takes in how long a try took.

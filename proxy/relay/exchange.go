@@ -48,6 +48,7 @@ type exchange struct {
 	upgrade []byte // the protocol that the upstream is asked to change to
 	host    *upstream.Host
 	anew    *persistence // where the route has a policy of retries
+	retries *persistence // that anew is then; nil until it is needed
 	rpc     rpc
 	layer   layer
 
@@ -364,6 +365,9 @@ func (e *exchange) reset() {
 	}
 	e.endPace()
 	e.endShadows()
+	if e.anew != nil {
+		e.anew.reset()
+	}
 	e.rpc = rpc{text: e.rpc.text[:0]}
 	e.c, e.ctx, e.conn, e.req, e.first, e.fault = nil, nil, nil, nil, nil, nil
 	e.route, e.upgrade, e.host, e.anew = nil, nil, nil, nil

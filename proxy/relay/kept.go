@@ -1,7 +1,6 @@
 package relay
 
 import (
-	"slices"
 	"sync"
 	"time"
 
@@ -16,10 +15,14 @@ import (
 // as that takes it, and there is no other after that.
 type kept struct {
 	limit int
+	takes func() // what takes the body in, bound once
+	own   []byte // memory of buf
+	first []byte // what came along with the head, where more is to come
 
 	mu       sync.Mutex
 	changed  sync.Cond
 	buf      []byte
+	ours     bool   // its memory is
 	piece    []byte // that is not kept; the client's codec lends it until it is taken
 	spilled  bool
 	ended    bool
@@ -28,9 +31,23 @@ type kept struct {
 	trailers []http1.Field
 }
 
-func (k *kept) init(limit int) {
-	k.limit = limit
+func (k *kept) init(takes func()) {
+	k.takes = takes
 	k.changed.L = &k.mu
+}
+
+// mostKept bounds the memory that is kept for the next request, in bytes.
+const mostKept = 64 << 10
+
+// reset forgets the body. Nobody gives or takes any more.
+func (k *kept) reset() {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.ours && cap(k.buf) <= mostKept {
+		k.own = k.buf[:0]
+	}
+	k.buf, k.piece, k.trailers, k.ours = nil, nil, nil, false
+	k.spilled, k.ended, k.broken, k.given = false, false, false, false
 }
 
 // add takes the next piece in. It waits while that cannot be kept and is not
@@ -144,28 +161,27 @@ func (r *reading) halt() {
 
 // keep begins to keep the request's body. What is not here yet is taken in
 // beside the exchange.
-func (e *exchange) keep(k *kept, limit int) {
-	k.init(limit)
+func (p *persistence) keep(limit int) {
+	e, k := p.e, &p.body
+	k.limit = limit
 	if e.whole {
 		k.buf, k.ended, k.spilled = e.first, true, len(e.first) > limit
 		k.trailers = e.trailers(e.c, true)
 		return
 	}
-	k.buf = make([]byte, 0, min(limit, max(len(e.first), 512)))
-	first := slices.Clone(e.first) // the codec takes it back
+	k.buf, k.ours = k.own, true
+	k.first = append(k.first[:0], e.first...) // the codec takes it back
 	e.over.Store(false)
 	e.begun = true
-	e.pumps.Go(func() {
-		defer e.over.Store(true)
-		e.takeBody(k, first)
-	})
+	e.pumps.Add(1)
+	go k.takes()
 }
 
 // takeBody reads the request's body to its end. It is the only one to read from
 // the client until it returns.
-func (e *exchange) takeBody(k *kept, first []byte) {
+func (e *exchange) takeBody(k *kept) {
 	limit := e.bodyLimit()
-	if len(first) > 0 && !k.add(first) {
+	if len(k.first) > 0 && !k.add(k.first) {
 		return
 	}
 	for {

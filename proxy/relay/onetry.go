@@ -18,48 +18,100 @@ import (
 // at the same time. It runs in a goroutine of its own up to the head of its
 // answer, and is its own until it tells that that is there.
 type oneTry struct {
-	p      *persistence
+	p       *persistence
+	runs    func()                           // run, bound once
+	sends   func()                           // sendBesides, likewise
+	wait    func() (context.Context, func()) // waiting, likewise
+	running sync.WaitGroup                   // of the goroutine
+	on      chan struct{}                    // an interim answer has been dealt with
+	quit    chan struct{}                    // closed when the try is stopped
+
+	out     Head   // as this host gets it
+	text    []byte // of fields that differ from one try to the other
+	resp    Head
+	peeked  peeked
+	sending sending
+	moved   atomic.Int64 // when something came last, or was sent, ns since the Unix epoch
+	mu      sync.Mutex   // guards stopped, cancel and up
+
+	trial
+}
+
+// trial is what there is to know of one try.
+type trial struct {
 	number int
 	host   *upstream.Host
 	how    How
-	ctx    context.Context
-	cancel context.CancelFunc
-	done   chan struct{} // closed when the goroutine has ended
+	begun  int64 // ns since the Unix epoch
 
-	a     hop.Attempt
-	h2    event.H2
-	rpc   event.RPC // of the span
-	out   Head      // as this host gets it
-	text  []byte    // of fields that differ from one try to the other
-	resp  Head
-	begun int64        // ns since the Unix epoch
-	moved atomic.Int64 // when something came last, or was sent
+	a   hop.Attempt
+	h2  event.H2
+	rpc event.RPC // of the span
 
-	mu      sync.Mutex
-	up      Upstream // that may be cancelled; guarded by mu
-	stopped bool     // likewise
+	stopped bool
+	cancel  context.CancelFunc // of a wait for a connection; nil without
+	up      Upstream           // that may be cancelled
 
 	via     Upstream // up, or what was read ahead of it; set before the head is told
-	sending sending
 	outcome retry.Outcome
 	failure *hop.Failure // why there is no answer
 	stale   bool         // because the connection was kept and its peer was closing it, or the host has surely not seen the request
 
-	on      chan struct{} // an interim answer has been dealt with
-	held    int64         // since when the answer is held back; the exchange's own, as all below
-	soft    bool          // its per-try timeout has passed, and it goes on
-	granted bool          // the budget counts it as a retry under way
-	kept    bool          // another try goes on at its host
-	settled bool          // it is of no more use
+	held    int64 // since when the answer is held back; the exchange's own, as all below
+	soft    bool  // its per-try timeout has passed, and it goes on
+	granted bool  // the budget counts it as a retry under way
+	kept    bool  // another try goes on at its host
+	settled bool  // it is of no more use
 }
 
 // sending is a request's body on its way to one host.
 type sending struct {
 	reading
+	up   Upstream // that a goroutine sends it to
 	over atomic.Bool
 	done sync.WaitGroup
 	err  error
 	sent int64
+}
+
+func newTry(p *persistence) *oneTry {
+	t := &oneTry{p: p, on: make(chan struct{}, 1), quit: make(chan struct{})}
+	t.runs, t.sends, t.wait = t.run, t.sendBesides, t.waiting
+	t.peeked.rest = make(chan piece, 1)
+	t.sending.kept = &p.body
+	return t
+}
+
+// reset has t be used for another exchange.
+func (t *oneTry) reset() {
+	if t.stopped {
+		t.quit = make(chan struct{})
+	}
+	select {
+	case <-t.on:
+	default:
+	}
+	t.out, t.text = Head{Fields: t.out.Fields[:0]}, t.text[:0]
+	t.peeked.reset()
+	t.sending.reset()
+	t.trial = trial{}
+}
+
+func (s *sending) reset() {
+	s.reading = reading{kept: s.kept}
+	s.up, s.err, s.sent = nil, nil, 0
+	s.over.Store(false)
+}
+
+// waiting is How.Wait of the try.
+func (t *oneTry) waiting() (context.Context, func()) {
+	ctx, cancel := context.WithCancel(t.p.e.ctx)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.cancel = cancel; t.stopped {
+		cancel()
+	}
+	return ctx, cancel
 }
 
 // inline is how long a body may be that is sent before the answer is read, in
@@ -68,8 +120,8 @@ const inline = 32 << 10
 
 // run makes the try and tells what it came to.
 func (t *oneTry) run() {
-	defer close(t.done)
-	up, err := t.p.e.g.o.Dialer(t.p.e.rules.Cluster).Open(t.ctx, t.host, t.how)
+	defer t.running.Done()
+	up, err := t.p.e.g.o.Dialer(t.p.e.rules.Cluster).Open(t.p.e.ctx, t.host, t.how)
 	if err != nil {
 		t.unreachable(err)
 		t.tell(tryFailed)
@@ -107,7 +159,7 @@ func (t *oneTry) proceed() bool {
 	select {
 	case <-t.on:
 		return true
-	case <-t.ctx.Done():
+	case <-t.quit:
 		return false
 	}
 }
@@ -122,8 +174,8 @@ func (t *oneTry) answered() {
 		t.tell(tryAnswered)
 		return
 	}
-	k := newPeeked(t.via)
-	t.via = k
+	k := &t.peeked
+	k.Upstream, t.via = t.via, k
 	t.tell(tryHeld)
 	ended, err := k.read(func() { t.tell(tryHeld) })
 	switch {
@@ -141,7 +193,7 @@ func (t *oneTry) answered() {
 func (t *oneTry) tell(what news) {
 	select {
 	case t.p.news <- told{t, what}:
-	case <-t.ctx.Done():
+	case <-t.quit:
 	}
 }
 
@@ -155,22 +207,42 @@ func (t *oneTry) attach(up Upstream) bool {
 
 // stop ends the try, whatever it waits for, and waits until it has.
 func (t *oneTry) stop(r Reason) {
+	t.hush()
 	t.mu.Lock()
-	t.stopped = true
 	if t.up != nil {
 		t.up.Cancel(r)
 	}
 	t.mu.Unlock()
-	t.cancel()
 	t.sending.halt()
-	<-t.done
+	t.running.Wait()
 	t.sending.done.Wait()
+}
+
+// hush has the try tell nothing more, and not wait for a connection.
+func (t *oneTry) hush() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.stopped {
+		return
+	}
+	t.stopped = true
+	close(t.quit)
+	if t.cancel != nil {
+		t.cancel()
+	}
+}
+
+// ends reports whether the try was stopped, or is about to be.
+func (t *oneTry) ends() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.stopped || t.p.givenUp()
 }
 
 func (t *oneTry) unreachable(err error) {
 	t.failure = hop.ConnectFault(err)
 	t.outcome = retry.Outcome{Kind: retry.NoConnection, Status: -1}
-	if t.failure.Flags&event.FlagUO != 0 || t.ctx.Err() != nil {
+	if t.failure.Flags&event.FlagUO != 0 || t.ends() {
 		t.outcome.Kind = retry.Over
 	}
 }
@@ -188,7 +260,7 @@ func (t *oneTry) lost(readErr error) {
 	case malformed(readErr):
 		t.failure = hop.UpstreamFault(readErr)
 		return
-	case t.ctx.Err() != nil:
+	case t.ends():
 		t.outcome.Kind, t.failure = retry.Over, hop.ProxyEnds
 		return
 	case errors.Is(readErr, ErrReset), errors.Is(t.sending.err, ErrReset):
@@ -217,8 +289,14 @@ func (t *oneTry) send() {
 		t.sendBody(t.via)
 		return
 	}
-	up := t.via // which may become what is read ahead of it
-	s.done.Go(func() { t.sendBody(up) })
+	s.up = t.via // which may become what is read ahead of it
+	s.done.Add(1)
+	go t.sends()
+}
+
+func (t *oneTry) sendBesides() {
+	defer t.sending.done.Done()
+	t.sendBody(t.sending.up)
 }
 
 func (t *oneTry) sendBody(up Upstream) {
@@ -252,7 +330,7 @@ func (t *oneTry) settle() {
 	}
 	t.settled = true
 	t.p.active--
-	if <-t.done; t.failure == nil && t.sending.over.Load() {
+	if t.running.Wait(); t.failure == nil && t.sending.over.Load() {
 		t.drop()
 	}
 	t.stop(Cancelled)
@@ -287,8 +365,10 @@ func (t *oneTry) leave() {
 	if !t.p.e.done {
 		t.p.e.cancel(Cancelled)
 	}
-	t.cancel()
-	<-t.done
+	if t.via == &t.peeked {
+		t.hush()
+	}
+	t.running.Wait()
 }
 
 // drop takes the rest of an answer that nobody gets, where it is here already, so
@@ -319,6 +399,9 @@ func (t *oneTry) spoken() {
 }
 
 // field adds a field to the head that the host gets.
-func (t *oneTry) field(name, value string) {
-	t.out.Fields = append(t.out.Fields, http1.Field{Name: []byte(name), Value: []byte(value)})
+func (t *oneTry) field(name string, value []byte) {
+	at := len(t.text)
+	t.text = append(append(t.text, name...), value...)
+	text := t.text[at:]
+	t.out.Fields = append(t.out.Fields, http1.Field{Name: text[:len(name):len(name)], Value: text[len(name):]})
 }

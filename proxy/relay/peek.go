@@ -25,6 +25,7 @@ type peeked struct {
 	rest chan piece // what is being read while somebody else takes over
 
 	mu      sync.Mutex
+	memory  []byte // of held
 	held    []byte
 	reading bool // there is somebody in Upstream.Next
 	taken   bool // the exchange takes it from here
@@ -40,7 +41,18 @@ type piece struct {
 	err error
 }
 
-func newPeeked(up Upstream) *peeked { return &peeked{Upstream: up, rest: make(chan piece, 1)} }
+// reset keeps what was allocated.
+func (k *peeked) reset() {
+	select {
+	case <-k.rest:
+	default:
+	}
+	memory := k.memory[:0]
+	if cap(memory) > mostKept {
+		memory = nil
+	}
+	*k = peeked{rest: k.rest, memory: memory}
+}
 
 // read reads ahead up to the end of the body, as far as bounds allow. first is
 // told when the first message is whole. err is what ended the body early; ended
@@ -63,7 +75,8 @@ func (k *peeked) read(first func()) (ended bool, err error) {
 			k.rest <- piece{b, err}
 			return false, nil
 		}
-		k.held = append(k.held, b...)
+		k.memory = append(k.memory, b...)
+		k.held = k.memory
 		k.ended = err == io.EOF
 		more := len(k.held) - messageLength(k.held)
 		k.mu.Unlock()
