@@ -2,7 +2,6 @@ package relay
 
 import (
 	"sync"
-	"time"
 
 	"github.com/pitot-io/pitot/decode/http1"
 	"github.com/pitot-io/pitot/internal/event"
@@ -218,8 +217,7 @@ func (e *exchange) takeBody(k *kept) {
 func (e *exchange) stopKeeping(k *kept, r *sending) {
 	if r != nil && !r.over.Load() {
 		if e.read.Load() && e.done {
-			t := time.AfterFunc(lastWrite, func() { e.cancel(Cancelled); r.halt() })
-			defer t.Stop()
+			defer later(lastWrite, func() { e.cancel(Cancelled); r.halt() })()
 		} else {
 			e.cancel(NotNeeded)
 			r.halt()

@@ -150,8 +150,16 @@ func (s *shadow) run() {
 	}
 	defer up.Close()
 	s.attempt.Begin(&s.x, host, up.Conn(), want.Now)
-	stop := context.AfterFunc(ctx, func() { up.Cancel(Cancelled) })
-	defer stop()
+	cancelled := make(chan struct{})
+	stop := context.AfterFunc(ctx, func() {
+		defer close(cancelled)
+		up.Cancel(Cancelled)
+	})
+	defer func() {
+		if !stop() { // not after Close, when the connection may be another's
+			<-cancelled
+		}
+	}()
 	err = s.transact(up, host)
 	if s.own.took = time.Since(began); err != nil {
 		s.failed(host, failureOf(ctx, err))

@@ -101,6 +101,21 @@ func (e *exchange) breakOff(f *hop.Failure) {
 // answer to it is already here.
 const lastWrite = 100 * time.Millisecond
 
+// later has f called after d, unless stop comes first. f has returned when stop
+// has: what it is about may be reused then.
+func later(d time.Duration, f func()) (stop func()) {
+	over := make(chan struct{})
+	t := time.AfterFunc(d, func() {
+		defer close(over)
+		f()
+	})
+	return func() {
+		if !t.Stop() {
+			<-over
+		}
+	}
+}
+
 // stopUpload waits for the pump, which has no reason to go on.
 func (e *exchange) stopUpload() {
 	if !e.begun {
@@ -108,8 +123,7 @@ func (e *exchange) stopUpload() {
 	}
 	if !e.over.Load() {
 		if e.read.Load() && e.done {
-			t := time.AfterFunc(lastWrite, func() { e.cancel(Cancelled) })
-			defer t.Stop()
+			defer later(lastWrite, func() { e.cancel(Cancelled) })()
 		} else {
 			e.c.Interrupt(false)
 			e.cancel(NotNeeded)
