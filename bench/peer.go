@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +19,17 @@ type peer struct {
 	name    string
 	command []string          // words; @LISTEN@, @UPSTREAM@, @DIR@ are filled in
 	files   map[string]string // written into @DIR@ first, filled in alike
+}
+
+// tells reports whether p accepts before it is ready, and answers
+// http://@READY@/ready then.
+func (p peer) tells() bool {
+	for _, text := range p.files {
+		if strings.Contains(text, "@READY@") {
+			return true
+		}
+	}
+	return false
 }
 
 // named is p under another name.
@@ -52,7 +64,11 @@ func (p peer) start(dir, upstream string) (*running, error) {
 	if err != nil {
 		return nil, err
 	}
-	fill := strings.NewReplacer(append(fillPorts(listen, upstream), "@LISTEN@", listen, "@UPSTREAM@", upstream, "@DIR@", dir)...).Replace
+	ready, err := freeAddress()
+	if err != nil {
+		return nil, err
+	}
+	fill := strings.NewReplacer(append(fillPorts(listen, upstream), "@READY@", ready, "@LISTEN@", listen, "@UPSTREAM@", upstream, "@DIR@", dir)...).Replace
 	for name, text := range p.files {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(fill(text)), 0o600); err != nil {
 			return nil, err
@@ -69,7 +85,10 @@ func (p peer) start(dir, upstream string) (*running, error) {
 	if err := r.cmd.Start(); err != nil {
 		return nil, err
 	}
-	return r, r.accepting()
+	if err := r.accepting(); err != nil || !p.tells() {
+		return r, err
+	}
+	return r, r.ready("http://" + ready + "/ready")
 }
 
 func (r *running) accepting() error {
@@ -81,6 +100,21 @@ func (r *running) accepting() error {
 	}
 	r.stop()
 	return fmt.Errorf("%s does not accept: %s", r.cmd.Path, r.stderr.String())
+}
+
+// ready waits until url is answered well.
+func (r *running) ready(url string) error {
+	for range 200 {
+		if a, err := http.Get(url); err == nil {
+			_ = a.Body.Close() // it was of no interest
+			if a.StatusCode == http.StatusOK {
+				return nil
+			}
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	r.stop()
+	return fmt.Errorf("%s is not ready: %s", r.cmd.Path, r.stderr.String())
 }
 
 func (r *running) stop() {

@@ -7,16 +7,22 @@ const traefikMain = `entryPoints:
     address: "@LISTEN@"
     transport: {respondingTimeouts: {readTimeout: 0s, writeTimeout: 0s, idleTimeout: 600s}}
     http2: {maxConcurrentStreams: 1000}
-providers: {file: {filename: "@DIR@/dynamic.yaml", watch: false}}
+  ready: {address: "@READY@"}
+ping: {manualRouting: true}
+providers: {providersThrottleDuration: 1ms, file: {filename: "@DIR@/dynamic.yaml", watch: false}}
 global: {checkNewVersion: false, sendAnonymousUsage: false}
 log: {level: ERROR}
 accessLog: {filePath: /dev/null, bufferingSize: 100}
 `
 
+// traefikReady is answered once Traefik has read its ways: it accepts before.
+const traefikReady = `http:
+  routers:
+    ready: {rule: "Path(` + "`/ready`" + `)", entryPoints: [ready], service: "ping@internal"}`
+
 // traefikHTTP is the way of requests: TLS of the router, how the origin is
 // spoken to.
-const traefikHTTP = `http:
-  routers:
+const traefikHTTP = traefikReady + `
     all:
       rule: "PathPrefix(` + "`/`" + `)"
       entryPoints: [bench]
@@ -33,7 +39,8 @@ tls:
   certificates: [{certFile: "@DIR@/cert.pem", keyFile: "@DIR@/key.pem"}]
 `
 
-const traefikTCP = `tcp:
+const traefikTCP = traefikReady + `
+tcp:
   routers:
     all: {rule: "HostSNI(` + "`*`" + `)", entryPoints: [bench], service: o}
   services:
