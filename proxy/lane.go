@@ -106,6 +106,7 @@ func (l *lane) release() {
 // open makes a lane to h. The host stays active with it, and is not when open
 // fails.
 func (s *lanes) open(ctx context.Context, h *upstream.Host) (*lane, error) {
+	began := time.Now()
 	c, err := h.DialNow(ctx, false)
 	if errors.Is(err, upstream.ErrOverflow) { // the host was not asked
 		return nil, err
@@ -114,7 +115,7 @@ func (s *lanes) open(ctx context.Context, h *upstream.Host) (*lane, error) {
 	if err == nil {
 		l, err = s.greet(ctx, c)
 	}
-	if r := connected(err); !errors.Is(err, mongo.ErrUnlike) && ctx.Err() == nil {
+	if r := connected(began, err); !errors.Is(err, mongo.ErrUnlike) && ctx.Err() == nil {
 		h.Report(&r)
 	}
 	if err != nil {

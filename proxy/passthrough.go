@@ -94,9 +94,10 @@ func (t *passthrough) connect(ctx context.Context, info ConnInfo) (*upstream.Hos
 		return nil, nil, err
 	}
 	for tries := 1; ; tries++ {
+		began := time.Now()
 		c, err := h.DialNow(ctx, w.High)
 		if !errors.Is(err, upstream.ErrOverflow) { // else the host was not asked
-			r := connected(err)
+			r := connected(began, err)
 			h.Report(&r)
 		}
 		if err == nil {
@@ -121,9 +122,11 @@ func (t *passthrough) over(h *upstream.Host) {
 	w.Done(h)
 }
 
-// connected is what a cluster is told of an attempt to connect.
-func connected(err error) upstream.Result {
-	r := upstream.Result{Now: time.Now().UnixNano()}
+// connected is what a cluster is told of an attempt to connect that began then: the
+// time that it took is all that the policy peak_ewma gets to know of such hosts.
+func connected(began time.Time, err error) upstream.Result {
+	now := time.Now()
+	r := upstream.Result{Now: now.UnixNano(), Took: now.Sub(began)}
 	var d *upstream.DialError
 	switch {
 	case err == nil:
