@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -13,12 +14,17 @@ import (
 	"testing"
 	"time"
 
+	"go.mongodb.org/mongo-driver/v2/bson"
+	"go.mongodb.org/mongo-driver/v2/mongo"
+	"go.mongodb.org/mongo-driver/v2/mongo/options"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health"
 	healthv1 "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
+
+	"github.com/pitot-io/pitot/internal/minimongo"
 )
 
 // limitedProxy is pitot in front of an origin, asking the service.
@@ -259,5 +265,50 @@ admin: {address: "127.0.0.1:0"}
 	}
 	if n := strings.Count(p.output(), `"pitot.phase":"begin"`); n != 3 {
 		t.Errorf("%d keys are told", n)
+	}
+}
+
+// The service goes by the limit that a question brings along, of which its own
+// configuration knows nothing: for requests, and for commands of MongoDB.
+func TestRealRateLimitServiceTakesOverrides(t *testing.T) {
+	db, err := minimongo.Listen("127.0.0.1:0", minimongo.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	p := start(t, fmt.Sprintf(`
+listeners:
+- name: web
+  address: 127.0.0.1:0
+  protocol: http
+  cluster: origin
+  rate_limits:
+  - {global: true, limit_override: {requests_per_unit: 2, unit: day}, actions: [{request_headers: {header_name: x-user, descriptor_key: user}}]}
+- name: db
+  address: 127.0.0.1:0
+  protocol: mongodb
+  cluster: db
+  rate_limits:
+  - {global: true, limit_override: {requests_per_unit: 1, unit: day}, actions: [{mongodb_command: {only: [find]}}, {mongodb_collection: {}}, {mongodb_application: {}}]}
+clusters:
+- {name: origin, endpoints: [%q]}
+- {name: db, endpoints: [%q]}
+- {name: limiter, protocol: http2, endpoints: [%q]}
+rate_limit_service: {cluster: limiter, domain: web, timeout: 2s}
+admin: {address: "127.0.0.1:0"}
+`, origin(t), db.Addr(), newLimiter(t).address), "--json")
+	wants(t, p, "/", "x-user: ann", "200", "200", "429")
+	wants(t, p, "/", "x-user: bob", "200")
+	client, err := mongo.Connect(options.Client().ApplyURI("mongodb://" + p.at("db") + "/?directConnection=true&appName=checkout").SetMaxAdaptiveRetries(0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Disconnect(context.Background())
+	for i, refused := range []bool{false, true, true} {
+		err := client.Database("shop").Collection("carts").FindOne(t.Context(), bson.D{}).Err()
+		var e mongo.CommandError
+		if got := errors.As(err, &e) && e.Code == 462; got != refused || !refused && !errors.Is(err, mongo.ErrNoDocuments) {
+			t.Errorf("find %d: %v", i, err)
+		}
 	}
 }
