@@ -24,6 +24,7 @@ type outputs struct {
 	hub   *tap.Hub
 	log   *slog.Logger
 	store *launch.Keeper // nil unless the store is the embedded one
+	stay  bool           // the store keeps its retention: it is not for this run to say
 
 	mu  sync.Mutex // guards all: the admin port may ask before everything is open
 	all []output
@@ -42,7 +43,7 @@ const subscriptionQueue = 256
 // open opens every sink that cfg asks for. Without the embedded engine a run
 // goes on without history, and says so.
 func (o *outputs) open(ctx context.Context, cfg *config.Config, stdout io.Writer) error {
-	opts := builtin.SinkOptions{StoreTTL: cfg.Store.TTL, Version: versionText(), JSONFile: cfg.Sinks.JSON.File, Stdout: stdout}
+	opts := builtin.SinkOptions{StoreTTL: cfg.Store.TTL, Stay: o.stay, Version: versionText(), Absent: o.storeAbsent, JSONFile: cfg.Sinks.JSON.File, Stdout: stdout}
 	var err error
 	if opts.StoreDSN, err = o.openStore(ctx, cfg.Store); err != nil {
 		return err
@@ -57,6 +58,11 @@ func (o *outputs) open(ctx context.Context, cfg *config.Config, stdout io.Writer
 		}
 	}
 	return nil
+}
+
+// storeAbsent says that the store is waited for: traffic goes on without it.
+func (o *outputs) storeAbsent(why error) {
+	o.log.Warn("what is seen waits until the store is there, as much as the queue holds", "error", why)
 }
 
 // openStore gives the DSN of the store, "" when there is to be none.

@@ -123,6 +123,8 @@ func TestProxyCommandMistakes(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer busy.Close()
+	page := httptest.NewServer(http.NotFoundHandler())
+	defer page.Close()
 	dir := t.TempDir()
 	file := func(name, text string) string {
 		path := filepath.Join(dir, name)
@@ -148,7 +150,7 @@ func TestProxyCommandMistakes(t *testing.T) {
 		{"proxy -c " + bad, "", "bad.yaml:4: listeners[0].portocol: unknown key", exitFailed},
 		{"proxy -c nowhere.yaml", "", "nowhere.yaml: no such file", exitFailed},
 		{"proxy --listen " + busy.Addr().String() + " --to x:1 --admin none --store none", "", "is in use by another process; stop that one", exitFailed},
-		{"proxy --listen 127.0.0.1:0 --to x:1 --admin none --store http://127.0.0.1:1", "", "cannot be reached", exitFailed},
+		{"proxy --listen 127.0.0.1:0 --to x:1 --admin none --store " + page.URL, "", "is a ClickHouse there?", exitFailed},
 		{"proxy --listen 127.0.0.1:0 --to x:1 --admin none --store none --json-file " + dir + "/no/file", "", "name a file that can be written", exitFailed},
 		{"check", "", "pitot check -c FILE", exitUsage},
 		{"check -c " + good, "good.yaml is good: 1 listener, 1 cluster", "", exitDone},

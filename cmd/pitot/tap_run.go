@@ -24,7 +24,7 @@ import (
 // that open makes, and everything that was seen is written.
 func (t *tapper) run(ctx context.Context, open func(*tap.Hub) *screen, stdout, stderr io.Writer) error {
 	log := slog.New(slog.NewTextHandler(stderr, nil))
-	outs := &outputs{hub: tap.NewHub(t.capture.Workers), log: log}
+	outs := &outputs{hub: tap.NewHub(t.capture.Workers), log: log, stay: true}
 	capture, err := tap.Until(ctx, func() (*live.Capture, error) { return t.open(outs.hub, stdout) }) // --write may be a pipe
 	if err != nil {
 		return err

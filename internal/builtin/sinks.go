@@ -14,9 +14,11 @@ import (
 // SinkOptions say where a run's spans and events go. What is empty is not
 // wanted.
 type SinkOptions struct {
-	StoreDSN string        // of a ClickHouse that answers
-	StoreTTL time.Duration // how long history is kept; 0 for ever
-	Version  string        // of pitot
+	StoreDSN string          // of a ClickHouse
+	StoreTTL time.Duration   // how long history is kept; 0 for ever
+	Stay     bool            // a store that has tables keeps its own retention
+	Version  string          // of pitot
+	Absent   func(why error) // is told that the store cannot be reached yet; nil: that is an error
 
 	JSONFile string    // - is Stdout
 	Stdout   io.Writer // for JSONFile
@@ -44,7 +46,7 @@ func openStore(ctx context.Context, o SinkOptions) (sink.Sink, error) {
 		return nil, nil
 	}
 	c := clickhouse.DefaultOptions(o.StoreDSN)
-	c.TTL, c.Version = o.StoreTTL, o.Version
+	c.TTL, c.Stay, c.Version, c.Absent = o.StoreTTL, o.Stay, o.Version, o.Absent
 	s, err := clickhouse.Open(ctx, c)
 	if err != nil {
 		return nil, err

@@ -54,8 +54,20 @@ func unusable(addr string, err error) error {
 		what, mend = "cannot be used", "the server says so itself"
 	case errors.As(err, &page):
 		what, mend = "cannot be used", "is a ClickHouse there?"
-	case strings.Contains(err.Error(), "[handshake] unexpected packet [72]"): // the H of HTTP/1.1
+	case spokeHTTP(err):
 		what, mend = "cannot be used", "HTTP is spoken there: begin the DSN with http://"
 	}
 	return fmt.Errorf("store %s %s: %w (%s)", addr, what, brief(err), mend)
+}
+
+// spokeHTTP reports whether the native protocol met a server of HTTP.
+func spokeHTTP(err error) bool {
+	return strings.Contains(err.Error(), "[handshake] unexpected packet [72]") // the H of HTTP/1.1
+}
+
+// absent reports whether err says that nobody answered, who may be there later.
+func absent(err error) bool {
+	var exception *clickhouse.Exception
+	var page *clickhouse.HTTPError
+	return !errors.As(err, &exception) && !errors.As(err, &page) && !spokeHTTP(err)
 }

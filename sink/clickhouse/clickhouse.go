@@ -29,6 +29,10 @@ type Options struct {
 	MaxNames   int           // SpanName values per service before "METHOD _OTHER"; default 1000
 	MaxSites   int           // CallSite values per service before "_OTHER"; default 2000
 	DialWithin time.Duration // for a connection and its greeting; default that of the DSN, or 5 s
+
+	// Absent is told why the store cannot be reached when Open asks; then Write
+	// goes on to ask. nil: Open fails.
+	Absent func(why error)
 }
 
 // DefaultOptions are Options with pitot's retention.
@@ -41,6 +45,7 @@ type Sink struct {
 	conn   clickhouse.Conn
 	schema schema.Options
 	typed  bool // HTTP: the client names the types of what it sends, and the server converts
+	later  bool // the schema is not looked at yet
 	addr   string
 
 	run   string // begins deduplication tokens
@@ -49,7 +54,8 @@ type Sink struct {
 	logs  logs
 }
 
-// Open connects, brings the schema up to date and returns the sink. An unreachable store is an error that names it and the mend.
+// Open connects, brings the schema up to date and returns the sink. An unreachable store is an error that names it and the mend,
+// or told to Options.Absent.
 func Open(ctx context.Context, o Options) (*Sink, error) {
 	opts, database, err := parseDSN(o.DSN)
 	if err != nil {
@@ -67,8 +73,14 @@ func Open(ctx context.Context, o Options) (*Sink, error) {
 	s.spans.init(o)
 	s.logs.init(o)
 	if err := conn.Ping(ctx); err != nil {
+		why := unusable(s.addr, err)
+		if o.Absent != nil && absent(err) {
+			o.Absent(why)
+			s.later = true
+			return s, nil
+		}
 		_ = conn.Close()
-		return nil, unusable(s.addr, err)
+		return nil, why
 	}
 	if err := schema.Apply(ctx, conn, s.schema); err != nil {
 		_ = conn.Close()
@@ -137,6 +149,12 @@ func loopback(addrs []string) bool {
 // Write stores the batches as one block of spans and one of events. Both carry a deduplication token: the pump's for these batches
 // (sink.Token), so that a block whose answer was lost is stored once however often it is sent.
 func (s *Sink) Write(ctx context.Context, batches []*event.Batch) error {
+	if s.later {
+		if err := schema.Apply(ctx, s.conn, s.schema); err != nil {
+			return s.failed(ctx, err)
+		}
+		s.later = false
+	}
 	token := sink.Token(ctx)
 	if token == "" {
 		s.seq++

@@ -3,7 +3,11 @@ package clickhouse
 import (
 	"context"
 	"fmt"
+	"net"
+	"net/http"
+	"net/http/httputil"
 	"net/netip"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -300,6 +304,46 @@ func TestOpenTellsWhatIsWrong(t *testing.T) {
 			t.Errorf("%s: %v, want %q", dsn, err, want)
 		}
 	}
+}
+
+// A store that is not there when a run begins is waited for, where somebody
+// wants that, and its tables are made once it is.
+func TestAStoreMayComeLater(t *testing.T) {
+	addr, there := freeAddr(t), strings.Split(dsn(t, "later"), "/")[2]
+	var why error
+	o := DefaultOptions("http://" + addr + "/later")
+	o.Absent = func(err error) { why = err }
+	s, err := Open(t.Context(), o)
+	if err != nil || why == nil || !strings.Contains(why.Error(), "cannot be reached") {
+		t.Fatalf("%v; told %v", err, why)
+	}
+	defer s.Close()
+	batches := batchOf(httpSpan(1, time.Now()))
+	if err := s.Write(t.Context(), batches); err == nil || sink.IsPermanent(err) {
+		t.Fatalf("nobody is there, got %v", err)
+	}
+	forward(t, addr, there)
+	for range 2 {
+		if err := s.Write(t.Context(), batches); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := count(t, s, "SELECT count() FROM later.otel_traces"); n != 2 {
+		t.Errorf("%d spans", n)
+	}
+}
+
+// forward serves at addr what is at another address.
+func forward(t *testing.T, addr, there string) {
+	t.Helper()
+	l, err := net.Listen("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxy := &http.Server{Handler: httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: there})}
+	done := make(chan struct{})
+	go func() { defer close(done); _ = proxy.Serve(l) }()
+	t.Cleanup(func() { _ = proxy.Close(); <-done; http.DefaultClient.CloseIdleConnections() })
 }
 
 func TestNewerSchemaIsRefused(t *testing.T) {
