@@ -94,7 +94,8 @@ type welcome struct {
 	compressors         string // each with a comma after it
 }
 
-// readWelcome reads an answer, of which b is the whole message.
+// readWelcome reads an answer, of which b is the whole message. One that speaks
+// no version at all is none.
 func readWelcome(b []byte) (w welcome, ok bool) {
 	at := 0
 	if len(b) >= mongo.HeaderLen {
@@ -115,7 +116,7 @@ func readWelcome(b []byte) (w welcome, ok bool) {
 	for it := bson.Elements(doc); ; {
 		e, there := it.Next()
 		if !there {
-			return w, !it.Cut()
+			return w, !it.Cut() && w.minWire <= w.maxWire
 		}
 		w.field(e)
 	}
