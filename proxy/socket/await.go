@@ -18,7 +18,7 @@ const RestAfter = time.Second
 func Await(raw syscall.RawConn) error { return raw.Read(arrived) }
 
 func arrived(fd uintptr) bool {
-	p := [1]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN | unix.POLLRDHUP}}
+	p := [1]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}} // an end can be read, too
 	n, err := unix.Poll(p[:], 0)
 	return n > 0 || err != nil && err != unix.EINTR
 }

@@ -64,7 +64,7 @@ func (p *peek) ready(fd uintptr) bool {
 		p.seen = n
 		p.take, p.err = p.look(p.buf[:n])
 	}
-	if p.take == 0 && p.err == nil && (n == 0 || ended(int(fd))) {
+	if p.take == 0 && p.err == nil && (n == 0 || Ended(fd)) {
 		p.err = ErrEnded
 	}
 	return p.take > 0 || p.err != nil

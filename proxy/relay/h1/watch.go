@@ -100,9 +100,7 @@ func (c *conn) hasLeft() bool {
 // TLS there are bytes that say so before the end.
 func ended(fd uintptr, secure bool) bool {
 	if secure {
-		p := [1]unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
-		n, err := unix.Poll(p[:], 0)
-		return err == nil && n > 0
+		return socket.Ended(fd)
 	}
 	var b [1]byte
 	n, _, err := unix.Recvfrom(int(fd), b[:], unix.MSG_PEEK|unix.MSG_DONTWAIT)
